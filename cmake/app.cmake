@@ -1,0 +1,7 @@
+# The program `smidgen`, and the library behind its main.cc.
+add_library(smidgen_app STATIC ${app_sources})
+target_link_libraries(smidgen_app PUBLIC smidgen smidgen_flags PRIVATE CLI11::CLI11 LibArchive::LibArchive)
+set_target_properties(smidgen_app PROPERTIES ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+add_executable(smidgen_program ${CMAKE_CURRENT_SOURCE_DIR}/smidgen/app/main.cc)
+target_link_libraries(smidgen_program PRIVATE smidgen_app)
+set_target_properties(smidgen_program PROPERTIES OUTPUT_NAME smidgen RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})

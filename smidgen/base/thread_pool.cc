@@ -1,0 +1,113 @@
+#include "smidgen/base/thread_pool.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <fstream>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "smidgen/base/result.h"
+
+namespace smidgen {
+
+namespace {
+thread_local bool inside_parallel_for = false;
+}  // namespace
+
+// Invariants, all under `mutex`: `body` is set while a loop runs; `next` is the first index not handed out; `running`
+// counts the workers inside a body. A loop is over when next == count and running == 0.
+struct ThreadPool::State {
+  std::mutex mutex;
+  std::condition_variable work_ready, work_done;
+  const std::function<void(std::size_t, std::size_t)>* body = nullptr;
+  std::size_t count = 0, next = 0, running = 0;
+  bool stopping = false;
+  std::vector<std::thread> threads;
+
+  void work(std::size_t worker, std::unique_lock<std::mutex>& lock) {
+    while (body != nullptr && next < count) {
+      const std::size_t index = next++;
+      const auto* current = body;
+      ++running;
+      lock.unlock();
+      (*current)(index, worker);
+      lock.lock();
+      --running;
+    }
+    if (running == 0) work_done.notify_all();
+  }
+};
+
+ThreadPool::ThreadPool(std::size_t threads) : state_(std::make_unique<State>()) {
+  SMIDGEN_CHECK(threads >= 1);
+  State* state = state_.get();
+  for (std::size_t worker = 1; worker < threads; ++worker) {
+    state->threads.emplace_back([state, worker] {
+      inside_parallel_for = true;
+      std::unique_lock lock(state->mutex);
+      while (!state->stopping) {
+        state->work(worker, lock);
+        state->work_ready.wait(
+            lock, [state] { return state->stopping || (state->body != nullptr && state->next < state->count); });
+      }
+    });
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->stopping = true;
+  }
+  state_->work_ready.notify_all();
+  for (auto& thread : state_->threads) thread.join();
+}
+
+std::size_t ThreadPool::threads() const {
+  return state_->threads.size() + 1;
+}
+
+void ThreadPool::parallel_for(std::size_t count, const std::function<void(std::size_t, std::size_t)>& body) {
+  if (inside_parallel_for || state_->threads.empty() || count <= 1) {
+    for (std::size_t index = 0; index < count; ++index) body(index, 0);
+    return;
+  }
+  std::unique_lock lock(state_->mutex);
+  SMIDGEN_CHECK(state_->body == nullptr);
+  state_->body = &body;
+  state_->count = count;
+  state_->next = 0;
+  state_->work_ready.notify_all();
+  inside_parallel_for = true;
+  state_->work(0, lock);
+  inside_parallel_for = false;
+  state_->work_done.wait(lock, [this] { return state_->next >= state_->count && state_->running == 0; });
+  state_->body = nullptr;
+}
+
+namespace {
+
+std::size_t cgroup_cores() {
+  std::ifstream file("/sys/fs/cgroup/cpu.max");
+  std::string quota;
+  double period = 0;
+  if (!(file >> quota >> period) || quota == "max" || period <= 0) return SIZE_MAX;
+  const double cores = std::strtod(quota.c_str(), nullptr) / period;
+  return cores <= 0 ? SIZE_MAX : static_cast<std::size_t>(std::max(1.0, cores + 0.999));
+}
+
+}  // namespace
+
+std::size_t usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  if (sched_getaffinity(0, sizeof set, &set) == 0) cores = static_cast<std::size_t>(CPU_COUNT(&set));
+  return std::max<std::size_t>(1, std::min(cores, cgroup_cores()));
+}
+
+}  // namespace smidgen

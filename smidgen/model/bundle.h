@@ -1,0 +1,69 @@
+// A bundle on disk: bundle.json, certificate.json, README.md (model card) and one folder per rung. Fields:
+// docs/bundles.md.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "smidgen/base/result.h"
+#include "smidgen/model/policy.h"
+#include "smidgen/model/rung.h"
+
+namespace smidgen {
+
+// What a certificate states; certificate.json holds these fields under the same names.
+struct Certificate {
+  std::string statement;  // the whole sentence, with its unit and assumptions
+  std::string risk;       // "selective" or "all"
+  double alpha = 0, delta = 0;
+  std::uint64_t n_units = 0, n_answered = 0, errors = 0;
+  double coverage = 0, p_value = 1,
+         lower_bound = 0;  // lower_bound: of the accuracy that is certified, at confidence 1 - delta
+  std::string method;
+  std::uint64_t candidates = 0, attempts = 1;
+  std::string data_sha256, split_salt, bundle_sha256, precision, version;
+  bool certified = false;
+  struct Target {
+    std::string kind, label;  // "recall" or "precision"
+    double target = 0;
+    std::uint64_t n = 0, hits = 0;
+    double p_value = 1;
+  };
+  std::vector<Target> targets;
+  std::vector<std::string> assumptions, not_claimed;  // sentences; labels with too few units
+};
+
+struct BundleRung {
+  std::string name;  // "linear"
+  RungKind kind = RungKind::kLinear;
+  std::string path;  // folder inside the bundle
+  std::size_t tokens_max = 0;
+};
+
+struct BundleInfo {
+  std::string task;                 // "classification"
+  std::vector<std::string> labels;  // class order of all scores
+  std::string precision = "f32";
+  std::vector<BundleRung> rungs;
+  Policy policy;
+};
+
+// An opened bundle: hashes of all files checked, rungs loaded.
+struct Bundle {
+  BundleInfo info;
+  std::vector<std::unique_ptr<Rung>> rungs;
+  std::optional<Certificate> certificate;
+  std::string sha256;  // of bundle.json
+
+  static Result<Bundle> load(const std::string& folder);
+};
+
+// Writes all of it to `folder` (staged, renamed). `model_card` becomes README.md. The certificate's bundle_sha256 is
+// filled in.
+Status save_bundle(const std::string& folder, bool replace, const BundleInfo& info,
+                   const std::vector<const Rung*>& rungs, const std::optional<Certificate>& certificate,
+                   const std::string& model_card);
+
+}  // namespace smidgen

@@ -1,0 +1,54 @@
+// Classifier: the public face of a bundle. Open once, share between threads, ask with one Session per thread.
+//
+//   SMIDGEN_ASSIGN(Classifier classifier, Classifier::open("tickets.smidgen"));
+//   auto session = classifier.session();
+//   for (const Answer& answer : session.classify(texts)) use(answer.label, answer.confidence);
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "smidgen/model/bundle.h"
+
+namespace smidgen {
+
+struct Answer {
+  Decision decision;
+  std::string_view label;                // points into the classifier
+  std::string_view rung;                 // the last one reached
+  std::span<const float> probabilities;  // one per label; valid until the session's next call
+};
+
+class Classifier {
+ public:
+  static Result<Classifier> open(const std::string& folder);
+
+  class Session {
+   public:
+    // One answer per text, in order; valid until the next call. A text's answer does not depend on its neighbours.
+    std::span<const Answer> classify(std::span<const std::string_view> texts);
+    // Log-probabilities of every rung for every text, (texts, rungs, labels), whatever the thresholds: what
+    // certification reads.
+    void score_all(std::span<const std::string_view> texts, std::vector<float>& scores);
+    std::uint64_t rows_cut() const;
+
+   private:
+    friend class Classifier;
+    explicit Session(const Bundle& bundle);
+    const Bundle* bundle_;
+    std::vector<std::unique_ptr<Rung::Scratch>> scratch_;
+    std::vector<Answer> answers_;
+    std::vector<float> scores_, probabilities_, stage_;
+  };
+  Session session() const { return Session(*bundle_); }
+  const Bundle& bundle() const { return *bundle_; }
+
+ private:
+  explicit Classifier(Bundle bundle) : bundle_(std::make_unique<const Bundle>(std::move(bundle))) {}
+  std::unique_ptr<const Bundle> bundle_;
+};
+
+}  // namespace smidgen

@@ -1,0 +1,55 @@
+// Streaming rows from CSV (RFC 4180), TSV, JSON lines or plain lines. Constant memory: one record at a time.
+//
+// Limits: a record <= 16 MiB, <= 65,536 columns. A BOM is dropped, CRLF and LF both end lines, quoted newlines are
+// kept. A bad record (unterminated quote, invalid UTF-8, wrong number of columns, bad JSON, missing field, too large)
+// is returned as a row that carries an Error with file, line and byte; reading goes on with the next record where that
+// is possible.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "smidgen/base/result.h"
+
+namespace smidgen {
+
+enum class DataFormat { kAuto, kCsv, kTsv, kJsonl, kLines };
+
+struct ReadOptions {
+  DataFormat format = DataFormat::kAuto;  // by extension; unknown extension or stdin: `{` first means jsonl, else lines
+  std::string text_column = "text";
+  std::string label_column;  // empty: labels are not read
+  std::string id_column;     // empty: the column or key "id" when there is one
+  std::string group_column;  // empty: none
+  std::string time_column;   // empty: none
+  std::string extra_column;  // e.g. --large-answers; empty: none
+};
+
+// One row. Strings own their bytes. `error` set: the other fields but `line` and `id_json` are meaningless.
+struct Record {
+  std::string text, label, group, time, extra;
+  std::string id_json;     // the input's own id as JSON text ("42" or "\"a\""), empty when it has none
+  std::uint64_t line = 0;  // 1-based line on which the record starts
+  std::uint64_t byte = 0;  // offset of its first byte
+  std::optional<Error> error;
+};
+
+class RecordReader {
+ public:
+  virtual ~RecordReader() = default;
+  // Reads the next record into `record` (buffers are reused). false: end of input. The Status fails only when the
+  // stream itself does.
+  virtual Result<bool> next(Record& record) = 0;
+
+  // path "-" is standard input. Fails on a missing file (kNoInput), a missing column or a duplicate header name
+  // (kBadData; the message lists the columns there are and the nearest name).
+  static Result<std::unique_ptr<RecordReader>> open(const std::string& path, const ReadOptions& options);
+  // The same over bytes in memory; `name` stands in error messages. `bytes` must outlive the reader.
+  static Result<std::unique_ptr<RecordReader>> from_memory(std::string_view bytes, const std::string& name,
+                                                           const ReadOptions& options);
+};
+
+}  // namespace smidgen
