@@ -26,7 +26,7 @@ class Random {
   // Uniform in [0, bound), bound >= 1, without modulo bias (Lemire 2019, multiply-shift).
   std::uint64_t below(std::uint64_t bound) {
     for (;;) {
-      __extension__ const unsigned __int128 product = static_cast<__extension__ unsigned __int128>(next()) * bound;
+      const Wide product = static_cast<Wide>(next()) * bound;
       if (static_cast<std::uint64_t>(product) >= (-bound) % bound) return static_cast<std::uint64_t>(product >> 64);
     }
   }
@@ -40,6 +40,7 @@ class Random {
   }
 
  private:
+  __extension__ typedef unsigned __int128 Wide;
   std::uint64_t state_;
 };
 
