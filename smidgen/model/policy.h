@@ -6,6 +6,13 @@
 // 2017), vector scaling (bias) and blending (several weights: logarithmic opinion pool). The row leaves at the first
 // stage whose largest probability reaches that stage's threshold; a row that no stage keeps is escalated, with the last
 // stage's label as best guess.
+//
+// The arithmetic is fixed to the bit: doubles added in rung order, an exponential of our own (base/exponential.h), one
+// rounding to float at the end. Equal scores give equal decisions in any batch, thread and processor.
+//
+//   Policy policy;                                    // linear alone, answers when it is 90 % sure
+//   policy.stages = {{.weights = {1.3F}, .bias = {}, .threshold = 0.9}};
+//   Decision decision = policy.decide(scores, probabilities);
 #pragma once
 
 #include <cstdint>
@@ -22,6 +29,9 @@ struct Stage {
   std::vector<float> bias;     // one per label, or empty
   double threshold = 0;        // in [0, 1]: leave when confidence >= threshold; above 1: never leave here
 };
+
+// The threshold of a stage that is only there to be stacked by later ones, and of a last stage that escalates all.
+inline constexpr double kNeverLeave = 2;
 
 struct Decision {
   std::uint32_t label = 0;
@@ -44,5 +54,12 @@ struct Policy {
   // Sizes agree, all numbers finite, thresholds in range.
   Status validate(std::size_t labels) const;
 };
+
+// The pieces decide_at is made of, for those who sweep thresholds over cached probabilities.
+void blend_stage(const Stage& stage, std::span<const float> scores, std::span<float> probabilities);
+std::uint32_t top_label(std::span<const float> probabilities);  // the largest; the lowest index among equals
+inline bool leaves(double threshold, float confidence) {
+  return static_cast<double>(confidence) >= threshold;
+}
 
 }  // namespace smidgen
