@@ -70,6 +70,13 @@ struct Refusal {
   std::vector<std::string> advice;            // sentences: larger rung, lower target, more labels, a large model
 };
 
+// Recall of a label among the units answered locally: printed beside a certified recall, where an escalated unit counts
+// as found.
+struct LocalRecall {
+  std::string label;
+  std::uint64_t n = 0, hits = 0;  // held-out units of the label that were answered locally; those answered right
+};
+
 struct PickCost {
   double usd_per_core_hour = 0;
   double large_usd_per_row = 0;
@@ -106,6 +113,7 @@ struct PickReport {
   double coverage = 0;            // share of the held-out units answered locally
   double selective_accuracy = 0;  // right among the answered
   std::optional<Certificate> certificate;
+  std::vector<LocalRecall> local_recalls;  // one for each recall target
   std::optional<Refusal> refusal;
   PickCost cost;
   std::uint64_t rows_cut = 0;  // held-out rows longer than the encoder's tokens_max

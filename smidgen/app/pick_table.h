@@ -1,0 +1,15 @@
+// What `pick` prints for people: one header line, one row a rung, then sentences a manager can read.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "smidgen/learn/pick_report.h"
+
+namespace smidgen {
+
+// The whole text, ending in a newline. `colour` adds ANSI colours (they change no other character); sentences wrap at
+// `width` columns (at least 60; 0 never wraps). Foreign text (labels, paths) cannot move the cursor.
+std::string render_pick_table(const PickReport& report, bool colour, std::size_t width);
+
+}  // namespace smidgen
