@@ -1,0 +1,129 @@
+#include "smidgen/text/column_names.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "smidgen/base/json_write.h"
+
+namespace smidgen {
+
+namespace {
+
+constexpr std::size_t kNamesListed = 20;
+constexpr std::size_t kNameBytesCompared = 64;
+
+char lower_ascii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+bool is_plain_word(std::string_view name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+           c == '.';
+  });
+}
+
+std::string flag_with(std::string_view flag, std::string_view name) {
+  return std::string(flag) + " " + (is_plain_word(name) ? std::string(name) : quoted_for_message(name));
+}
+
+// The only named column that is not one of the usual others, when the text column was left at its default.
+std::string_view only_candidate(const std::vector<std::string>& names) {
+  static constexpr std::string_view kUsualOthers[] = {"label", "id", "group", "time", "date", "split", "class"};
+  std::string_view candidate;
+  for (const std::string& name : names) {
+    const bool usual = std::any_of(std::begin(kUsualOthers), std::end(kUsualOthers),
+                                   [&](std::string_view other) { return edit_distance(name, other) == 0; });
+    if (name.empty() || usual) continue;
+    if (!candidate.empty()) return {};
+    candidate = name;
+  }
+  return candidate;
+}
+
+}  // namespace
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t change = diagonal + (lower_ascii(a[i]) == lower_ascii(b[j]) ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({change, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+std::string_view nearest_name(std::string_view wanted, const std::vector<std::string>& names) {
+  std::string_view nearest;
+  if (wanted.size() > kNameBytesCompared) return nearest;
+  std::size_t best = std::max<std::size_t>(1, wanted.size() / 3) + 1;
+  for (const std::string& name : names) {
+    if (name.empty() || name.size() > kNameBytesCompared) continue;
+    const std::size_t distance = edit_distance(wanted, name);
+    if (distance < best) {
+      best = distance;
+      nearest = name;
+    }
+  }
+  return nearest;
+}
+
+Error missing_name(std::string_view noun, const std::string& wanted, const std::vector<std::string>& names,
+                   std::string_view flag) {
+  std::string what = "no " + std::string(noun) + " " + quoted_for_message(wanted);
+  what += "; the " + std::string(noun) + "s are ";
+  for (std::size_t i = 0; i < names.size() && i < kNamesListed; ++i)
+    what += (i > 0 ? ", " : "") + quoted_for_message(names[i]);
+  if (names.empty()) what += "none";
+  if (names.size() > kNamesListed) what += " and " + std::to_string(names.size() - kNamesListed) + " more";
+  std::string_view offer = nearest_name(wanted, names);
+  std::string hint;
+  if (!offer.empty()) {
+    hint = "did you mean " + quoted_for_message(offer) + "? pass " + flag_with(flag, offer);
+  } else if (flag == "--text-column" && wanted == "text" && !(offer = only_candidate(names)).empty()) {
+    hint = "if " + quoted_for_message(offer) + " holds the text, pass " + flag_with(flag, offer);
+  } else {
+    hint = "pass " + std::string(flag) + " NAME";
+  }
+  if (noun == "column") hint += "; the first line must name the columns";
+  return Error::bad_data(std::move(what)).hint(std::move(hint));
+}
+
+std::vector<WantedColumn> wanted_columns(const ReadOptions& options) {
+  std::vector<WantedColumn> wanted;
+  wanted.push_back({options.text_column, "--text-column", &Record::text});
+  if (!options.label_column.empty())
+    wanted.push_back({options.label_column, "--label-column", &Record::label, /*is_label=*/true});
+  if (!options.group_column.empty()) wanted.push_back({options.group_column, "--group", &Record::group});
+  if (!options.time_column.empty()) wanted.push_back({options.time_column, "--time", &Record::time});
+  if (!options.extra_column.empty()) wanted.push_back({options.extra_column, "--large-answers", &Record::extra});
+  const bool id_named = !options.id_column.empty();
+  wanted.push_back({id_named ? options.id_column : "id", "--id-column", &Record::id_json, false, true, id_named});
+  return wanted;
+}
+
+std::string_view trim_ascii(std::string_view text) {
+  constexpr std::string_view kWhite = " \t\r\n";
+  const std::size_t first = text.find_first_not_of(kWhite);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kWhite) - first + 1);
+}
+
+std::string quoted_for_message(std::string_view text, std::size_t bytes_max) {
+  const bool cut = text.size() > bytes_max;
+  if (cut) {
+    text = text.substr(0, bytes_max);
+    while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xc0) == 0x80) text.remove_suffix(1);
+    if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0xc0) text.remove_suffix(1);
+  }
+  std::string out;
+  append_json_string(out, text);
+  if (cut) out.insert(out.size() - 1, "...");
+  return out;
+}
+
+}  // namespace smidgen

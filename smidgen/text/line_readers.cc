@@ -1,0 +1,193 @@
+// JSON lines and plain lines: one record a line.
+#include <algorithm>
+#include <utility>
+
+#include "smidgen/base/json.h"
+#include "smidgen/base/json_write.h"
+#include "smidgen/text/column_names.h"
+#include "smidgen/text/record_reader_parts.h"
+
+namespace smidgen {
+
+namespace {
+
+// Cuts the window into lines; CR LF and LF both end one.
+class LineScanner {
+ public:
+  explicit LineScanner(OpenedInput input) : input_(std::move(input)) {}
+
+  // Consumes the last line, then finds the next: line(), number(), byte() describe it until the call after. false: end.
+  // A line over the limit is skipped; too_large() then says so and line() is empty.
+  Result<bool> advance();
+
+  std::string_view line() const { return input_.window.unread().substr(0, content_); }
+  std::uint64_t number() const { return number_; }
+  std::uint64_t byte() const { return byte_; }
+  const std::optional<Error>& too_large() const { return too_large_; }
+  const std::string& name() const { return input_.name; }
+
+ private:
+  Status skip_line();
+
+  OpenedInput input_;
+  std::size_t content_ = 0, size_ = 0;  // of the current line, without and with its end
+  std::uint64_t number_ = 0, byte_ = 0;
+  std::optional<Error> too_large_;
+};
+
+Result<bool> LineScanner::advance() {
+  ByteWindow& window = input_.window;
+  window.consume(size_);
+  content_ = size_ = 0;
+  too_large_.reset();
+  number_ = input_.line;
+  byte_ = window.offset();
+  std::size_t seen = 0;
+  for (;;) {
+    const std::string_view bytes = window.unread();
+    const std::size_t end = bytes.find('\n', seen);
+    if (end == std::string_view::npos && !window.at_end()) {
+      seen = bytes.size();
+      if (seen >= input_.limits.window_bytes_max()) {
+        too_large_ = record_too_large(input_, number_, byte_);
+        SMIDGEN_TRY(skip_line());
+        return true;
+      }
+      SMIDGEN_TRY(window.more());
+      continue;
+    }
+    if (bytes.empty()) return false;
+    content_ = std::min(end, bytes.size());
+    size_ = end == std::string_view::npos ? bytes.size() : end + 1;
+    if (content_ > 0 && bytes[content_ - 1] == '\r') --content_;
+    ++input_.line;
+    if (content_ > input_.limits.record_bytes_max) {
+      too_large_ = record_too_large(input_, number_, byte_);
+      content_ = 0;
+    }
+    return true;
+  }
+}
+
+Status LineScanner::skip_line() {
+  ByteWindow& window = input_.window;
+  ++input_.line;
+  for (;;) {
+    const std::string_view bytes = window.unread();
+    const std::size_t end = bytes.find('\n');
+    window.consume(end == std::string_view::npos ? bytes.size() : end + 1);
+    if (end != std::string_view::npos || window.at_end()) return Ok{};
+    SMIDGEN_TRY(window.more());
+  }
+}
+
+class LinesReader : public RecordReader {
+ public:
+  explicit LinesReader(OpenedInput input) : lines_(std::move(input)) {}
+
+  Result<bool> next(Record& record) override {
+    record.error.reset();
+    record.id_json.clear();
+    SMIDGEN_ASSIGN(const bool found, lines_.advance());
+    if (!found) return false;
+    record.line = lines_.number();
+    record.byte = lines_.byte();
+    record.text.assign(lines_.line());
+    record.error = lines_.too_large();
+    if (!record.error) record.error = encoding_error(lines_.line(), record.line, record.byte, lines_.name());
+    return true;
+  }
+
+ private:
+  LineScanner lines_;
+};
+
+class JsonlReader : public RecordReader {
+ public:
+  JsonlReader(OpenedInput input, const ReadOptions& options)
+      : lines_(std::move(input)), wanted_(wanted_columns(options)) {}
+
+  Result<bool> next(Record& record) override;
+
+ private:
+  Status fill(Record& record, std::string_view line) const;
+  static Status take(Record& record, const WantedColumn& wanted, simdjson::dom::element value);
+
+  LineScanner lines_;
+  std::vector<WantedColumn> wanted_;
+};
+
+Result<bool> JsonlReader::next(Record& record) {
+  record.error.reset();
+  record.id_json.clear();
+  do {
+    SMIDGEN_ASSIGN(const bool found, lines_.advance());
+    if (!found) return false;
+  } while (!lines_.too_large() && trim_ascii(lines_.line()).empty());
+  record.line = lines_.number();
+  record.byte = lines_.byte();
+  record.error = lines_.too_large();
+  if (!record.error) record.error = encoding_error(lines_.line(), record.line, record.byte, lines_.name());
+  if (record.error) return true;
+  auto filled = fill(record, lines_.line());
+  if (!filled.ok())
+    record.error = std::move(filled).error().in(lines_.name()).at_line(record.line).at_byte(record.byte);
+  return true;
+}
+
+Status JsonlReader::fill(Record& record, std::string_view line) const {
+  SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::parse(line));
+  const simdjson::dom::element root = document.root();
+  if (!root.is_object()) return Error::bad_data("a line must hold one JSON object");
+  // Last to first: the id comes first, so that a row whose text is missing still has it.
+  for (auto wanted = wanted_.rbegin(); wanted != wanted_.rend(); ++wanted) {
+    simdjson::dom::element value;
+    if (root.at_key(wanted->name).get(value) == simdjson::SUCCESS) {
+      SMIDGEN_TRY(take(record, *wanted, value));
+      continue;
+    }
+    if (!wanted->required) continue;
+    std::vector<std::string> keys;
+    const simdjson::dom::object object = root.get_object().value_unsafe();
+    for (const auto field : object) keys.emplace_back(field.key);
+    return missing_name("key", wanted->name, keys, wanted->flag);
+  }
+  return Ok{};
+}
+
+Status JsonlReader::take(Record& record, const WantedColumn& wanted, simdjson::dom::element value) {
+  std::string& out = record.*wanted.member;
+  out.clear();
+  if (wanted.is_id) {
+    if (!value.is_null()) out = simdjson::minify(value);
+    return Ok{};
+  }
+  std::string_view text;
+  if (value.get(text) == simdjson::SUCCESS) {
+    out.assign(wanted.is_label ? trim_ascii(text) : text);
+    return Ok{};
+  }
+  const bool is_text = wanted.member == &Record::text;
+  if (is_text || value.is_object() || value.is_array())
+    return Error::bad_data(quoted_for_message(wanted.name) + " must be a " +
+                           (is_text ? "string" : "string, a number or a boolean"));
+  if (!value.is_null()) out = simdjson::minify(value);  // numbers and booleans become their JSON text
+  return Ok{};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RecordReader>> make_jsonl_reader(OpenedInput input, const ReadOptions& options) {
+  return std::unique_ptr<RecordReader>(std::make_unique<JsonlReader>(std::move(input), options));
+}
+
+Result<std::unique_ptr<RecordReader>> make_lines_reader(OpenedInput input, const ReadOptions& options) {
+  for (const WantedColumn& wanted : wanted_columns(options))
+    if (wanted.member != &Record::text && wanted.required)
+      return Error::bad_data("plain lines hold texts only, there is no column " + quoted_for_message(wanted.name))
+          .in(input.name)
+          .hint("name the file .csv, .tsv or .jsonl, or pass --format");
+  return std::unique_ptr<RecordReader>(std::make_unique<LinesReader>(std::move(input)));
+}
+
+}  // namespace smidgen

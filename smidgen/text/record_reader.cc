@@ -1,0 +1,129 @@
+#include "smidgen/text/record_reader.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "smidgen/base/utf8.h"
+#include "smidgen/text/record_reader_parts.h"
+
+namespace smidgen {
+
+namespace {
+
+constexpr std::size_t kSniffBytes = 4;
+
+// Files that are not text at all, by their first bytes: a clear word beats "invalid UTF-8".
+struct Signature {
+  std::string_view bytes, what, hint;
+};
+constexpr Signature kSignatures[] = {
+    {"\xff\xfe", "looks like UTF-16", "convert it with iconv -f UTF-16 -t UTF-8"},
+    {"\xfe\xff", "looks like UTF-16", "convert it with iconv -f UTF-16 -t UTF-8"},
+    {"\x1f\x8b", "is compressed with gzip", "unpack it with gunzip"},
+    {"\x28\xb5\x2f\xfd", "is compressed with Zstandard", "unpack it with unzstd"},
+    {"PK\x03\x04", "is a ZIP archive or a spreadsheet", "unpack it, or save the sheet as CSV (UTF-8)"},
+    {"PAR1", "is a Parquet file", "convert it to CSV or JSON lines, for example with duckdb"},
+};
+
+std::string extension_of(const std::string& name) {
+  const std::size_t dot = name.find_last_of("./");
+  if (dot == std::string::npos || name[dot] != '.') return {};
+  std::string extension = name.substr(dot + 1);
+  for (char& c : extension)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return extension;
+}
+
+DataFormat format_by_extension(const std::string& extension) {
+  if (extension == "csv") return DataFormat::kCsv;
+  if (extension == "tsv" || extension == "tab") return DataFormat::kTsv;
+  if (extension == "jsonl" || extension == "ndjson") return DataFormat::kJsonl;
+  return DataFormat::kAuto;
+}
+
+// First byte that is not white space, 0 when there is none within the window.
+Result<char> first_letter(ByteWindow& window, std::size_t bytes_max) {
+  for (;;) {
+    const std::string_view bytes = window.unread();
+    const std::size_t at = bytes.find_first_not_of(" \t\r\n");
+    if (at != std::string_view::npos) return bytes[at];
+    if (window.at_end() || bytes.size() >= bytes_max) return '\0';
+    SMIDGEN_TRY(window.more());
+  }
+}
+
+Status check_signature(const OpenedInput& input) {
+  const std::string_view start = input.window.unread();
+  for (const Signature& signature : kSignatures)
+    if (start.starts_with(signature.bytes))
+      return Error::bad_data(std::string(signature.what)).in(input.name).hint(std::string(signature.hint));
+  // UTF-16 without a mark: the first letter is ASCII, so one of its two bytes is zero.
+  if (start.size() >= 4 && ((start[0] == 0 && start[2] == 0) || (start[1] == 0 && start[3] == 0)))
+    return Error::bad_data("looks like UTF-16").in(input.name).hint("convert it with iconv -f UTF-16 -t UTF-8");
+  return Ok{};
+}
+
+}  // namespace
+
+std::optional<Error> encoding_error(std::string_view record, std::uint64_t line, std::uint64_t byte,
+                                    const std::string& name) {
+  const auto bad = first_invalid_utf8(record);
+  if (!bad) return std::nullopt;
+  static constexpr char kDigits[] = "0123456789abcdef";
+  const auto value = static_cast<unsigned char>(record[*bad]);
+  const auto lines = std::count(record.begin(), record.begin() + static_cast<std::ptrdiff_t>(*bad), '\n');
+  return Error::bad_data(std::string("invalid UTF-8: byte 0x") + kDigits[value >> 4] + kDigits[value & 15])
+      .in(name)
+      .at_line(line + static_cast<std::uint64_t>(lines))
+      .at_byte(byte + *bad)
+      .hint("if the file is Latin-1, convert it with iconv -f ISO-8859-1 -t UTF-8");
+}
+
+Error record_too_large(const OpenedInput& input, std::uint64_t line, std::uint64_t byte) {
+  const std::size_t limit = input.limits.record_bytes_max;
+  const std::string text =
+      limit % (1 << 20) == 0 ? std::to_string(limit >> 20) + " MiB" : std::to_string(limit) + " bytes";
+  return Error::bad_data("record larger than the limit of " + text).in(input.name).at_line(line).at_byte(byte);
+}
+
+Result<std::unique_ptr<RecordReader>> read_records(std::unique_ptr<ByteSource> source, const std::string& name,
+                                                   const ReadOptions& options, const ReadLimits& limits) {
+  OpenedInput input{ByteWindow(std::move(source), limits.buffer_bytes, limits.window_bytes_max()), name, limits};
+  while (input.window.unread().size() < kSniffBytes && !input.window.at_end()) SMIDGEN_TRY(input.window.more());
+  SMIDGEN_TRY(check_signature(input));
+  if (input.window.unread().starts_with("\xef\xbb\xbf")) input.window.consume(3);
+  DataFormat format = options.format;
+  const std::string extension = extension_of(name);
+  if (format == DataFormat::kAuto) format = format_by_extension(extension);
+  if (format == DataFormat::kAuto) {
+    SMIDGEN_ASSIGN(const char first, first_letter(input.window, limits.record_bytes_max));
+    if (first == '[' && extension == "json")
+      return Error::bad_data("is one JSON array; one JSON object a line is wanted")
+          .in(name)
+          .hint("convert it with jq -c '.[]'");
+    format = first == '{' ? DataFormat::kJsonl : DataFormat::kLines;
+  }
+  switch (format) {
+    case DataFormat::kCsv:
+      return make_delimited_reader(std::move(input), ',', options);
+    case DataFormat::kTsv:
+      return make_delimited_reader(std::move(input), '\t', options);
+    case DataFormat::kJsonl:
+      return make_jsonl_reader(std::move(input), options);
+    default:
+      return make_lines_reader(std::move(input), options);
+  }
+}
+
+Result<std::unique_ptr<RecordReader>> RecordReader::open(const std::string& path, const ReadOptions& options) {
+  SMIDGEN_ASSIGN(auto source, open_byte_source(path));
+  return read_records(std::move(source), path == "-" ? "<stdin>" : path, options);
+}
+
+Result<std::unique_ptr<RecordReader>> RecordReader::from_memory(std::string_view bytes, const std::string& name,
+                                                                const ReadOptions& options) {
+  return read_records(memory_byte_source(bytes), name, options);
+}
+
+}  // namespace smidgen
