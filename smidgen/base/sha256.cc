@@ -24,7 +24,9 @@ struct Sha256::Context {
   void start() { SMIDGEN_CHECK(EVP_DigestInit_ex2(state, method, nullptr) == 1); }
 };
 
-Sha256::Sha256() : context_(std::make_unique<Context>()) { context_->start(); }
+Sha256::Sha256() : context_(std::make_unique<Context>()) {
+  context_->start();
+}
 Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;

@@ -16,8 +16,8 @@ std::string sha256_hex(std::string_view bytes);
 
 using Sha256Digest = std::array<std::uint8_t, 32>;
 
-// In pieces, for bytes that pass by once. Reusable: finish() starts anew, which is also the cheap way to hash many short
-// strings (one context, no allocation each).
+// In pieces, for bytes that pass by once. Reusable: finish() starts anew, which is also the cheap way to hash many
+// short strings (one context, no allocation each).
 class Sha256 {
  public:
   Sha256();

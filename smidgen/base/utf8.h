@@ -7,9 +7,9 @@
 
 namespace smidgen {
 
-// Offset of the first byte that does not start or continue a well-formed sequence (Unicode 15, table 3-7: no surrogates,
-// no overlong forms, at most U+10FFFF), nullopt when all of `text` is valid. A sequence that breaks off is reported at
-// its first byte. Vectorised (simdjson) when the text is valid, a plain loop when it is not.
+// Offset of the first byte that does not start or continue a well-formed sequence (Unicode 15, table 3-7: no
+// surrogates, no overlong forms, at most U+10FFFF), nullopt when all of `text` is valid. A sequence that breaks off is
+// reported at its first byte. Vectorised (simdjson) when the text is valid, a plain loop when it is not.
 std::optional<std::size_t> first_invalid_utf8(std::string_view text);
 
 // The plain loop alone: the reference twin of the above.

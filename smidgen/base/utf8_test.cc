@@ -24,7 +24,8 @@ TEST(Utf8, AgreesWithThePlainLoop) {
     std::string text;
     const std::size_t length = random.below(90);
     while (text.size() < length) {
-      static constexpr const char* kPieces[] = {"a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "zz", "\xef\xbf\xbd"};
+      static constexpr const char* kPieces[] = {"a",  "\xc3\xa9",    "\xe2\x82\xac", "\xf0\x9f\x98\x80",
+                                                "zz", "\xef\xbf\xbd"};
       text += kPieces[random.below(6)];
     }
     if (!text.empty() && random.below(2) == 0) text[random.below(text.size())] = static_cast<char>(random.below(256));

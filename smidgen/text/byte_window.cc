@@ -54,8 +54,8 @@ class MemorySource : public ByteSource {
 
 }  // namespace
 
-Result<std::unique_ptr<ByteSource>> open_byte_source(const std::string& path) {
-  if (path == "-") return std::unique_ptr<ByteSource>(std::make_unique<FileSource>(STDIN_FILENO, false, path));
+Result<OpenedSource> open_byte_source(const std::string& path) {
+  if (path == "-") return OpenedSource{std::make_unique<FileSource>(STDIN_FILENO, false, "<stdin>")};
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) {
     const bool refused = errno == EACCES || errno == EPERM;
@@ -65,15 +65,19 @@ Result<std::unique_ptr<ByteSource>> open_byte_source(const std::string& path) {
   }
   auto source = std::make_unique<FileSource>(descriptor, true, path);
   struct stat info {};
-  if (::fstat(descriptor, &info) == 0 && S_ISDIR(info.st_mode))
-    return Error::no_input("is a folder, a file is wanted").in(path);
-  return std::unique_ptr<ByteSource>(std::move(source));
+  const bool known = ::fstat(descriptor, &info) == 0;
+  if (known && S_ISDIR(info.st_mode)) return Error::no_input("is a folder, a file is wanted").in(path);
+  return OpenedSource{std::move(source), known && S_ISREG(info.st_mode) ? static_cast<std::uint64_t>(info.st_size) : 0};
 }
 
-std::unique_ptr<ByteSource> memory_byte_source(std::string_view bytes) { return std::make_unique<MemorySource>(bytes); }
+std::unique_ptr<ByteSource> memory_byte_source(std::string_view bytes) {
+  return std::make_unique<MemorySource>(bytes);
+}
 
 ByteWindow::ByteWindow(std::unique_ptr<ByteSource> source, std::size_t buffer_bytes, std::size_t unread_bytes_max)
-    : source_(std::move(source)), capacity_(buffer_bytes), unread_bytes_max_(unread_bytes_max) {
+    : source_(std::move(source)),
+      capacity_(std::min(buffer_bytes, unread_bytes_max)),
+      unread_bytes_max_(unread_bytes_max) {
   SMIDGEN_CHECK(buffer_bytes >= 1 && unread_bytes_max >= 1);
   buffer_ = std::make_unique_for_overwrite<char[]>(capacity_);
 }
@@ -82,7 +86,7 @@ Status ByteWindow::more() {
   const std::size_t unread_bytes = end_ - begin_;
   SMIDGEN_CHECK(unread_bytes < unread_bytes_max_);
   if (unread_bytes == capacity_) {
-    const std::size_t wider = std::min(capacity_ * 2, std::max(unread_bytes_max_, capacity_ + 1));
+    const std::size_t wider = std::min(capacity_ * 2, unread_bytes_max_);
     auto buffer = std::make_unique_for_overwrite<char[]>(wider);
     std::memcpy(buffer.get(), buffer_.get() + begin_, unread_bytes);
     buffer_ = std::move(buffer);

@@ -22,7 +22,11 @@ class ByteSource {
 };
 
 // "-" is standard input. Missing: kNoInput; unreadable: kPermission; a folder: kNoInput.
-Result<std::unique_ptr<ByteSource>> open_byte_source(const std::string& path);
+struct OpenedSource {
+  std::unique_ptr<ByteSource> source;
+  std::uint64_t bytes = 0;  // size of a regular file, else 0
+};
+Result<OpenedSource> open_byte_source(const std::string& path);
 // `bytes` must outlive the source.
 std::unique_ptr<ByteSource> memory_byte_source(std::string_view bytes);
 
@@ -33,7 +37,7 @@ class ByteWindow {
   ByteWindow(std::unique_ptr<ByteSource> source, std::size_t buffer_bytes, std::size_t unread_bytes_max);
 
   std::string_view unread() const { return {buffer_.get() + begin_, end_ - begin_}; }
-  bool at_end() const { return at_end_; }  // nothing comes after unread()
+  bool at_end() const { return at_end_; }           // nothing comes after unread()
   std::uint64_t offset() const { return offset_; }  // of unread()[0] in the stream
 
   // One read: unread() grows or at_end() turns true.

@@ -14,7 +14,9 @@ constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
 constexpr std::uint64_t kHighs = 0x8080808080808080ULL;
 
 // High bit set in (at least) the lowest zero byte of `word` and in no byte below it (Mycroft's trick).
-std::uint64_t lowest_zero_byte(std::uint64_t word) { return (word - kOnes) & ~word & kHighs; }
+std::uint64_t lowest_zero_byte(std::uint64_t word) {
+  return (word - kOnes) & ~word & kHighs;
+}
 
 std::uint64_t count_newlines(const char* begin, const char* end) {
   std::uint64_t count = 0;
@@ -82,8 +84,8 @@ void CsvScanner::blame(Fault fault, std::size_t position, std::uint64_t newlines
 void CsvScanner::end_field(std::size_t end) {
   if (!dropping_) {
     if (fields_.size() < kColumnsMax)
-      fields_.push_back({static_cast<std::uint32_t>(field_begin_), static_cast<std::uint32_t>(end), field_quoted_,
-                         field_doubled_});
+      fields_.push_back(
+          {static_cast<std::uint32_t>(field_begin_), static_cast<std::uint32_t>(end), field_quoted_, field_doubled_});
     else
       blame(Fault::kTooManyColumns, field_begin_, newlines_);
   }

@@ -202,7 +202,9 @@ Status DelimitedReader::read_header(const ReadOptions& options) {
   std::optional<Error> too_large;
   SMIDGEN_ASSIGN(const bool found, scan_record(too_large));
   if (!found)
-    return Error::bad_data("is empty").in(input_.name).hint("the first line must name the columns, one row a line below");
+    return Error::bad_data("is empty")
+        .in(input_.name)
+        .hint("the first line must name the columns, one row a line below");
   if (too_large) return *too_large;
   const std::string_view bytes = input_.window.unread().substr(0, scanner_.size());
   if (auto error = fault_of_record()) return *error;
@@ -227,7 +229,8 @@ Status DelimitedReader::read_header(const ReadOptions& options) {
                                   std::to_string(sorted[i].second + 1) + ")")
                       .hint("rename one of them"));
   for (const WantedColumn& wanted : wanted_columns(options)) {
-    const auto at = std::lower_bound(sorted.begin(), sorted.end(), std::pair(std::string_view(wanted.name), std::size_t{0}));
+    const auto at =
+        std::lower_bound(sorted.begin(), sorted.end(), std::pair(std::string_view(wanted.name), std::size_t{0}));
     if (at != sorted.end() && at->first == wanted.name)
       columns_.push_back({wanted, at->second});
     else if (wanted.required)

@@ -117,8 +117,8 @@ Result<std::unique_ptr<RecordReader>> read_records(std::unique_ptr<ByteSource> s
 }
 
 Result<std::unique_ptr<RecordReader>> RecordReader::open(const std::string& path, const ReadOptions& options) {
-  SMIDGEN_ASSIGN(auto source, open_byte_source(path));
-  return read_records(std::move(source), path == "-" ? "<stdin>" : path, options);
+  SMIDGEN_ASSIGN(OpenedSource opened, open_byte_source(path));
+  return read_records(std::move(opened.source), path == "-" ? "<stdin>" : path, options);
 }
 
 Result<std::unique_ptr<RecordReader>> RecordReader::from_memory(std::string_view bytes, const std::string& name,

@@ -3,14 +3,21 @@
 // Limits: a record <= 16 MiB, <= 65,536 columns. A BOM is dropped, CRLF and LF both end lines, quoted newlines are
 // kept. A bad record (unterminated quote, invalid UTF-8, wrong number of columns, bad JSON, missing field, too large)
 // is returned as a row that carries an Error with file, line and byte; reading goes on with the next record where that
-// is possible.
+// is possible. docs/data.md is the page for users: grammar, columns, limits.
+//
+//   SMIDGEN_ASSIGN(const auto reader, RecordReader::open("tickets.csv", {.label_column = "label"}));
+//   for (Record record;;) {
+//     SMIDGEN_ASSIGN(const bool found, reader->next(record));
+//     if (!found) break;
+//     if (record.error) .. else use(record.text, record.label);
+//   }
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "smidgen/base/result.h"
 
@@ -21,17 +28,19 @@ enum class DataFormat { kAuto, kCsv, kTsv, kJsonl, kLines };
 struct ReadOptions {
   DataFormat format = DataFormat::kAuto;  // by extension; unknown extension or stdin: `{` first means jsonl, else lines
   std::string text_column = "text";
-  std::string label_column;  // empty: labels are not read
-  std::string id_column;     // empty: the column or key "id" when there is one
-  std::string group_column;  // empty: none
-  std::string time_column;   // empty: none
-  std::string extra_column;  // e.g. --large-answers; empty: none
+  std::string label_column = {};  // empty: labels are not read
+  std::string id_column = {};     // empty: the column or key "id" when there is one
+  std::string group_column = {};  // empty: none
+  std::string time_column = {};   // empty: none
+  std::string extra_column = {};  // e.g. --large-answers; empty: none
 };
 
 // One row. Strings own their bytes. `error` set: the other fields but `line` and `id_json` are meaningless.
 struct Record {
-  std::string text, label, group, time, extra;
-  std::string id_json;     // the input's own id as JSON text ("42" or "\"a\""), empty when it has none
+  std::string text, label, group, time, extra;  // label: without surrounding ASCII white space; a JSON null reads as ""
+  // The input's own id as JSON text: as it stands in JSON lines (42, "a"), always a string from CSV ("42": leading
+  // zeros matter). Empty when the row has none.
+  std::string id_json;
   std::uint64_t line = 0;  // 1-based line on which the record starts
   std::uint64_t byte = 0;  // offset of its first byte
   std::optional<Error> error;

@@ -11,8 +11,8 @@
 namespace smidgen {
 
 struct ReadLimits {
-  std::size_t buffer_bytes = 256 << 10;      // to start with
-  std::size_t record_bytes_max = 16 << 20;   // without its line end
+  std::size_t buffer_bytes = 256 << 10;                                  // to start with
+  std::size_t record_bytes_max = 16 << 20;                               // without its line end
   std::size_t window_bytes_max() const { return record_bytes_max + 4; }  // and room for CR LF, to see that it ends
 };
 

@@ -1,0 +1,271 @@
+#include "smidgen/text/dataset.h"
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <utility>
+
+#include "smidgen/base/sha256.h"
+#include "smidgen/text/column_names.h"
+#include "smidgen/text/record_reader_parts.h"
+
+namespace smidgen {
+
+namespace {
+
+// Hashes and counts the bytes that pass by.
+class HashingSource : public ByteSource {
+ public:
+  struct Tally {
+    Sha256 hasher;
+    std::uint64_t bytes = 0;
+  };
+  HashingSource(std::unique_ptr<ByteSource> source, std::shared_ptr<Tally> tally)
+      : source_(std::move(source)), tally_(std::move(tally)) {}
+
+  Result<std::size_t> read(char* out, std::size_t size) override {
+    SMIDGEN_ASSIGN(const std::size_t got, source_->read(out, size));
+    tally_->hasher.add({out, got});
+    tally_->bytes += got;
+    return got;
+  }
+
+ private:
+  std::unique_ptr<ByteSource> source_;
+  std::shared_ptr<Tally> tally_;
+};
+
+// Names to dense numbers by first appearance. The table holds numbers only and compares through the list of names: a
+// map would keep every name twice.
+class Numbering {
+ public:
+  explicit Numbering(std::vector<std::string>& names) : names_(names) {
+    for (std::uint32_t i = 0; i < names_.size(); ++i) insert(i);
+  }
+
+  std::uint32_t number_of(std::string&& name) {
+    if (const std::uint32_t known = find(name); known != kFree) return known;
+    names_.push_back(std::move(name));
+    insert(static_cast<std::uint32_t>(names_.size() - 1));
+    return static_cast<std::uint32_t>(names_.size() - 1);
+  }
+
+ private:
+  static constexpr std::uint32_t kFree = 0xffffffff;
+
+  std::size_t slot_of(const std::string& name) const {
+    return std::hash<std::string_view>{}(name) & (slots_.size() - 1);
+  }
+  std::uint32_t find(const std::string& name) const {
+    for (std::size_t slot = slot_of(name); slots_[slot] != kFree; slot = (slot + 1) & (slots_.size() - 1))
+      if (names_[slots_[slot]] == name) return slots_[slot];
+    return kFree;
+  }
+  void insert(std::uint32_t number) {
+    if (2 * (used_ + 1) > slots_.size()) {
+      slots_.assign(slots_.size() * 2, kFree);
+      for (std::uint32_t i = 0; i < number; ++i) place(i);
+    }
+    place(number);
+    ++used_;
+  }
+  void place(std::uint32_t number) {
+    std::size_t slot = slot_of(names_[number]);
+    while (slots_[slot] != kFree) slot = (slot + 1) & (slots_.size() - 1);
+    slots_[slot] = number;
+  }
+
+  std::vector<std::string>& names_;
+  std::vector<std::uint32_t> slots_ = std::vector<std::uint32_t>(64, kFree);
+  std::size_t used_ = 0;
+};
+
+Error row_error(const std::string& name, std::uint64_t line, std::string what) {
+  return Error::bad_data(std::move(what)).in(name).at_line(line);
+}
+
+// Fills a Dataset row by row.
+class Collector {
+ public:
+  Collector(std::string name, const ReadOptions& options)
+      : name_(std::move(name)),
+        has_times_(!options.time_column.empty()),
+        has_extras_(!options.extra_column.empty()),
+        labels_(data_.label_names),
+        units_(data_.unit_keys) {
+    data_.grouped = !options.group_column.empty();
+  }
+
+  Status add(Record& record);
+  Result<Dataset> finish();
+  // Room for the rows to come, judged by those that came: growth by doubling would hold a third more.
+  void expect_rows(std::size_t rows);
+
+ private:
+  std::string name_;
+  bool has_times_, has_extras_;
+  Dataset data_;
+  Numbering labels_, units_;
+};
+
+Status Collector::add(Record& record) {
+  if (record.error) return std::move(*record.error);
+  if (record.label.empty())
+    return row_error(name_, record.line, "the label is empty").hint("label the row or remove it");
+  if (record.label.size() > Dataset::kLabelBytesMax)
+    return row_error(name_, record.line,
+                     "the label has more than " + std::to_string(Dataset::kLabelBytesMax) + " bytes")
+        .hint("is --label-column right?");
+  if (data_.grouped && record.group.empty()) return row_error(name_, record.line, "the group is empty");
+  if (has_times_ && trim_ascii(record.time).empty()) return row_error(name_, record.line, "the time is empty");
+  if (data_.size() >= Dataset::kRowsMax) return row_error(name_, record.line, "more rows than this program can hold");
+  const std::uint32_t label = labels_.number_of(std::move(record.label));
+  if (label >= Dataset::kLabelsMax)
+    return row_error(name_, record.line, "more than " + std::to_string(Dataset::kLabelsMax) + " different labels")
+        .hint("is --label-column right?");
+  data_.labels.push_back(label);
+  data_.units.push_back(units_.number_of(data_.grouped ? std::move(record.group) : unit_key(record.text)));
+  data_.texts.emplace_back(record.text);  // a copy of just its size; the reader's buffer may be larger
+  if (has_times_) data_.times.emplace_back(record.time);
+  if (has_extras_) data_.extras.emplace_back(record.extra);
+  data_.lines.push_back(record.line);
+  return Ok{};
+}
+
+void Collector::expect_rows(std::size_t rows) {
+  data_.texts.reserve(rows);
+  data_.labels.reserve(rows);
+  data_.units.reserve(rows);
+  data_.lines.reserve(rows);
+  if (has_times_) data_.times.reserve(rows);
+  if (has_extras_) data_.extras.reserve(rows);
+}
+
+// Numbers labels by their sorted names instead of by appearance.
+void sort_labels(Dataset& data) {
+  std::vector<std::uint32_t> order(data.label_names.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::sort(order.begin(), order.end(),
+            [&](std::uint32_t a, std::uint32_t b) { return data.label_names[a] < data.label_names[b]; });
+  std::vector<std::uint32_t> rank(order.size());
+  std::vector<std::string> names;
+  for (std::uint32_t i = 0; i < order.size(); ++i) {
+    rank[order[i]] = i;
+    names.push_back(std::move(data.label_names[order[i]]));
+  }
+  data.label_names = std::move(names);
+  for (std::uint32_t& label : data.labels) label = rank[label];
+}
+
+Result<Dataset> Collector::finish() {
+  if (data_.size() == 0) return Error::bad_data("has no rows").in(name_).hint("write at least two labelled rows");
+  if (data_.label_names.size() == 1)
+    return Error::bad_data("every row has the label " + quoted_for_message(data_.label_names[0]))
+        .in(name_)
+        .hint("there is nothing to tell apart: at least two labels are needed");
+  sort_labels(data_);
+  return std::move(data_);
+}
+
+constexpr std::size_t kRowsBeforeGuess = 4096;
+
+// bytes_expected: of the whole input, 0 when unknown.
+Result<Dataset> collect(std::unique_ptr<ByteSource> source, const std::string& name, ReadOptions options,
+                        std::uint64_t bytes_expected) {
+  if (options.label_column.empty()) options.label_column = "label";
+  auto tally = std::make_shared<HashingSource::Tally>();
+  SMIDGEN_ASSIGN(auto reader, read_records(std::make_unique<HashingSource>(std::move(source), tally), name, options));
+  Collector collector(name, options);
+  Record record;
+  for (std::size_t rows = 0;; ++rows) {
+    SMIDGEN_ASSIGN(const bool found, reader->next(record));
+    if (!found) break;
+    SMIDGEN_TRY(collector.add(record));
+    if (rows == kRowsBeforeGuess && bytes_expected > record.byte)
+      collector.expect_rows(static_cast<std::size_t>(1.05 * static_cast<double>(bytes_expected) /
+                                                     static_cast<double>(record.byte) * kRowsBeforeGuess));
+  }
+  SMIDGEN_ASSIGN(Dataset data, collector.finish());
+  data.sha256 = to_hex(tally->hasher.finish());
+  data.bytes = tally->bytes;
+  return data;
+}
+
+}  // namespace
+
+Result<Dataset> Dataset::load(const std::string& path, const ReadOptions& options) {
+  SMIDGEN_ASSIGN(OpenedSource opened, open_byte_source(path));
+  SMIDGEN_ASSIGN(Dataset data,
+                 collect(std::move(opened.source), path == "-" ? "<stdin>" : path, options, opened.bytes));
+  data.path = path;
+  return data;
+}
+
+Result<Dataset> Dataset::from_memory(std::string_view bytes, const std::string& name, const ReadOptions& options) {
+  SMIDGEN_ASSIGN(Dataset data, collect(memory_byte_source(bytes), name, options, bytes.size()));
+  data.path = name;
+  return data;
+}
+
+Dataset select_rows(const Dataset& data, std::span<const std::uint32_t> rows) {
+  Dataset chosen;
+  chosen.path = data.path;
+  chosen.label_names = data.label_names;
+  chosen.sha256 = data.sha256;
+  chosen.bytes = data.bytes;
+  chosen.grouped = data.grouped;
+  constexpr std::uint32_t kUnseen = 0xffffffff;
+  std::vector<std::uint32_t> renumbered(data.unit_keys.size(), kUnseen);
+  for (const std::uint32_t row : rows) {
+    SMIDGEN_CHECK(row < data.size());
+    std::uint32_t& unit = renumbered[data.units[row]];
+    if (unit == kUnseen) {
+      unit = static_cast<std::uint32_t>(chosen.unit_keys.size());
+      chosen.unit_keys.push_back(data.unit_keys[data.units[row]]);
+    }
+    chosen.texts.push_back(data.texts[row]);
+    chosen.labels.push_back(data.labels[row]);
+    chosen.units.push_back(unit);
+    if (!data.times.empty()) chosen.times.push_back(data.times[row]);
+    if (!data.extras.empty()) chosen.extras.push_back(data.extras[row]);
+    chosen.lines.push_back(data.lines[row]);
+  }
+  return chosen;
+}
+
+Result<Dataset> merge_datasets(const Dataset& a, const Dataset& b) {
+  if (a.grouped != b.grouped || a.times.empty() != b.times.empty() || a.extras.empty() != b.extras.empty())
+    return Error::usage(a.path + " and " + b.path + " were read with different group, time or extra columns")
+        .hint("read both with the same columns");
+  if (a.size() + b.size() > Dataset::kRowsMax)
+    return Error::bad_data(a.path + " and " + b.path + " have more rows together than this program can hold");
+  Dataset both = a;
+  both.sha256 = sha256_hex(a.sha256 + b.sha256);
+  both.bytes += b.bytes;
+  Numbering labels(both.label_names), units(both.unit_keys);
+  for (std::size_t row = 0; row < b.size(); ++row) {
+    both.labels.push_back(labels.number_of(std::string(b.label_names[b.labels[row]])));
+    both.units.push_back(units.number_of(std::string(b.unit_keys[b.units[row]])));
+  }
+  both.texts.insert(both.texts.end(), b.texts.begin(), b.texts.end());
+  both.times.insert(both.times.end(), b.times.begin(), b.times.end());
+  both.extras.insert(both.extras.end(), b.extras.begin(), b.extras.end());
+  both.lines.insert(both.lines.end(), b.lines.begin(), b.lines.end());
+  sort_labels(both);
+  return both;
+}
+
+std::vector<std::uint32_t> rows_sharing_units(const Dataset& data, const Dataset& other) {
+  std::vector<std::string_view> keys(other.unit_keys.begin(), other.unit_keys.end());
+  std::sort(keys.begin(), keys.end());
+  std::vector<bool> shared(data.unit_keys.size());
+  for (std::size_t unit = 0; unit < shared.size(); ++unit)
+    shared[unit] = std::binary_search(keys.begin(), keys.end(), std::string_view(data.unit_keys[unit]));
+  std::vector<std::uint32_t> rows;
+  for (std::uint32_t row = 0; row < data.size(); ++row)
+    if (shared[data.units[row]]) rows.push_back(row);
+  return rows;
+}
+
+}  // namespace smidgen
