@@ -1,0 +1,85 @@
+// Token ids, or the time they take, of texts on standard input (one JSON string a line); what tokenizer_parity.py and
+// tokenizer_speed.py run.
+//
+//   bench_tokenize FOLDER ids TOKENS_MAX     ids of each text, one line each; 0: without special tokens and limit
+//   bench_tokenize FOLDER speed REPEATS      "rows seconds tokens" of the fastest of REPEATS passes, one thread
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "smidgen/base/json.h"
+#include "smidgen/text/tokenizer.h"
+
+namespace {
+
+std::vector<std::string> read_texts() {
+  std::vector<std::string> texts;
+  std::ios::sync_with_stdio(false);
+  for (std::string line; std::getline(std::cin, line);) {
+    const auto document = smidgen::JsonDocument::parse(line);
+    std::string_view text;
+    if (!document.ok() || document->root().get(text) != simdjson::SUCCESS) {
+      std::fprintf(stderr, "line %zu: not a JSON string\n", texts.size() + 1);
+      std::exit(65);
+    }
+    texts.emplace_back(text);
+  }
+  return texts;
+}
+
+void print_ids(const smidgen::Tokenizer& tokenizer, const std::vector<std::string>& texts, std::size_t tokens_max) {
+  std::vector<std::int32_t> ids;
+  for (const std::string& text : texts) {
+    ids.clear();
+    if (tokens_max == 0) {
+      tokenizer.encode_plain(text, ids);
+    } else {
+      tokenizer.encode(text, tokens_max, ids);
+    }
+    std::string line;
+    for (const std::int32_t id : ids) line += std::to_string(id) + " ";
+    std::puts(line.c_str());
+  }
+}
+
+void print_speed(const smidgen::Tokenizer& tokenizer, const std::vector<std::string>& texts, int repeats) {
+  double best = 1e300;
+  std::vector<std::int32_t> ids;
+  std::size_t tokens = 0;
+  for (int i = 0; i < repeats; ++i) {
+    tokens = 0;
+    const auto start = std::chrono::steady_clock::now();
+    for (const std::string& text : texts) {
+      ids.clear();
+      tokenizer.encode(text, 512, ids);
+      tokens += ids.size();
+    }
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  std::printf("%zu %.9f %zu\n", texts.size(), best, tokens);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 4) {
+    std::fprintf(stderr, "usage: bench_tokenize FOLDER ids|speed NUMBER < texts.jsonl\n");
+    return 64;
+  }
+  const auto tokenizer = smidgen::Tokenizer::load(argv[1]);
+  if (!tokenizer.ok()) {
+    std::fprintf(stderr, "%s\n", tokenizer.error().message().c_str());
+    return tokenizer.error().exit_code();
+  }
+  const std::vector<std::string> texts = read_texts();
+  if (std::string_view(argv[2]) == "ids") {
+    print_ids(**tokenizer, texts, static_cast<std::size_t>(std::atoi(argv[3])));
+  } else {
+    print_speed(**tokenizer, texts, std::max(1, std::atoi(argv[3])));
+  }
+  return 0;
+}

@@ -1,0 +1,120 @@
+#include "smidgen/text/bert_reference.h"
+
+#include <utility>
+
+#include "smidgen/text/unicode_tables.h"
+
+namespace smidgen {
+
+namespace {
+
+std::string to_utf8(const std::vector<char32_t>& text) {
+  std::string out;
+  for (const char32_t c : text) unicode::append_utf8(c, out);
+  return out;
+}
+
+std::vector<char32_t> from_utf8(std::string_view text) {
+  std::vector<char32_t> out;
+  unicode::decode(text, out);
+  return out;
+}
+
+}  // namespace
+
+BertReference::BertReference(BertRules rules) : rules_(std::move(rules)) {
+  for (std::size_t id = 0; id < rules_.model_end; ++id) {
+    if (!rules_.tokens[id].empty()) vocabulary_[rules_.tokens[id]] = static_cast<std::int32_t>(id);
+  }
+  for (const AddedToken& token : rules_.added)
+    patterns_.push_back(token.normalized ? to_utf8(bert_normalize(rules_, token.content)) : token.content);
+}
+
+void BertReference::encode_plain(std::string_view text, std::vector<std::int32_t>& ids) const {
+  for (const Piece& piece : split_added(unicode::repair_utf8(text), false)) {
+    if (piece.id >= 0) {
+      ids.push_back(piece.id);
+      continue;
+    }
+    for (const Piece& inner : split_added(to_utf8(bert_normalize(rules_, piece.text)), true)) {
+      if (inner.id >= 0) {
+        ids.push_back(inner.id);
+      } else {
+        encode_words(inner.text, ids);
+      }
+    }
+  }
+}
+
+std::vector<BertReference::Piece> BertReference::split_added(const std::string& text, bool normalized) const {
+  std::vector<Piece> pieces;
+  std::size_t done = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t best = patterns_.size();
+    for (std::size_t i = 0; i < patterns_.size(); ++i) {
+      if (rules_.added[i].normalized == normalized && text.compare(at, patterns_[i].size(), patterns_[i]) == 0 &&
+          (best == patterns_.size() || patterns_[i].size() > patterns_[best].size()))
+        best = i;
+    }
+    if (best == patterns_.size()) {
+      ++at;
+      continue;
+    }
+    const AddedToken& token = rules_.added[best];
+    std::size_t start = at, stop = at + patterns_[best].size();
+    at = stop;
+    const std::vector<char32_t> left = from_utf8(text.substr(0, start)), right = from_utf8(text.substr(stop));
+    if (token.single_word &&
+        ((!left.empty() && unicode::is_word(left.back())) || (!right.empty() && unicode::is_word(right.front()))))
+      continue;
+    for (auto c = left.rbegin(); token.lstrip && c != left.rend() && unicode::is_space(*c) && start > done; ++c)
+      start -= to_utf8({*c}).size();
+    for (auto c = right.begin(); token.rstrip && c != right.end() && unicode::is_space(*c); ++c)
+      stop += to_utf8({*c}).size();
+    if (done < start) pieces.push_back({-1, text.substr(done, start - done)});
+    pieces.push_back({token.id, {}});
+    done = stop;
+  }
+  if (done < text.size()) pieces.push_back({-1, text.substr(done)});
+  return pieces;
+}
+
+void BertReference::encode_words(const std::string& text, std::vector<std::int32_t>& ids) const {
+  std::vector<char32_t> word;
+  const auto flush = [&] {
+    if (!word.empty()) encode_word(word, ids);
+    word.clear();
+  };
+  for (const char32_t c : from_utf8(text)) {
+    const auto flags = unicode::record(c).flags;
+    if ((flags & (unicode::kSpace | unicode::kPunctuation)) != 0) flush();
+    if ((flags & unicode::kSpace) != 0) continue;
+    word.push_back(c);
+    if ((flags & unicode::kPunctuation) != 0) flush();
+  }
+  flush();
+}
+
+void BertReference::encode_word(const std::vector<char32_t>& word, std::vector<std::int32_t>& ids) const {
+  std::vector<std::int32_t> pieces;
+  for (std::size_t start = 0; start < word.size() && word.size() <= rules_.word_chars_max;) {
+    std::size_t end = word.size();
+    for (; end > start; --end) {
+      const auto first = word.begin() + static_cast<std::ptrdiff_t>(start);
+      const std::string piece = to_utf8({first, word.begin() + static_cast<std::ptrdiff_t>(end)});
+      const auto found = vocabulary_.find(start > 0 ? rules_.prefix + piece : piece);
+      if (found == vocabulary_.end()) continue;
+      pieces.push_back(found->second);
+      break;
+    }
+    if (end == start) {
+      pieces.clear();
+      break;
+    }
+    start = end;
+  }
+  if (pieces.empty()) pieces.push_back(rules_.unknown_id);
+  ids.insert(ids.end(), pieces.begin(), pieces.end());
+}
+
+}  // namespace smidgen

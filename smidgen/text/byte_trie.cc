@@ -1,0 +1,56 @@
+#include "smidgen/text/byte_trie.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "smidgen/base/result.h"
+
+namespace smidgen {
+
+ByteTrie::ByteTrie(std::span<const std::string_view> strings, std::span<const std::int32_t> values) {
+  SMIDGEN_CHECK(strings.size() == values.size());
+  // Neighbours in sorted order share their whole common prefix, so the nodes can be counted before the table is made.
+  std::vector<std::string_view> sorted(strings.begin(), strings.end());
+  std::sort(sorted.begin(), sorted.end());
+  std::size_t nodes = 1, bytes = 0;
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    const std::string_view before = i == 0 ? std::string_view() : sorted[i - 1];
+    const auto differ = std::mismatch(before.begin(), before.end(), sorted[i].begin(), sorted[i].end());
+    nodes += static_cast<std::size_t>(sorted[i].end() - differ.second);
+    bytes += sorted[i].size();
+  }
+  SMIDGEN_CHECK(bytes <= kBytesMax - 1);
+  const std::size_t slots = std::max<std::size_t>(16, std::bit_ceil(nodes * 2));
+  edges_.resize(slots);
+  mask_ = slots - 1;
+  shift_ = 64 - std::countr_zero(slots);
+  values_.reserve(nodes);
+  values_.push_back(-1);
+  for (std::size_t i = 0; i < strings.size(); ++i) {
+    if (strings[i].empty()) continue;
+    std::uint32_t node = kRoot;
+    for (const char c : strings[i]) node = add(node, static_cast<unsigned char>(c));
+    values_[node] = values[i];
+  }
+}
+
+std::uint32_t ByteTrie::add(std::uint32_t node, unsigned char byte) {
+  const std::uint32_t key = node << 8 | byte;
+  std::size_t at = slot(key);
+  while (edges_[at].to != kRoot && edges_[at].key != key) at = (at + 1) & mask_;
+  if (edges_[at].to == kRoot) {
+    edges_[at] = {key, static_cast<std::uint32_t>(values_.size())};
+    values_.push_back(-1);
+  }
+  return edges_[at].to;
+}
+
+std::uint32_t ByteTrie::walk(std::uint32_t node, std::string_view bytes) const {
+  for (const char c : bytes) {
+    if (node == kNone) break;
+    node = step(node, static_cast<unsigned char>(c));
+  }
+  return node;
+}
+
+}  // namespace smidgen
