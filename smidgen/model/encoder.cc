@@ -1,0 +1,138 @@
+#include "smidgen/model/encoder.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <filesystem>
+#include <mutex>
+
+#include "smidgen/base/file.h"
+
+namespace smidgen {
+
+namespace {
+
+// Tokens that share one pass over the weights. More would stream the weights less often but push the activations
+// (6 * 384 * 4 bytes a token in MiniLM's perceptron) out of the second-level cache.
+constexpr std::size_t kTokensPerPass = 192;
+constexpr std::size_t kSequencesPerItem = 32;
+
+bool exists(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(path, ignored);
+}
+
+Result<Safetensors> open_weights(const std::string& folder) {
+  const std::string path = folder + "/model.safetensors";
+  if (exists(path)) return Safetensors::open(path);
+  const Error missing = Error::no_input("no model.safetensors").in(folder);
+  if (exists(folder + "/model.safetensors.index.json"))
+    return Error(missing).hint("the weights are in several files: save the model again as one model.safetensors");
+  if (exists(folder + "/pytorch_model.bin"))
+    return Error(missing).hint(
+        "pytorch_model.bin is a pickle, which this program never reads: convert it with transformers, "
+        "AutoModel.from_pretrained(FOLDER).save_pretrained(FOLDER, safe_serialization=True)");
+  return Error(missing).hint("give the folder of a Hugging Face model");
+}
+
+}  // namespace
+
+Result<Encoder> Encoder::load_body(const std::string& folder, const EncoderOptions& options) {
+  SMIDGEN_ASSIGN(EncoderConfig config, EncoderConfig::load(folder));
+  SMIDGEN_ASSIGN(const Safetensors weights, open_weights(config.body_folder));
+  const Kernels& table = options.kernels == nullptr ? smidgen::kernels() : *options.kernels;
+  SMIDGEN_ASSIGN(Bert bert, Bert::load(config.bert, weights, table));
+  const std::size_t tokens_max = options.tokens_max == 0 ? config.tokens_max : options.tokens_max;
+  if (tokens_max < 2 || tokens_max > config.bert.positions)
+    return Error::usage("tokens_max is " + std::to_string(tokens_max) + ", this encoder can read 2.." +
+                        std::to_string(config.bert.positions) + " tokens")
+        .in(folder);
+  config.files.push_back(std::filesystem::relative(weights.path(), folder).string());
+  Encoder encoder(folder, std::move(config), std::move(bert));
+  encoder.tokens_max_ = tokens_max;
+  return encoder;
+}
+
+const Tokenizer& Encoder::tokenizer() const {
+  SMIDGEN_CHECK(tokenizer_ != nullptr);
+  return *tokenizer_;
+}
+
+void Encoder::embed(std::span<const std::span<const std::int32_t>> sequences, Scratch& scratch, float* out) const {
+  for (std::size_t first = 0; first < sequences.size();) {
+    scratch.ids_.clear();
+    scratch.lengths_.clear();
+    std::size_t end = first;
+    while (end < sequences.size() && (end == first || scratch.ids_.size() + sequences[end].size() <= kTokensPerPass)) {
+      scratch.ids_.insert(scratch.ids_.end(), sequences[end].begin(), sequences[end].end());
+      scratch.lengths_.push_back(sequences[end].size());
+      ++end;
+    }
+    bert_.forward(scratch.ids_, scratch.lengths_, scratch.body_);
+    const float* tokens = scratch.body_.hidden();
+    for (; first < end; ++first) {
+      pool(tokens, sequences[first].size(), out + first * dimensions());
+      tokens += sequences[first].size() * dimensions();
+    }
+  }
+}
+
+void Encoder::pool(const float* tokens, std::size_t count, float* out) const {
+  const std::size_t n = dimensions();
+  std::fill(out, out + n, 0.0F);
+  if (count == 0) return;
+  if (config_.pooling == Pooling::kMean) {
+    kernels().mean_rows(tokens, count, n, out);
+  } else {
+    std::copy(tokens, tokens + n, out);
+    for (std::size_t row = 1; config_.pooling == Pooling::kMax && row < count; ++row)
+      for (std::size_t i = 0; i < n; ++i) out[i] = std::max(out[i], tokens[row * n + i]);
+  }
+  if (!config_.normalize) return;
+  const float norm = std::max(std::sqrt(kernels().dot(out, out, n)), 1e-12F);  // the bound torch uses
+  for (std::size_t i = 0; i < n; ++i) out[i] /= norm;
+}
+
+bool Encoder::embed_text(std::string_view text, Scratch& scratch, float* out) const {
+  scratch.text_ids_.clear();
+  const bool cut = tokenizer().encode(text, tokens_max_, scratch.text_ids_);
+  const std::span<const std::int32_t> sequence = scratch.text_ids_;
+  embed({&sequence, 1}, scratch, out);
+  return cut;
+}
+
+Status Encoder::embed_all(std::span<const std::span<const std::int32_t>> sequences, ThreadPool& pool,
+                          const Watcher& watcher, std::string_view stage, float* out) const {
+  std::vector<Scratch> scratch(pool.threads());
+  const std::size_t items = (sequences.size() + kSequencesPerItem - 1) / kSequencesPerItem;
+  std::atomic<bool> stopped = false;
+  std::mutex watching;
+  std::size_t done = 0;
+  pool.parallel_for(items, [&](std::size_t item, std::size_t worker) {
+    if (stopped) return;
+    const std::size_t first = item * kSequencesPerItem, count = std::min(kSequencesPerItem, sequences.size() - first);
+    embed(sequences.subspan(first, count), scratch[worker], out + first * dimensions());
+    const std::lock_guard lock(watching);
+    done += count;
+    watcher.report(stage, static_cast<double>(done) / static_cast<double>(sequences.size()));
+    if (watcher.stop_requested()) stopped = true;
+  });
+  if (stopped) return Error::cancelled();
+  return Ok{};
+}
+
+Status Encoder::save(const std::string& folder) const {
+  for (const std::string& name : config_.files) {
+    const std::filesystem::path target = std::filesystem::path(folder) / name;
+    std::error_code failed;
+    std::filesystem::create_directories(target.parent_path(), failed);
+    if (!failed)
+      std::filesystem::copy_file(std::filesystem::path(folder_) / name, target,
+                                 std::filesystem::copy_options::overwrite_existing, failed);
+    if (failed)
+      return Error::io("cannot copy " + name + " from " + folder_ + ": " + failed.message()).in(target.string());
+  }
+  return Ok{};
+}
+
+}  // namespace smidgen

@@ -1,0 +1,84 @@
+// Encoder: token ids in, one vector per sequence out. A BERT body with pooling, from a Hugging Face or
+// sentence-transformers folder.
+//
+//   SMIDGEN_ASSIGN(Encoder encoder, Encoder::load("all-MiniLM-L6-v2"));
+//   Encoder::Scratch scratch;
+//   std::vector<float> vector(encoder.dimensions());
+//   encoder.embed_text("how do I get my money back?", scratch, vector.data());
+//
+// Thread contract: an Encoder is immutable and may be shared; a Scratch belongs to one thread at a time.
+// A sequence's vector is the same to the bit whatever other sequences stand in the batch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "smidgen/base/progress.h"
+#include "smidgen/base/result.h"
+#include "smidgen/base/thread_pool.h"
+#include "smidgen/model/bert.h"
+#include "smidgen/model/encoder_config.h"
+#include "smidgen/text/tokenizer.h"
+
+namespace smidgen {
+
+struct EncoderOptions {
+  std::size_t tokens_max = 0;        // special tokens included; 0: the folder's value
+  const Kernels* kernels = nullptr;  // null: kernels()
+};
+
+class Encoder {
+ public:
+  class Scratch {
+   private:
+    friend class Encoder;
+    Bert::Scratch body_;
+    std::vector<std::int32_t> ids_, text_ids_;
+    std::vector<std::size_t> lengths_;
+  };
+
+  // Reads config.json, the tokenizer, model.safetensors, modules.json and what it names. The folder is untrusted;
+  // pickles are never read.
+  static Result<Encoder> load(const std::string& folder, const EncoderOptions& options = {});
+  // The same without its tokenizer, for callers that bring ids: tokenizer() and embed_text() may not be called.
+  static Result<Encoder> load_body(const std::string& folder, const EncoderOptions& options = {});
+
+  std::size_t dimensions() const { return bert_.config().hidden; }
+  std::size_t tokens_max() const { return tokens_max_; }
+  std::size_t vocabulary_size() const { return bert_.config().vocabulary; }
+  const EncoderConfig& config() const { return config_; }
+  const Kernels& kernels() const { return bert_.kernels(); }
+  const Tokenizer& tokenizer() const;
+  const std::string& folder() const { return folder_; }
+
+  // out: (sequences, dimensions()). Each sequence has its special tokens, 1..tokens_max() ids, all in
+  // [0, vocabulary_size()); an empty one gives zeros.
+  void embed(std::span<const std::span<const std::int32_t>> sequences, Scratch& scratch, float* out) const;
+  // One text; true when it was cut to tokens_max().
+  bool embed_text(std::string_view text, Scratch& scratch, float* out) const;
+  // Many sequences over a pool, a piece at a time; the same numbers for any number of threads. Fails only with
+  // Error::cancelled().
+  Status embed_all(std::span<const std::span<const std::int32_t>> sequences, ThreadPool& pool, const Watcher& watcher,
+                   std::string_view stage, float* out) const;
+
+  // Copies the files it was loaded from to `folder` (which exists), so that load(folder) gives the same encoder.
+  Status save(const std::string& folder) const;
+
+ private:
+  Encoder(std::string folder, EncoderConfig config, Bert bert)
+      : folder_(std::move(folder)), config_(std::move(config)), bert_(std::move(bert)) {}
+  void pool(const float* tokens, std::size_t count, float* out) const;
+
+  std::string folder_;
+  EncoderConfig config_;
+  std::size_t tokens_max_ = 0;
+  Bert bert_;
+  std::unique_ptr<const Tokenizer> tokenizer_;
+};
+
+}  // namespace smidgen

@@ -1,0 +1,222 @@
+#include "smidgen/model/encoder_config.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "smidgen/base/file.h"
+#include "smidgen/base/json.h"
+#include "smidgen/base/json_write.h"
+
+namespace smidgen {
+
+namespace {
+
+using simdjson::dom::element;
+
+constexpr std::uint64_t kConfigBytesMax = 4U << 20;
+constexpr std::size_t kTokensDefault = 512;
+
+std::string in_quotes(std::string_view text) {
+  return "\"" + std::string(text.substr(0, 64)) + "\"";
+}
+
+bool exists(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(path, ignored);
+}
+
+Error in_file(Error error, const std::string& path) {
+  return std::move(error).in(path);
+}
+
+Result<std::size_t> size_value(element root, std::string_view key, std::int64_t max) {
+  SMIDGEN_ASSIGN(const std::int64_t value, json_integer(root, key, 1, max));
+  return static_cast<std::size_t>(value);
+}
+
+// A value that, when given, must be the one this program computes with.
+Status expect_string(element root, std::string_view key, std::string_view wanted, const std::string& why) {
+  if (!json_has(root, key)) return Ok{};
+  SMIDGEN_ASSIGN(const std::string value, json_string(root, key));
+  if (value == wanted) return Ok{};
+  return Error::bad_data("`" + std::string(key) + "` " + in_quotes(value) + " is not supported: " + why)
+      .hint("use a model with " + std::string(key) + " = " + in_quotes(wanted));
+}
+
+Result<BertConfig> parse_bert(element root) {
+  SMIDGEN_TRY(expect_string(root, "model_type", "bert", "this program runs BERT encoders"));
+  SMIDGEN_TRY(expect_string(root, "hidden_act", "gelu", "only the exact GELU is built"));
+  SMIDGEN_TRY(expect_string(root, "position_embedding_type", "absolute", "only absolute positions are built"));
+  if (json_has(root, "is_decoder")) {
+    SMIDGEN_ASSIGN(const bool decoder, json_bool(root, "is_decoder"));
+    if (decoder) return Error::bad_data("`is_decoder` is true; an encoder is needed");
+  }
+  BertConfig bert;
+  SMIDGEN_ASSIGN(bert.vocabulary, size_value(root, "vocab_size", 1 << 22));
+  SMIDGEN_ASSIGN(bert.hidden, size_value(root, "hidden_size", 16384));
+  SMIDGEN_ASSIGN(bert.layers, size_value(root, "num_hidden_layers", 256));
+  SMIDGEN_ASSIGN(bert.heads, size_value(root, "num_attention_heads", 256));
+  SMIDGEN_ASSIGN(bert.intermediate, size_value(root, "intermediate_size", 65536));
+  SMIDGEN_ASSIGN(bert.positions, size_value(root, "max_position_embeddings", 65536));
+  bert.types = 2;
+  if (json_has(root, "type_vocab_size")) {
+    SMIDGEN_ASSIGN(bert.types, size_value(root, "type_vocab_size", 16));
+  }
+  if (json_has(root, "layer_norm_eps")) {
+    SMIDGEN_ASSIGN(const double epsilon, json_number(root, "layer_norm_eps", 0, 0.1));
+    bert.epsilon = static_cast<float>(epsilon);
+  }
+  if (bert.hidden % bert.heads != 0)
+    return Error::bad_data("`hidden_size` " + std::to_string(bert.hidden) +
+                           " is not a multiple of `num_attention_heads` " + std::to_string(bert.heads));
+  return bert;
+}
+
+Result<Pooling> pooling_by_name(std::string_view name) {
+  if (name == "mean") return Pooling::kMean;
+  if (name == "cls") return Pooling::kCls;
+  if (name == "max") return Pooling::kMax;
+  return Error::bad_data("pooling mode " + in_quotes(name) + " is not supported").hint("use mean, cls or max pooling");
+}
+
+// Both forms: `pooling_mode` (a name or a list of one), or the older booleans `pooling_mode_*`.
+Result<Pooling> parse_pooling(element root, std::size_t hidden) {
+  for (const char* key : {"embedding_dimension", "word_embedding_dimension"}) {
+    if (!json_has(root, key)) continue;
+    SMIDGEN_ASSIGN(const std::size_t size, size_value(root, key, 1 << 20));
+    if (size != hidden)
+      return Error::bad_data("`" + std::string(key) + "` is " + std::to_string(size) +
+                             ", the encoder's hidden size is " + std::to_string(hidden));
+  }
+  std::vector<std::string> modes;
+  if (element mode; root["pooling_mode"].get(mode) == simdjson::SUCCESS && !mode.is_null()) {
+    std::string_view name;
+    simdjson::dom::array list;
+    if (mode.get(name) == simdjson::SUCCESS) {
+      modes.emplace_back(name);
+    } else if (mode.get(list) == simdjson::SUCCESS) {
+      for (const auto item : list) {
+        if (item.get(name) != simdjson::SUCCESS) return Error::bad_data("`pooling_mode` must hold names");
+        modes.emplace_back(name);
+      }
+    } else {
+      return Error::bad_data("`pooling_mode` must be a name or a list of names");
+    }
+  } else {
+    constexpr std::pair<const char*, const char*> kOld[] = {
+        {"pooling_mode_cls_token", "cls"},
+        {"pooling_mode_mean_tokens", "mean"},
+        {"pooling_mode_max_tokens", "max"},
+        {"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens"},
+        {"pooling_mode_weightedmean_tokens", "weightedmean"},
+        {"pooling_mode_lasttoken", "lasttoken"}};
+    for (const auto& [key, name] : kOld) {
+      if (!json_has(root, key)) continue;
+      SMIDGEN_ASSIGN(const bool on, json_bool(root, key));
+      if (on) modes.emplace_back(name);
+    }
+  }
+  if (modes.size() != 1)
+    return Error::bad_data(std::to_string(modes.size()) + " pooling modes; exactly one is supported")
+        .hint("use mean, cls or max pooling");
+  return pooling_by_name(modes[0]);
+}
+
+// A sub-folder named by modules.json: one plain name, so that nothing outside the model's folder is read.
+Status check_module_path(const std::string& path) {
+  const bool plain = path.size() <= 96 && path[0] != '.' && std::all_of(path.begin(), path.end(), [](unsigned char c) {
+                       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                              c == '-' || c == '.';
+                     });
+  if (!plain) return Error::bad_data("module path " + in_quotes(path) + " is not a plain folder name");
+  return Ok{};
+}
+
+struct Modules {
+  std::string transformer, pooling;  // sub-folders
+  bool has_pooling = false, normalize = false;
+};
+
+// The list of modules: Transformer, then Pooling, then perhaps Normalize. The class path changed between versions; its
+// last part did not.
+Result<Modules> parse_modules(element root) {
+  simdjson::dom::array list;
+  if (root.get(list) != simdjson::SUCCESS) return Error::bad_data("modules.json must be a list");
+  Modules modules;
+  std::size_t index = 0;
+  for (const auto item : list) {
+    SMIDGEN_ASSIGN(const std::string type, json_string(item, "type"));
+    SMIDGEN_ASSIGN(const std::string path, json_string(item, "path"));
+    if (!path.empty()) SMIDGEN_TRY(check_module_path(path));
+    const std::string name = type.substr(type.rfind('.') == std::string::npos ? 0 : type.rfind('.') + 1);
+    if (index == 0 && name == "Transformer") {
+      modules.transformer = path;
+    } else if (index == 1 && name == "Pooling" && !path.empty()) {
+      modules.pooling = path;
+      modules.has_pooling = true;
+    } else if (index == 2 && name == "Normalize") {
+      modules.normalize = true;
+    } else {
+      return Error::bad_data("module " + std::to_string(index) + " of type " + in_quotes(type) + " is not supported")
+          .hint("use a model of Transformer, Pooling and optionally Normalize");
+    }
+    ++index;
+  }
+  if (!modules.has_pooling) return Error::bad_data("modules.json names no Pooling module");
+  return modules;
+}
+
+Result<std::size_t> read_tokens_max(const std::string& folder, const std::string& name, std::size_t positions,
+                                    std::vector<std::string>& files) {
+  const std::string path = folder + "/" + name;
+  const std::size_t preset = std::min(kTokensDefault, positions);
+  if (!exists(path)) return preset;
+  SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::load(path, kConfigBytesMax));
+  files.push_back(name);
+  if (!json_has(document.root(), "max_seq_length")) return preset;
+  auto length = json_integer(document.root(), "max_seq_length", 2, 1 << 30);
+  if (!length.ok()) return in_file(std::move(length).error(), path);
+  return std::min<std::size_t>(static_cast<std::size_t>(*length), positions);
+}
+
+}  // namespace
+
+std::string_view to_string(Pooling pooling) {
+  return pooling == Pooling::kMean ? "mean" : pooling == Pooling::kCls ? "cls" : "max";
+}
+
+Result<EncoderConfig> EncoderConfig::load(const std::string& folder) {
+  EncoderConfig config;
+  Modules modules;
+  if (const std::string path = folder + "/modules.json"; exists(path)) {
+    SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::load(path, kConfigBytesMax));
+    auto parsed = parse_modules(document.root());
+    if (!parsed.ok()) return in_file(std::move(parsed).error(), path);
+    modules = *std::move(parsed);
+    config.files.emplace_back("modules.json");
+  }
+  const std::string prefix = modules.transformer.empty() ? "" : modules.transformer + "/";
+  config.body_folder = modules.transformer.empty() ? folder : folder + "/" + modules.transformer;
+
+  const std::string path = config.body_folder + "/config.json";
+  SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::load(path, kConfigBytesMax));
+  auto bert = parse_bert(document.root());
+  if (!bert.ok()) return in_file(std::move(bert).error(), path);
+  config.bert = *bert;
+  config.files.push_back(prefix + "config.json");
+
+  if (modules.has_pooling) {
+    const std::string name = modules.pooling + "/config.json", pooling_path = folder + "/" + name;
+    SMIDGEN_ASSIGN(const JsonDocument pooling_document, JsonDocument::load(pooling_path, kConfigBytesMax));
+    auto pooling = parse_pooling(pooling_document.root(), config.bert.hidden);
+    if (!pooling.ok()) return in_file(std::move(pooling).error(), pooling_path);
+    config.pooling = *pooling;
+    config.files.push_back(name);
+  }
+  config.normalize = modules.normalize;
+  SMIDGEN_ASSIGN(config.tokens_max,
+                 read_tokens_max(folder, prefix + "sentence_bert_config.json", config.bert.positions, config.files));
+  return config;
+}
+
+}  // namespace smidgen

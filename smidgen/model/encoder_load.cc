@@ -1,0 +1,27 @@
+// Encoder::load stands apart so that a program which brings its own ids links without the tokenizers.
+#include <filesystem>
+
+#include "smidgen/model/encoder.h"
+
+namespace smidgen {
+
+Result<Encoder> Encoder::load(const std::string& folder, const EncoderOptions& options) {
+  SMIDGEN_ASSIGN(Encoder encoder, load_body(folder, options));
+  const std::string& body = encoder.config_.body_folder;
+  SMIDGEN_ASSIGN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(body));
+  if (tokenizer->vocabulary_size() > encoder.vocabulary_size())
+    return Error::bad_data("the tokenizer has " + std::to_string(tokenizer->vocabulary_size()) +
+                           " tokens, the encoder only " + std::to_string(encoder.vocabulary_size()) + " embeddings")
+        .in(folder)
+        .hint("take tokenizer and weights from the same model");
+  encoder.tokenizer_ = std::move(tokenizer);
+  for (const char* name : {"tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json"}) {
+    const std::filesystem::path path = std::filesystem::path(body) / name;
+    std::error_code ignored;
+    if (std::filesystem::is_regular_file(path, ignored))
+      encoder.config_.files.push_back(std::filesystem::relative(path, folder).string());
+  }
+  return encoder;
+}
+
+}  // namespace smidgen
