@@ -178,6 +178,17 @@ TEST(PickPage, NeedsNoNetwork) {
   EXPECT_EQ(kPickPageJs.find("insertAdjacentHTML"), std::string_view::npos);
 }
 
+// For a person's eyes: SMIDGEN_PAGES=folder writes the pages of all samples there.
+TEST(PickPage, CanBeLookedAt) {
+  const char* folder = std::getenv("SMIDGEN_PAGES");
+  if (folder == nullptr) GTEST_SKIP() << "SMIDGEN_PAGES=folder writes sample pages there";
+  for (const auto& [name, report] : {std::pair{"certified", sample::certified()},
+                                     {"targets", sample::with_targets()},
+                                     {"refused", sample::refused()},
+                                     {"hostile", sample::hostile()}})
+    EXPECT_TRUE(write_file_atomic(std::string(folder) + "/" + name + ".html", render_pick_page(report)).ok());
+}
+
 TEST(PickPage, EmbedsItsFilesUnchanged) {
   const std::string folder = std::string(SMIDGEN_SOURCE_DIR) + "/smidgen/app/pick_page";
   EXPECT_EQ(*read_file(folder + ".js", 1 << 20), kPickPageJs);
