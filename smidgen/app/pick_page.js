@@ -143,6 +143,13 @@
       const points = [];
       chart.data.datasets.forEach((set, i) => {
         if (set.dash_at !== undefined) taken.push([area.left, chart.scales.y.getPixelForValue(set.dash_at) - 1, area.right, chart.scales.y.getPixelForValue(set.dash_at) + 1]);
+        if (set.stepped) {
+          const steps = chart.getDatasetMeta(i).data;
+          for (let j = 1; j < steps.length; ++j) {
+            taken.push([steps[j - 1].x, steps[j - 1].y - 1, steps[j].x, steps[j - 1].y + 1]);
+            taken.push([steps[j].x - 1, Math.min(steps[j - 1].y, steps[j].y), steps[j].x + 1, Math.max(steps[j - 1].y, steps[j].y)]);
+          }
+        }
         if (set.named) chart.getDatasetMeta(i).data.forEach((at, j) => points.push({x: at.x, y: at.y, raw: set.data[j]}));
       });
       for (const point of points) {
@@ -310,13 +317,13 @@
          time(rung.us_p50), time(rung.us_p99), bytes(rung.bytes), rung.memory_mb > 0 ? Math.ceil(rung.memory_mb) + ' MB' : '-',
          seconds(rung.train_seconds), rung.runs.length ? dollars(rung.usd_per_million, smallest) : '-']);
     const columns = [['rung', ''], ['accuracy', 'number'], ['95 % interval', 'range'], ['macro-F1', 'number'], ['p50', 'number'],
-                     ['p99', 'number'], ['size', 'number'], ['memory', 'number'], ['trained', 'number'], ['per 1M rows', 'number']];
+                     ['p99', 'number'], ['size', 'number'], ['memory', 'number'], ['trained', 'number'], ['per 1M', 'number']];
     const caption = 'Every held-out row answered locally; bars are 95 % intervals.' +
         (majority ? ' Always answering the most frequent label: ' + accuracy(majority.accuracy) + '.' : '');
     return section('ladder', 'What each rung can do',
-                   'From smallest to largest, measured on ' + plural(report.split.certify.units, 'held-out row', 'held-out rows') + ' on this machine.',
+                   'From smallest to largest, on ' + plural(report.split.certify.units, 'held-out row', 'held-out rows') + '. Prices are own compute for a million rows.',
                    measured.length ? card(figure('Accuracy against median time a row for each rung; the table below has the figures', caption, ladder_chart)) : null,
-                   card(table('Rungs', columns, rows, report.rungs.map((rung) => rung.chosen ? 'chosen' : ''))));
+                   card(table('Rungs, measured', columns, rows, report.rungs.map((rung) => rung.chosen ? 'chosen' : ''))));
   }
   function sureness() {
     const parts = [];
