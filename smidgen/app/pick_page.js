@@ -87,17 +87,17 @@
     if (total <= shown + 3) return [first];
     return [first, el('details', {}, el('summary', {}, 'All ' + count(total)), table(name + ', all', columns, make(0, total)))];
   }
-  function facts(pairs) {
-    return el('dl', {class: 'facts'}, pairs.filter((pair) => pair[1] !== null && pair[1] !== undefined)
+  function facts(pairs, wide) {
+    return el('dl', {class: wide ? 'facts wide' : 'facts'}, pairs.filter((pair) => pair[1] !== null && pair[1] !== undefined)
                                         .map(([name, value]) => [el('dt', {}, name), el('dd', {}, value)]).flat());
   }
   const list = (texts) => el('ul', {}, texts.map((text) => el('li', {}, foreign(text, 1000))));
 
   // ---- charts ----
   const light = {ink: '#171b20', muted: '#59636e', line: '#e2e6ea', card: '#ffffff', bad: '#a8281d',
-                 series: ['#0f6d7a', '#b8500f', '#6a4fb3', '#857000', '#8a3b62', '#59636e']};
+                 series: ['#0f6d7a', '#6a4fb3', '#8a6a00', '#3d6fc4', '#8a3b62', '#59636e']};
   const dark = {ink: '#e8ebef', muted: '#9aa4af', line: '#2b323a', card: '#181c22', bad: '#f0897e',
-                series: ['#5cc6d3', '#f2995f', '#b6a1f2', '#d8bd4a', '#e394bb', '#9aa4af']};
+                series: ['#5cc6d3', '#b6a1f2', '#d8bd4a', '#7fa8f0', '#e394bb', '#9aa4af']};
   const charts = [];  // {canvas, make(colours) -> configuration, chart}
   function figure(label, caption, make, fallback) {
     const canvas = el('canvas', {role: 'img', 'aria-label': label});
@@ -120,13 +120,16 @@
     const grid = Object.assign({color: colours.line, tickLength: 6, drawBorder: false}, more.grid);
     return Object.assign({title: {display: true, text: title, color: colours.muted, padding: 6}}, more, {grid});
   }
+  // Chart.js draws a dashed line's sign in the legend without its dashes.
+  const legend_items = (chart) => Chart.defaults.plugins.legend.labels.generateLabels(chart).map((item) =>
+      Object.assign(item, {lineDash: chart.data.datasets[item.datasetIndex].borderDash ? [4, 3] : [], lineWidth: 2}));
   function configuration(datasets, scales, legend, plugins, tooltip) {
     return {type: 'scatter', data: {datasets}, plugins,
             options: {animation: false, responsive: true, maintainAspectRatio: false, scales,
                       layout: {padding: {top: 12, right: 14}}, interaction: {mode: 'nearest', intersect: true},
                       plugins: {tooltip: {callbacks: {label: tooltip}, filter: (item) => !item.dataset.silent},
                                 legend: {display: legend, position: 'bottom', align: 'start',
-                                         labels: {usePointStyle: true, pointStyle: 'line', padding: 14,
+                                         labels: {usePointStyle: true, pointStyle: 'line', padding: 14, generateLabels: legend_items,
                                                   filter: (item, data) => !data.datasets[item.datasetIndex].unlisted}}}}};
   }
   const line = (label, color, data, more) =>
@@ -143,6 +146,9 @@
       const points = [];
       chart.data.datasets.forEach((set, i) => {
         if (set.dash_at !== undefined) taken.push([area.left, chart.scales.y.getPixelForValue(set.dash_at) - 1, area.right, chart.scales.y.getPixelForValue(set.dash_at) + 1]);
+        if (set.showLine && !set.named && !set.stepped && set.dash_at === undefined) {
+          for (const at of chart.getDatasetMeta(i).data) taken.push([at.x - 3, at.y - 3, at.x + 3, at.y + 3]);
+        }
         if (set.stepped) {
           const steps = chart.getDatasetMeta(i).data;
           for (let j = 1; j < steps.length; ++j) {
@@ -241,8 +247,11 @@
     const ends = report.curves.map((curve) => curve.risk[curve.risk.length - 1] || 0);
     const reach = 1.2 * Math.max(target * 1.3, ...ends, 0.01);
     const step = reach > 0.5 ? 0.2 : reach > 0.25 ? 0.1 : reach > 0.12 ? 0.05 : reach > 0.05 ? 0.02 : 0.01;
-    const sets = report.curves.map((curve, i) =>
-        line(clip(curve.name, 40), colours.series[i % colours.series.length], curve.coverage.map((x, j) => ({x, y: curve.risk[j]}))));
+    const own = report.curves.filter((curve) => curve.name === report.policy);  // first, so in the first colour, and thick
+    const curves = own.concat(report.curves.filter((curve) => !own.includes(curve)));
+    const sets = curves.map((curve, i) =>
+        line(clip(curve.name, 40), colours.series[i % colours.series.length], curve.coverage.map((x, j) => ({x, y: curve.risk[j]})),
+             {borderWidth: i < own.length ? 3 : 1.5}));
     sets.push(dashed('asked: at most ' + level(target) + ' wrong', colours.bad, [{x: 0, y: target}, {x: 1, y: target}]));
     if (report.policy && report.coverage > 0) {
       sets.push(line('chosen', colours.ink, [{x: report.coverage, y: 1 - report.selective_accuracy, name: report.certified ? 'chosen' : 'nearest', chosen: true}],
@@ -259,7 +268,7 @@
     const points = report.reliability.filter((bin) => bin.rows > 0).map((bin) => ({x: bin.confidence, y: bin.accuracy, rows: bin.rows}));
     return configuration(
         [line('measured (larger: more rows)', colours.series[0], points,
-              {borderWidth: 1.5, pointRadius: points.map((p) => 3 + 7 * Math.sqrt(p.rows / most)), pointHitRadius: 6}),
+              {borderWidth: 1.5, clip: 12, pointRadius: points.map((p) => 3 + 7 * Math.sqrt(p.rows / most)), pointHitRadius: 6}),
          dashed('as sure as it is right', colours.muted, [{x: 0, y: 0}, {x: 1, y: 1}])],
         {x: axis(colours, 'confidence', {min: 0, max: 1, ticks: {stepSize: 0.2, callback: (value) => value.toFixed(1)}}),
          y: axis(colours, 'share right', {min: 0, max: 1, ticks: {stepSize: 0.2, callback: (value) => value.toFixed(1)}})},
@@ -358,7 +367,7 @@
              ['p-value', known(proof.p_value) ? proof.p_value.toPrecision(2) : '-'],
              ['Method', foreign(proof.method, 400)], ['Policies in the list', count(proof.candidates)],
              ['Attempts on this split', count(proof.attempts)], ['Unit', foreign(report.split.unit, 200)],
-             ['Precision', foreign(proof.precision)], ['Bundle SHA-256', proof.bundle_sha256 ? el('code', {}, clip(proof.bundle_sha256, 64)) : null]]))];
+             ['Precision', foreign(proof.precision)], ['Bundle SHA-256', proof.bundle_sha256 ? el('code', {}, clip(proof.bundle_sha256, 64)) : null]], true))];
     if (proof.targets.length) {
       const share = (hits, n) => n > 0 ? accuracy(hits / n) + ' (' + count(hits) + ' of ' + count(n) + ')' : '-';
       parts.push(card(el('h3', {}, 'Targets for single labels'),
