@@ -1,0 +1,305 @@
+#include "smidgen/learn/split.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <numeric>
+#include <tuple>
+#include <utility>
+
+#include "smidgen/base/sha256.h"
+#include "smidgen/learn/time_order.h"
+
+namespace smidgen {
+
+namespace {
+
+using Rows = std::vector<std::uint32_t>;
+
+enum class Part : std::uint8_t { kFit, kTune, kCertify };
+
+double to_unit_interval(std::uint64_t hash) {
+  return static_cast<double>(hash >> 11) * 0x1.0p-53;
+}
+
+// The rows of each unit, in file order, as one list with starts: unit u owns rows[start[u]] .. rows[start[u + 1]).
+struct UnitRows {
+  explicit UnitRows(const Dataset& data) : start(data.unit_keys.size() + 1), rows(data.size()) {
+    for (const std::uint32_t unit : data.units) ++start[unit + 1];
+    std::partial_sum(start.begin(), start.end(), start.begin());
+    std::vector<std::size_t> next(start.begin(), start.end() - 1);
+    for (std::uint32_t row = 0; row < data.size(); ++row) rows[next[data.units[row]]++] = row;
+  }
+  std::span<const std::uint32_t> of(std::size_t unit) const {
+    return std::span(rows).subspan(start[unit], start[unit + 1] - start[unit]);
+  }
+  std::size_t count() const { return start.size() - 1; }
+
+  std::vector<std::size_t> start;
+  Rows rows;
+};
+
+// The different labels of a unit's rows.
+void labels_of(const Dataset& data, std::span<const std::uint32_t> rows, Rows& labels) {
+  labels.clear();
+  for (const std::uint32_t row : rows) labels.push_back(data.labels[row]);
+  std::sort(labels.begin(), labels.end());
+  labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
+}
+
+std::uint32_t row_that_counts(const Dataset& data, const UnitRows& units, std::size_t unit, std::string_view salt) {
+  const auto rows = units.of(unit);
+  const double place = to_unit_interval(unit_hash(salt, "row", data.unit_keys[unit]));
+  return rows[std::min(rows.size() - 1, static_cast<std::size_t>(place * static_cast<double>(rows.size())))];
+}
+
+// Places units one after the other; the steps of make_split.
+class Splitter {
+ public:
+  Splitter(const Dataset& data, const SplitOptions& options)
+      : data_(data),
+        options_(options),
+        units_(data),
+        parts_(units_.count(), Part::kFit),
+        too_few_(data.label_names.size()) {}
+
+  Result<Split> run();
+
+ private:
+  Status place_certify();
+  Status place_certify_by_time(const std::vector<bool>& forced);
+  void place_certify_by_hash(const std::vector<bool>& forced);
+  void place_tune();
+  std::vector<bool> units_forced_to_fit() const;
+  std::vector<std::size_t> units_by_label(bool outside_certify_only) const;
+  Error too_few_units() const;
+  Error none_left(const std::string& purpose) const;
+  Split collect() const;
+
+  const Dataset& data_;
+  const SplitOptions& options_;
+  UnitRows units_;
+  std::vector<Part> parts_;
+  std::vector<bool> too_few_;  // by label
+  SplitShares shares_;
+};
+
+Error Splitter::too_few_units() const {
+  return Error::bad_data("only " + std::to_string(units_.count()) +
+                         (data_.grouped ? " different groups" : " distinct texts"))
+      .in(data_.path)
+      .hint("at least " + std::to_string(kUnitsMinToSplit) + " are needed to fit, tune and certify on different ones");
+}
+
+Error Splitter::none_left(const std::string& purpose) const {
+  return Error::bad_data(std::string("no ") + (data_.grouped ? "group" : "text") + " is left to " + purpose)
+      .in(data_.path)
+      .hint("label more rows: a label with fewer than " + std::to_string(kUnitsMinPerLabel) +
+            (data_.grouped ? " groups" : " distinct texts") + " is only trained on");
+}
+
+std::vector<std::size_t> Splitter::units_by_label(bool outside_certify_only) const {
+  std::vector<std::size_t> counts(data_.label_names.size());
+  Rows labels;
+  for (std::size_t unit = 0; unit < units_.count(); ++unit) {
+    if (outside_certify_only && parts_[unit] == Part::kCertify) continue;
+    labels_of(data_, units_.of(unit), labels);
+    for (const std::uint32_t label : labels) ++counts[label];
+  }
+  return counts;
+}
+
+std::vector<bool> Splitter::units_forced_to_fit() const {
+  std::vector<bool> forced(units_.count());
+  for (std::size_t row = 0; row < data_.size(); ++row)
+    if (too_few_[data_.labels[row]]) forced[data_.units[row]] = true;
+  return forced;
+}
+
+void Splitter::place_certify_by_hash(const std::vector<bool>& forced) {
+  for (std::size_t unit = 0; unit < units_.count(); ++unit)
+    if (!forced[unit] && to_unit_interval(unit_hash(options_.salt, "certify", data_.unit_keys[unit])) < shares_.certify)
+      parts_[unit] = Part::kCertify;
+}
+
+Status Splitter::place_certify_by_time(const std::vector<bool>& forced) {
+  SMIDGEN_ASSIGN(const std::vector<std::int64_t> times, order_times(data_));
+  struct Age {
+    std::int64_t time;
+    std::uint64_t hash;
+    std::uint32_t unit;
+  };
+  std::vector<Age> ages;
+  for (std::uint32_t unit = 0; unit < units_.count(); ++unit) {
+    if (forced[unit]) continue;
+    std::int64_t newest = times[units_.of(unit)[0]];
+    for (const std::uint32_t row : units_.of(unit)) newest = std::max(newest, times[row]);
+    ages.push_back({newest, unit_hash(options_.salt, "certify", data_.unit_keys[unit]), unit});
+  }
+  std::sort(ages.begin(), ages.end(), [](const Age& a, const Age& b) {
+    return std::tuple(b.time, a.hash, a.unit) < std::tuple(a.time, b.hash, b.unit);
+  });
+  const auto wanted = static_cast<std::size_t>(std::llround(shares_.certify * static_cast<double>(units_.count())));
+  for (std::size_t i = 0; i < std::min(wanted, ages.size()); ++i) parts_[ages[i].unit] = Part::kCertify;
+  return Ok{};
+}
+
+Status Splitter::place_certify() {
+  const std::vector<bool> forced = units_forced_to_fit();
+  if (data_.times.empty())
+    place_certify_by_hash(forced);
+  else
+    SMIDGEN_TRY(place_certify_by_time(forced));
+  // A label all of whose units fell to certify could not be learned: it goes to fit like one with too few.
+  const std::vector<std::size_t> left = units_by_label(/*outside_certify_only=*/true);
+  for (std::size_t label = 0; label < left.size(); ++label)
+    if (left[label] == 0) too_few_[label] = true;
+  const std::vector<bool> forced_now = units_forced_to_fit();
+  for (std::size_t unit = 0; unit < units_.count(); ++unit)
+    if (forced_now[unit]) parts_[unit] = Part::kFit;
+  if (std::find(parts_.begin(), parts_.end(), Part::kCertify) == parts_.end()) return none_left("certify on");
+  return Ok{};
+}
+
+void Splitter::place_tune() {
+  struct Place {
+    std::uint64_t hash;
+    std::uint32_t unit;
+  };
+  std::vector<Place> places;
+  std::size_t rest = 0;
+  const std::vector<bool> forced = units_forced_to_fit();
+  const std::string purpose = "tune " + std::to_string(options_.seed);
+  for (std::uint32_t unit = 0; unit < units_.count(); ++unit) {
+    if (parts_[unit] == Part::kCertify) continue;
+    ++rest;
+    if (!forced[unit]) places.push_back({unit_hash(options_.salt, purpose, data_.unit_keys[unit]), unit});
+  }
+  std::sort(places.begin(), places.end(),
+            [](const Place& a, const Place& b) { return std::pair(a.hash, a.unit) < std::pair(b.hash, b.unit); });
+  const double share = shares_.tune / (shares_.fit + shares_.tune);
+  auto wanted = std::max<std::size_t>(1, static_cast<std::size_t>(std::llround(share * static_cast<double>(rest))));
+  std::vector<std::size_t> left = units_by_label(/*outside_certify_only=*/true);
+  Rows labels;
+  for (const Place& place : places) {
+    if (wanted == 0) break;
+    labels_of(data_, units_.of(place.unit), labels);
+    // Every label keeps a unit to be learned from.
+    if (std::any_of(labels.begin(), labels.end(), [&](std::uint32_t label) { return left[label] < 2; })) continue;
+    for (const std::uint32_t label : labels) --left[label];
+    parts_[place.unit] = Part::kTune;
+    --wanted;
+  }
+}
+
+Split Splitter::collect() const {
+  Split split;
+  split.salt = options_.salt;
+  split.shares = shares_;
+  split.by_time = !data_.times.empty();
+  std::vector<bool> certified(data_.label_names.size());
+  for (std::size_t unit = 0; unit < units_.count(); ++unit) {
+    const auto rows = units_.of(unit);
+    if (parts_[unit] == Part::kCertify) {
+      ++split.units_certify;
+      split.certify.push_back(row_that_counts(data_, units_, unit, options_.salt));
+      split.rows_unused += rows.size() - 1;
+      certified[data_.labels[split.certify.back()]] = true;
+    } else if (parts_[unit] == Part::kTune) {
+      ++split.units_tune;
+      split.tune.insert(split.tune.end(), rows.begin(), rows.end());
+    } else {
+      ++split.units_fit;
+      split.fit.insert(split.fit.end(), rows.begin(), rows.end());
+    }
+  }
+  for (Rows* rows : {&split.fit, &split.tune, &split.certify}) std::sort(rows->begin(), rows->end());
+  for (std::uint32_t label = 0; label < too_few_.size(); ++label) {
+    if (too_few_[label]) split.labels_too_few.push_back(label);
+    if (!certified[label]) split.labels_not_certified.push_back(label);
+  }
+  split.id = split_id(data_, split.certify, options_.salt);
+  return split;
+}
+
+Result<Split> Splitter::run() {
+  if (units_.count() < kUnitsMinToSplit) return too_few_units();
+  shares_ = options_.shares.value_or(default_split_shares(units_.count()));
+  SMIDGEN_CHECK(shares_.fit > 0 && shares_.tune > 0 && shares_.certify >= 0);
+  if (options_.certify_elsewhere)
+    shares_ = {shares_.fit / (shares_.fit + shares_.tune), shares_.tune / (shares_.fit + shares_.tune), 0};
+  const std::vector<std::size_t> counts = units_by_label(/*outside_certify_only=*/false);
+  for (std::size_t label = 0; label < counts.size(); ++label) too_few_[label] = counts[label] < kUnitsMinPerLabel;
+  if (shares_.certify > 0) SMIDGEN_TRY(place_certify());
+  place_tune();
+  Split split = collect();
+  if (split.tune.empty()) return none_left("tune on");
+  return split;
+}
+
+}  // namespace
+
+std::uint64_t unit_hash(std::string_view salt, std::string_view purpose, std::string_view key) {
+  thread_local Sha256 hasher;
+  constexpr std::string_view kEnd("\0", 1);
+  hasher.add(salt);
+  hasher.add(kEnd);
+  hasher.add(purpose);
+  hasher.add(kEnd);
+  hasher.add(key);
+  const Sha256Digest digest = hasher.finish();
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < 8; ++i) value = value << 8 | digest[i];
+  return value;
+}
+
+SplitShares default_split_shares(std::size_t units) {
+  const double certify = std::max(0.2, std::min(400.0 / static_cast<double>(std::max<std::size_t>(units, 1)), 0.4));
+  return {0.85 * (1 - certify), 0.15 * (1 - certify), certify};
+}
+
+Result<SplitShares> parse_split_shares(std::string_view text) {
+  const Error wrong = Error::usage("--split " + std::string(text.substr(0, 64)) + " is not FIT/TUNE/CERTIFY")
+                          .hint("write percentages that sum to 100, such as --split 70/10/20");
+  double values[3] = {};
+  const char* at = text.data();
+  const char* end = text.data() + text.size();
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto [next, code] = std::from_chars(at, end, values[i], std::chars_format::fixed);
+    if (code != std::errc() || !std::isfinite(values[i]) || values[i] < 0) return wrong;
+    if (i < 2 ? next == end || *next != '/' : next != end) return wrong;
+    at = next + 1;
+  }
+  const double sum = values[0] + values[1] + values[2];
+  if (std::abs(sum - 100) > 1e-6 && std::abs(sum - 1) > 1e-6) return wrong;
+  if (values[0] == 0 || values[1] == 0) return wrong;
+  return SplitShares{values[0] / sum, values[1] / sum, values[2] / sum};
+}
+
+Result<Split> make_split(const Dataset& data, const SplitOptions& options) {
+  return Splitter(data, options).run();
+}
+
+std::vector<std::uint32_t> one_row_per_unit(const Dataset& data, std::string_view salt) {
+  const UnitRows units(data);
+  Rows rows;
+  for (std::size_t unit = 0; unit < units.count(); ++unit) rows.push_back(row_that_counts(data, units, unit, salt));
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
+std::string split_id(const Dataset& data, std::span<const std::uint32_t> certify_rows, std::string_view salt) {
+  std::vector<std::string_view> keys;
+  for (const std::uint32_t row : certify_rows) keys.push_back(data.unit_keys[data.units[row]]);
+  std::sort(keys.begin(), keys.end());
+  Sha256 hasher;
+  const auto add = [&](std::string_view part) {  // with its length, so that no two lists read the same
+    hasher.add(std::to_string(part.size()) + ":");
+    hasher.add(part);
+  };
+  add(salt);
+  for (const std::string_view key : keys) add(key);
+  return to_hex(hasher.finish());
+}
+
+}  // namespace smidgen
