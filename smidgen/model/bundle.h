@@ -28,11 +28,13 @@ struct Certificate {
   struct Target {
     std::string kind, label;  // "recall" or "precision"
     double target = 0;
-    std::uint64_t n = 0, hits = 0;
+    std::uint64_t n = 0, hits = 0;  // recall: true units of the label, those found (answered so, or escalated)
     double p_value = 1;
+    std::uint64_t n_local = 0, hits_local = 0;  // recall among the local answers only
   };
   std::vector<Target> targets;
   std::vector<std::string> assumptions, not_claimed;  // sentences; labels with too few units
+  std::uint64_t tested = 0;  // candidates of the fixed sequence that were tested, the failing one included
 };
 
 struct BundleRung {

@@ -1,6 +1,6 @@
 """Writes statistics.csv, the reference numbers of smidgen/base/statistics_test.cc.
 
-Made with SciPy 1.17.1, NumPy 2.x and mpmath (the far tails, where SciPy underflows). Usage: python3 statistics.py
+Made with SciPy 1.17.1, NumPy 2.4.6 and mpmath 1.3.0 (the far tails, where SciPy underflows). Usage: python3 statistics.py
 """
 
 import os

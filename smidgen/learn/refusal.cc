@@ -1,0 +1,265 @@
+#include "smidgen/learn/refusal.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "smidgen/base/statistics.h"
+
+namespace smidgen {
+namespace {
+
+constexpr double kPower = 0.8;
+constexpr std::uint64_t kUnitsMax = 10000000;
+// Accuracies below the target that the report tries.
+constexpr double kSteps[] = {0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2};
+
+// Smallest n with P(Bin(n, alpha) <= k) <= delta: the tested units at which k errors just pass.
+std::uint64_t units_for_errors(std::uint64_t k, double alpha, double log_delta) {
+  const auto passes = [&](std::uint64_t n) { return log_binomial_lower_tail(k, n, alpha) <= log_delta; };
+  std::uint64_t low = k, high = k + 1;
+  while (!passes(high)) {
+    low = high;
+    high *= 2;
+  }
+  while (high - low > 1) {
+    const std::uint64_t middle = low + (high - low) / 2;
+    (passes(middle) ? high : low) = middle;
+  }
+  return high;
+}
+
+std::string label_name(const CertificationOptions& options, std::uint32_t label) {
+  return label < options.label_names.size() ? options.label_names[label] : fmt::format("label {}", label);
+}
+
+const char* kind_name(const LabelTarget& target) {
+  return target.kind == LabelTarget::Kind::kRecall ? "recall" : "precision";
+}
+
+// Units in certify at which `wrong` of `counted` of `units` would pass, as an estimate; empty when never.
+std::optional<std::uint64_t> needed(std::uint64_t wrong, std::uint64_t counted, std::uint64_t units, double alpha,
+                                    double delta) {
+  if (counted == 0) return std::nullopt;
+  const double rate = static_cast<double>(wrong) / static_cast<double>(counted);
+  const auto tested = units_for_power(rate, alpha, delta, kPower);
+  if (!tested) return std::nullopt;
+  const double share = static_cast<double>(counted) / static_cast<double>(units);
+  return static_cast<std::uint64_t>(std::ceil(static_cast<double>(*tested) / share));
+}
+
+// The most that accuracy and all label targets need; empty when one of them can never pass.
+std::optional<std::uint64_t> needed_for_all(const Tally& t, const Criteria& criteria) {
+  const std::uint64_t wrong = t.errors + (criteria.risk_all ? t.escalated_errors : 0);
+  const std::uint64_t counted = criteria.risk_all ? t.units : t.answered;
+  auto most = needed(wrong, counted, t.units, criteria.alpha, criteria.delta);
+  for (std::size_t i = 0; most && i < criteria.targets.size(); ++i) {
+    const Tally::Target& c = t.targets[i];
+    const auto own = needed(c.n - c.hits, c.n, t.units, 1 - criteria.targets[i].target, criteria.delta);
+    most = own ? std::optional(std::max(*most, *own)) : std::nullopt;
+  }
+  return most;
+}
+
+Tally pooled(const Tally& a, const Tally& b) {
+  Tally sum = a;
+  sum.units += b.units;
+  sum.answered += b.answered;
+  sum.errors += b.errors;
+  sum.escalated_errors += b.escalated_errors;
+  for (std::size_t i = 0; i < sum.targets.size(); ++i) {
+    sum.targets[i].n += b.targets[i].n;
+    sum.targets[i].hits += b.targets[i].hits;
+  }
+  return sum;
+}
+
+// From the first candidate's tune counts; where those promise a pass at the units that just failed, tune was lucky and
+// both counts together are the better estimate.
+std::optional<RefusalFacts::FurtherUnits> further_units(const CertificationPlan& plan, const CandidateTest& first,
+                                                        std::uint64_t units_certify) {
+  const Criteria& criteria = plan.criteria();
+  Tally basis = plan.candidates()[first.candidate].tune;
+  RefusalFacts::FurtherUnits further;
+  auto units = needed_for_all(basis, criteria);
+  if (units && *units <= units_certify) {
+    basis = pooled(basis, first.tally);
+    further.pooled = true;
+    units = needed_for_all(basis, criteria);
+  }
+  if (!units) return std::nullopt;
+  const std::uint64_t wrong = basis.errors + (criteria.risk_all ? basis.escalated_errors : 0);
+  const std::uint64_t counted = criteria.risk_all ? basis.units : basis.answered;
+  further.error_rate = static_cast<double>(wrong) / static_cast<double>(counted);
+  further.coverage = static_cast<double>(basis.answered) / static_cast<double>(basis.units);
+  further.units_certify = *units;
+  further.units_further = *units > units_certify ? *units - units_certify : 0;
+  further.units_total = units_in_file(*units);
+  return further;
+}
+
+std::vector<RefusalFacts::LowerTarget> lower_targets(const CertificationPlan& plan) {
+  std::vector<RefusalFacts::LowerTarget> list;
+  const double log_delta = std::log(plan.criteria().delta);
+  for (const double step : kSteps) {
+    Criteria criteria = plan.criteria();
+    criteria.alpha += step;
+    if (criteria.alpha >= 1) break;
+    double best = 0;
+    for (const Candidate& c : plan.candidates()) {
+      if (log_p_predicted(c.tune, criteria) <= log_delta) best = std::max(best, c.coverage);
+    }
+    const bool better = best > (list.empty() ? 0 : list.back().coverage);
+    if (better) list.push_back({1 - criteria.alpha, best});
+    if (best >= 1) break;
+  }
+  return list;
+}
+
+void add_advice(const CertificationPlan& plan, RefusalFacts& facts) {
+  if (facts.certifiable_accuracy && *facts.certifiable_accuracy > 0) {
+    facts.advice.push_back(
+        fmt::format("What these rows do show for the most promising policy: at least {} right, with "
+                    "{} confidence.",
+                    percent(*facts.certifiable_accuracy), percent(facts.certifiable_confidence)));
+  }
+  if (facts.further && facts.further->units_further > 0) {
+    facts.advice.push_back(
+        fmt::format("More labels: about {} further units for certification (a separate --test file), or {} in the "
+                    "whole file, would "
+                    "pass with probability 0.8 (an estimate from an error rate of {:.2g} %).",
+                    with_commas(facts.further->units_further), with_commas(facts.further->units_total),
+                    100 * facts.further->error_rate));
+  } else if (!facts.further) {
+    facts.advice.push_back(
+        "More labels for certification alone would not do: on tune rows the most promising policy is not better than "
+        "the target. More labels to learn from may.");
+  }
+  for (const auto& lower : facts.lower_targets) {
+    facts.advice.push_back(fmt::format("A target of {} would answer about {} of rows locally (an estimate).",
+                                       percent(lower.accuracy), percent(lower.coverage)));
+    if (lower.coverage >= 0.5) break;
+  }
+  if (plan.options().coverage_min > 0) {
+    facts.advice.push_back(fmt::format("A smaller --coverage-min than {} leaves more rows to the large model.",
+                                       percent(plan.options().coverage_min)));
+  }
+  facts.advice.push_back("A larger rung or fine-tuning may reach it; a large model may be the better tool here.");
+}
+
+}  // namespace
+
+std::string percent(double share) {
+  double shown = std::round(share * 1e4) / 100;  // in percent, two decimals
+  if (std::abs(shown - share * 100) > 1e-9) shown = std::floor(share * 1e4) / 100;
+  return fmt::format("{:g} %", shown);
+}
+
+std::string with_commas(std::uint64_t number) {
+  std::string digits = std::to_string(number);
+  for (std::ptrdiff_t at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) {
+    digits.insert(static_cast<std::size_t>(at), 1, ',');
+  }
+  return digits;
+}
+
+std::optional<std::uint64_t> units_for_power(double error_rate, double alpha, double delta, double power) {
+  if (error_rate >= alpha * (1 - 1e-6)) return std::nullopt;
+  const double log_delta = std::log(delta);
+  // Power jumps up at the smallest n that allows one error more and falls in between, so only those n are tried.
+  const auto enough = [&](std::uint64_t k) {
+    return binomial_cdf(k, units_for_errors(k, alpha, log_delta), error_rate) >= power;
+  };
+  std::uint64_t low = 0, high = 0;
+  while (!enough(high)) {
+    if (units_for_errors(high, alpha, log_delta) > kUnitsMax) return std::nullopt;
+    low = high;
+    high = std::max<std::uint64_t>(1, high * 2);
+  }
+  while (high - low > 1) {
+    const std::uint64_t middle = low + (high - low) / 2;
+    (enough(middle) ? high : low) = middle;
+  }
+  return units_for_errors(high, alpha, log_delta);
+}
+
+std::uint64_t units_in_file(std::uint64_t units_certify) {
+  // certify(N) = max(0.2 N, min(400, 0.4 N)) is rising; the smallest N that reaches the number.
+  const double wanted = static_cast<double>(units_certify);
+  return static_cast<std::uint64_t>(std::ceil(units_certify <= 400 ? wanted / 0.4 : wanted / 0.2));
+}
+
+std::optional<RefusalFacts> refuse_early(const CertificationOptions& options,
+                                         std::span<const std::uint64_t> label_units) {
+  const double delta = 1 - options.confidence;
+  RefusalFacts facts;
+  facts.reason = RefusalFacts::Reason::kTooFewUnits;
+  const std::uint64_t least = trials_for_zero_errors(1 - options.accuracy, delta);
+  if (options.units_certify < least) {
+    facts.units_needed_at_least = least;
+    facts.sentence = fmt::format(
+        "{} units are left for certification; even without a single error, {} accuracy at {} confidence needs {}.",
+        with_commas(options.units_certify), percent(options.accuracy), percent(options.confidence), with_commas(least));
+    facts.advice.push_back(fmt::format("Label more rows: {} units in the file at the very least, more in practice.",
+                                       with_commas(units_in_file(least))));
+  }
+  for (const LabelTarget& target : options.targets) {
+    const std::uint64_t own = trials_for_zero_errors(1 - target.target, delta);
+    const std::uint64_t have = target.label < label_units.size() ? label_units[target.label] : 0;
+    if (have >= own) continue;
+    const std::string sentence = fmt::format(
+        "{} units of \"{}\" are left for certification; even without a single miss, {} {} needs {}.", with_commas(have),
+        label_name(options, target.label), kind_name(target), percent(target.target), with_commas(own));
+    facts.sentence += (facts.sentence.empty() ? "" : " ") + sentence;
+    facts.units_needed_at_least = std::max(facts.units_needed_at_least, own);
+    facts.advice.push_back(fmt::format("Label more rows of \"{}\".", label_name(options, target.label)));
+  }
+  if (facts.sentence.empty()) return std::nullopt;
+  facts.advice.push_back(
+      "Lower the target or the confidence, or give the labelled rows you have to certification with --test.");
+  return facts;
+}
+
+RefusalFacts explain_refusal(const CertificationPlan& plan, std::span<const CandidateTest> tests,
+                             std::uint64_t units_certify) {
+  const CertificationOptions& options = plan.options();
+  RefusalFacts facts;
+  facts.certifiable_confidence = 1 - plan.criteria().delta / 2;
+  for (std::size_t r = 0; r < options.cost.usd_per_row.size(); ++r) {
+    const std::string name = r < options.rung_names.size() ? options.rung_names[r] : fmt::format("rung {}", r);
+    facts.rungs.push_back({name, plan.calibration(1u << r).after.accuracy});
+  }
+  if (tests.empty()) {
+    facts.reason = RefusalFacts::Reason::kNoCandidate;
+    facts.sentence = "No policy keeps within the limits on latency, memory and coverage.";
+    facts.advice.push_back("Raise --latency-ms-max or --memory-mb-max, or lower --coverage-min.");
+    return facts;
+  }
+  const CandidateTest& first = tests.front();
+  const Tally& t = first.tally;
+  const std::uint64_t counted = options.risk_all ? t.units : t.answered;
+  const std::uint64_t wrong = t.errors + (options.risk_all ? t.escalated_errors : 0);
+  if (counted > 0) {
+    facts.certifiable_accuracy = clopper_pearson_lower(counted - wrong, counted, plan.criteria().delta / 2);
+  }
+  facts.sentence = fmt::format(
+      "The most promising policy answered {} of {} units and was wrong on {}: too many to show {} accuracy with {} "
+      "confidence (p = {:.3g}).",
+      with_commas(t.answered), with_commas(t.units), with_commas(wrong), percent(options.accuracy),
+      percent(options.confidence), first.p_value);
+  const bool accuracy_passes = log_p_accuracy(t, plan.criteria()) <= std::log(plan.criteria().delta);
+  if (accuracy_passes && !first.passed) {
+    facts.sentence = fmt::format("The most promising policy meets {} accuracy but misses a label target (p = {:.3g}).",
+                                 percent(options.accuracy), first.p_value);
+  } else if (first.passed) {
+    facts.sentence = fmt::format("The policies that meet the target answer less than {} of the certified units.",
+                                 percent(options.coverage_min));
+  }
+  facts.further = further_units(plan, first, units_certify);
+  facts.lower_targets = lower_targets(plan);
+  add_advice(plan, facts);
+  return facts;
+}
+
+}  // namespace smidgen
