@@ -1,5 +1,5 @@
 // Reports as a pick could have made them, for the tests of what people see: certified, certified with per-class
-// targets, refused, refused before training, and one whose every text is hostile.
+// targets, refused, and one whose every text is hostile.
 #pragma once
 
 #include <algorithm>
@@ -60,8 +60,7 @@ inline void add_page(PickReport& report) {
   report.curves = {curve("linear", 0.107, 3.0), curve("linear -> encoder", 0.058, 3.4), curve("static", 0.112, 2.5)};
   for (int i = 0; i < 8; ++i) {
     const double confidence = 0.31 + 0.0965 * i;
-    report.reliability.push_back(
-        {confidence, std::min(0.994, confidence + 0.03 * std::sin(2.0 * i)), std::uint64_t(40) << i});
+    report.reliability.push_back({confidence, std::min(0.994, confidence + 0.03 * std::sin(2.0 * i)), std::uint64_t(40) << i});
   }
   report.confusions = {{"card_arrival", "card_delivery_estimate", 14},
                        {"top_up_failed", "top_up_reverted", 11},
@@ -188,21 +187,6 @@ inline PickReport refused() {
   report.coverage = 0.99996;
   report.selective_accuracy = 0.94969;
   report.cost.policy_usd_per_million = 12.97;
-  return report;
-}
-
-// Refused before anything was trained: too few rows for any outcome to pass.
-inline PickReport untrained() {
-  PickReport report = base_report();
-  report.rows.clear();
-  report.curves.clear();
-  report.reliability.clear();
-  report.confusions.clear();
-  report.classes.clear();
-  report.hardest.clear();
-  report.label_errors.clear();
-  report.refusal =
-      Refusal{"even without one error this target would need 59 rows to certify; there are 40", {}, 95, {}};
   return report;
 }
 

@@ -1,0 +1,163 @@
+// The linear rung from open files to answers: trains on one file, reports on another.
+//
+//   bench_linear TRAIN.csv TEST.csv [--c C | --search] [--threads N] [--seed S] [--out FOLDER] [--seconds S]
+//
+// --c: one fixed C, words + characters, nothing pruned (the scikit-learn pipeline's settings). --search (default): C,
+// features and pruning chosen on a 15 % tuning split of the training file, then fitted on all of it. The test file is
+// read after training is finished. Prints one JSON object.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "smidgen/base/file.h"
+#include "smidgen/base/random.h"
+#include "smidgen/learn/linear_trainer.h"
+#include "smidgen/text/dataset.h"
+
+namespace smidgen {
+namespace {
+
+struct Arguments {
+  std::string train, test, out;
+  double c = 0;  // 0: search
+  double seconds = 1;
+  std::size_t threads = 1;
+  std::uint64_t seed = 0;
+};
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Result<Dataset> read(const std::string& path) {
+  ReadOptions options;
+  options.label_column = "label";
+  return Dataset::load(path, options);
+}
+
+// 15 % of the units to tuning.
+void split(const Dataset& data, std::uint64_t seed, std::vector<std::uint32_t>& fit, std::vector<std::uint32_t>& tune) {
+  Random random(seed + 1);
+  std::vector<char> tuning(data.unit_keys.size());
+  for (char& flag : tuning) flag = random.uniform() < 0.15;
+  for (std::uint32_t i = 0; i < data.size(); ++i) (tuning[data.units[i]] ? tune : fit).push_back(i);
+}
+
+// Trains on all of `train`; with a search first when no C is given.
+Result<std::unique_ptr<LinearRung>> trained(const Arguments& arguments, const Dataset& train,
+                                            LinearSettings& settings) {
+  ThreadPool pool(arguments.threads);
+  SMIDGEN_ASSIGN(LinearTrainer trainer,
+                 LinearTrainer::create(train.texts, train.labels, train.label_names.size(), pool, {}));
+  settings.c = arguments.c;
+  settings.seed = arguments.seed;
+  if (arguments.c == 0) {
+    std::vector<std::uint32_t> fit, tune;
+    split(train, arguments.seed, fit, tune);
+    LinearSearchOptions options;
+    options.seed = arguments.seed;
+    SMIDGEN_ASSIGN(const LinearChoice choice, trainer.choose(fit, tune, options, {}));
+    settings = choice.settings;
+  }
+  std::vector<std::uint32_t> rows(train.size());
+  for (std::uint32_t i = 0; i < rows.size(); ++i) rows[i] = i;
+  return trainer.fit(rows, settings, {});
+}
+
+double accuracy(const LinearRung& rung, const Dataset& train, const Dataset& test) {
+  const auto scratch = rung.make_scratch();
+  std::vector<float> scores(rung.labels());
+  std::size_t right = 0;
+  for (std::size_t i = 0; i < test.size(); ++i) {
+    rung.score_text(test.texts[i], *scratch, scores);
+    const auto best = static_cast<std::size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
+    right += train.label_names[best] == test.label_names[test.labels[i]];
+  }
+  return static_cast<double>(right) / static_cast<double>(test.size());
+}
+
+double rows_a_second(const LinearRung& rung, const Dataset& test, double seconds) {
+  const auto scratch = rung.make_scratch();
+  std::vector<float> scores(rung.labels());
+  const double begin = now();
+  double spent = 0;
+  std::size_t rows = 0;
+  while (spent < seconds) {
+    for (const std::string& text : test.texts) rung.score_text(text, *scratch, scores);
+    rows += test.size();
+    spent = now() - begin;
+  }
+  return static_cast<double>(rows) / spent;
+}
+
+Status run(const Arguments& arguments) {
+  const double start = now();
+  SMIDGEN_ASSIGN(const Dataset train, read(arguments.train));
+  const double loaded = now();
+  LinearSettings settings;
+  SMIDGEN_ASSIGN(const std::unique_ptr<LinearRung> fitted, trained(arguments, train, settings));
+  const std::string folder = arguments.out.empty()
+                                 ? (std::filesystem::temp_directory_path() / "smidgen_bench_linear").string()
+                                 : arguments.out;
+  SMIDGEN_ASSIGN(StagedFolder staged, StagedFolder::create(folder, true));
+  SMIDGEN_TRY(fitted->save(staged.path()));
+  SMIDGEN_TRY(staged.commit());
+  const double saved = now();
+
+  SMIDGEN_ASSIGN(const std::unique_ptr<LinearRung> rung, LinearRung::load(folder, train.label_names.size()));
+  SMIDGEN_ASSIGN(const std::uint64_t bytes, folder_bytes(folder));
+  SMIDGEN_ASSIGN(const Dataset test, read(arguments.test));
+  std::string blocks;
+  for (const NgramBlock block : settings.features.blocks) {
+    blocks += (blocks.empty() ? "" : "+") + std::string(to_string(block));
+  }
+  fmt::print(
+      R"({{"train":{},"test":{},"labels":{},"accuracy":{:.5f},"c":{:g},"blocks":"{}","rows_min":{},"keep":{:g},)"
+      R"("load_seconds":{:.3f},"train_seconds":{:.3f},"total_seconds":{:.3f},"rows_per_second":{:.0f},"bytes":{}}})"
+      "\n",
+      train.size(), test.size(), train.label_names.size(), accuracy(*rung, train, test), settings.c, blocks,
+      settings.features.rows_min, settings.keep, loaded - start, saved - loaded, saved - start,
+      rows_a_second(*rung, test, arguments.seconds), bytes);
+  return Ok{};
+}
+
+}  // namespace
+}  // namespace smidgen
+
+int main(int argc, char** argv) {
+  smidgen::Arguments arguments;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view flag = argv[i];
+    const auto value = [&] { return i + 1 < argc ? argv[++i] : ""; };
+    if (flag == "--c") {
+      arguments.c = std::atof(value());
+    } else if (flag == "--search") {
+      arguments.c = 0;
+    } else if (flag == "--threads") {
+      arguments.threads = static_cast<std::size_t>(std::max(1, std::atoi(value())));
+    } else if (flag == "--seed") {
+      arguments.seed = static_cast<std::uint64_t>(std::atoll(value()));
+    } else if (flag == "--seconds") {
+      arguments.seconds = std::atof(value());
+    } else if (flag == "--out") {
+      arguments.out = value();
+    } else if (arguments.train.empty()) {
+      arguments.train = flag;
+    } else {
+      arguments.test = flag;
+    }
+  }
+  if (arguments.test.empty()) {
+    std::fprintf(stderr, "usage: bench_linear TRAIN.csv TEST.csv [--c C | --search] [--threads N] [--out FOLDER]\n");
+    return 64;
+  }
+  const smidgen::Status status = smidgen::run(arguments);
+  if (!status.ok()) std::fprintf(stderr, "bench_linear: %s\n", status.error().message().c_str());
+  return status.ok() ? 0 : status.error().exit_code();
+}

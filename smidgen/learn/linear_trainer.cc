@@ -1,0 +1,440 @@
+#include "smidgen/learn/linear_trainer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <numeric>
+#include <optional>
+
+#include "smidgen/learn/linear_solver.h"
+#include "smidgen/tensor/linear_kernels.h"
+
+namespace smidgen {
+namespace {
+
+// A fit with everything needed to use it, before it is packed.
+struct FloatModel {
+  LinearDesign design;
+  std::vector<std::uint32_t> label_of_class;  // labels present in the training rows, rising
+  std::vector<std::uint32_t> y;               // class of each training row
+  LinearFit fit;
+  std::vector<float> weights;  // (columns, lanes of the classes)
+};
+
+// Watchers for several threads: calls are serialised and fractions counted in finished jobs.
+class SharedWatcher {
+ public:
+  SharedWatcher(const Watcher& watcher, std::string_view stage, std::size_t jobs)
+      : watcher_(watcher), stage_(stage), jobs_(jobs) {}
+  Watcher view() {
+    Watcher view;
+    view.cancelled = [this] {
+      const std::lock_guard lock(mutex_);
+      return watcher_.stop_requested();
+    };
+    return view;
+  }
+  void finished() {
+    const std::lock_guard lock(mutex_);
+    ++done_;
+    watcher_.report(stage_, static_cast<double>(done_) / static_cast<double>(jobs_));
+  }
+
+ private:
+  const Watcher& watcher_;
+  std::string_view stage_;
+  std::size_t jobs_, done_ = 0;
+  std::mutex mutex_;
+};
+
+void start_model(std::span<const NgramCounts* const> counts, std::span<const std::uint32_t> labels,
+                 std::size_t label_count, std::span<const std::uint32_t> rows, const LinearFeatureSet& set,
+                 FloatModel& model) {
+  model.design = LinearDesign::build(counts, rows, set);
+  std::vector<std::uint32_t> class_of_label(label_count, 0);
+  for (const std::uint32_t row : rows) class_of_label[labels[row]] = 1;
+  // Two labels are fitted as one output, three or more as many: so at least three stay of three or more.
+  std::size_t present = static_cast<std::size_t>(std::count(class_of_label.begin(), class_of_label.end(), 1U));
+  for (std::uint32_t label = 0; label < label_count && present < 3; ++label) {
+    present += class_of_label[label] == 0;
+    class_of_label[label] = 1;
+  }
+  for (std::uint32_t label = 0; label < label_count; ++label) {
+    if (class_of_label[label] == 0) continue;
+    class_of_label[label] = static_cast<std::uint32_t>(model.label_of_class.size());
+    model.label_of_class.push_back(label);
+  }
+  for (const std::uint32_t row : rows) model.y.push_back(class_of_label[labels[row]]);
+}
+
+Status run_fit(const LinearSettings& settings, const Watcher& watcher, FloatModel& model) {
+  LinearSolverOptions options;
+  options.c = settings.c;
+  options.gap_max = settings.gap_max;
+  options.seed = settings.seed;
+  SMIDGEN_TRY(fit_linear(model.design, model.y, model.label_of_class.size(), {}, options, watcher, model.fit));
+  model.weights = all_weights(model.design, model.y, {}, model.fit);
+  return Ok{};
+}
+
+// Scores before the softmax of one row of the counts, (classes) or (1).
+void float_scores(const FloatModel& model, std::size_t row, std::vector<std::uint32_t>& indices,
+                  std::vector<float>& values, std::vector<float>& scores) {
+  model.design.apply(row, indices, values);
+  scores = model.fit.bias;
+  linear_kernels().sparse_scores(indices.data(), values.data(), indices.size(), model.weights.data(), model.fit.lanes,
+                                 scores.data());
+}
+
+// (rows, labels) scores on one scale for both forms; -1e30 for a label without a class.
+std::vector<float> tune_scores(const FloatModel& model, std::span<const std::uint32_t> rows, std::size_t labels) {
+  std::vector<float> out(rows.size() * labels, -1e30F), values, scores;
+  std::vector<std::uint32_t> indices;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    float_scores(model, rows[i], indices, values, scores);
+    if (model.fit.lanes == 1) scores = {0.0F, scores[0]};
+    for (std::size_t k = 0; k < model.label_of_class.size(); ++k) {
+      out[i * labels + model.label_of_class[k]] = scores[k];
+    }
+  }
+  return out;
+}
+
+struct Measure {
+  double accuracy = 0, log_loss = 0;
+};
+
+// Mean loss of softmax(beta * scores), each row's loss bounded by log(2 (n + labels)): a label without a class must not
+// decide everything.
+double loss_at(std::span<const float> scores, std::span<const std::uint32_t> y, std::size_t labels, double beta) {
+  double total = 0;
+  const double worst = std::log(2.0 * static_cast<double>(y.size() + labels));
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const float* row = scores.data() + i * labels;
+    const double max = *std::max_element(row, row + labels);
+    double sum = 0;
+    for (std::size_t k = 0; k < labels; ++k) sum += std::exp(beta * (row[k] - max));
+    total += std::min(worst, std::log(sum) - beta * (row[y[i]] - max));
+  }
+  return total / static_cast<double>(std::max<std::size_t>(1, y.size()));
+}
+
+// Accuracy, and log loss at the best temperature: how good the order of the probabilities is, whatever their scale.
+Measure measure(std::span<const float> scores, std::span<const std::uint32_t> y, std::size_t labels) {
+  Measure out;
+  std::size_t right = 0;
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const float* row = scores.data() + i * labels;
+    right += static_cast<std::size_t>(std::max_element(row, row + labels) - row) == y[i];
+  }
+  out.accuracy = static_cast<double>(right) / static_cast<double>(std::max<std::size_t>(1, y.size()));
+  out.log_loss = 1e30;
+  for (const double beta : {0.35, 0.5, 0.7, 0.85, 1.0, 1.2, 1.45, 1.75, 2.1, 3.0}) {
+    out.log_loss = std::min(out.log_loss, loss_at(scores, y, labels, beta));
+  }
+  return out;
+}
+
+// Columns by what they move: |w| times the column's typical share of a text, times how often it stands in one.
+std::vector<char> kept_columns(const FloatModel& model, double keep) {
+  const std::size_t lanes = model.fit.lanes, n = model.design.columns;
+  std::vector<float> importance(n);
+  std::vector<float> idf(n);
+  for (const LinearDesign::Block& block : model.design.blocks) {
+    for (std::size_t f = 0; f < block.column.size(); ++f) {
+      if (block.column[f] != kNoColumn) idf[block.column[f]] = block.idf[f];
+    }
+  }
+  for (std::size_t c = 0; c < n; ++c) {
+    double square = 0;
+    for (std::size_t k = 0; k < lanes; ++k) square += std::pow(model.weights[c * lanes + k], 2);
+    // idf = 1 + log((1 + n) / (1 + df)): the document frequency comes back from it.
+    const double rows = (1.0 + static_cast<double>(model.design.rows)) * std::exp(1.0 - idf[c]);
+    importance[c] = static_cast<float>(std::sqrt(square * rows) * idf[c]);
+  }
+  std::vector<std::uint32_t> order(n);
+  std::iota(order.begin(), order.end(), 0U);
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return importance[a] > importance[b]; });
+  std::vector<char> kept(n, 0);
+  const auto count = static_cast<std::size_t>(std::ceil(keep * static_cast<double>(n)));
+  for (std::size_t i = 0; i < std::min(n, count); ++i) kept[order[i]] = importance[order[i]] > 0;
+  return kept;
+}
+
+// Bias of labels that no training row has: such that their probability is about 1 in 2 (n + labels).
+float absent_bias(const FloatModel& model) {
+  double sum = 0;
+  const float* bias = model.fit.bias.data();
+  for (std::size_t k = 0; k < model.label_of_class.size(); ++k) sum += std::exp(static_cast<double>(bias[k]));
+  return static_cast<float>(std::log(std::max(sum, 1e-30)) -
+                            std::log(2.0 * static_cast<double>(model.design.rows + model.fit.labels)));
+}
+
+void pack_features(const FloatModel& model, const std::vector<std::uint32_t>& row_of_column, LinearParts& parts) {
+  struct Feature {
+    std::uint64_t hash;
+    std::uint32_t row;
+    std::uint8_t idf;
+  };
+  std::vector<Feature> features;
+  parts.idf_max = 1;
+  for (const auto& block : model.design.blocks) {
+    for (std::size_t f = 0; f < block.column.size(); ++f) {
+      if (block.column[f] != kNoColumn) parts.idf_max = std::max(parts.idf_max, block.idf[f]);
+    }
+  }
+  const float steps = parts.idf_max > 1 ? 255.0F / (parts.idf_max - 1) : 0.0F;
+  for (const auto& block : model.design.blocks) {
+    for (std::size_t f = 0; f < block.column.size(); ++f) {
+      if (block.column[f] == kNoColumn) continue;
+      features.push_back({block.counts->hashes[f], row_of_column[block.column[f]],
+                          static_cast<std::uint8_t>(std::lround((block.idf[f] - 1) * steps))});
+    }
+  }
+  std::sort(features.begin(), features.end(), [](const Feature& a, const Feature& b) { return a.hash < b.hash; });
+  for (std::size_t i = 0; i < features.size(); ++i) {
+    if (i > 0 && features[i].hash == features[i - 1].hash) continue;
+    parts.feature_hash.push_back(features[i].hash);
+    parts.feature_row.push_back(features[i].row);
+    parts.feature_idf.push_back(features[i].idf);
+  }
+}
+
+// Rounds one column's weights to int8 with a scale of its own and appends them as a row.
+void pack_row(const FloatModel& model, std::size_t column, LinearParts& parts) {
+  const std::size_t lanes = model.fit.lanes;
+  const float* w = model.weights.data() + column * lanes;
+  float largest = 0;
+  for (std::size_t k = 0; k < lanes; ++k) largest = std::max(largest, std::fabs(w[k]));
+  const std::size_t first = parts.weights.size();
+  parts.weights.resize(first + parts.outputs(), 0);
+  const std::size_t classes = lanes == 1 ? 1 : model.label_of_class.size();
+  for (std::size_t k = 0; k < classes; ++k) {
+    const std::size_t at = lanes == 1 ? 0 : model.label_of_class[k];
+    parts.weights[first + at] = static_cast<std::int8_t>(std::lround(w[k] / largest * 127.0F));
+  }
+  parts.scales.push_back(largest / 127.0F / model.design.merged_root[column]);
+}
+
+LinearParts pack(const FloatModel& model, const LinearSettings& settings, std::size_t labels) {
+  LinearParts parts;
+  parts.labels = labels;
+  parts.blocks = settings.features.blocks;
+  const std::vector<char> kept = kept_columns(model, settings.keep);
+  std::vector<std::uint32_t> row_of_column(kept.size(), LinearParts::kNoRow);
+  for (std::size_t c = 0; c < kept.size(); ++c) {
+    if (!kept[c]) continue;
+    row_of_column[c] = static_cast<std::uint32_t>(parts.scales.size());
+    pack_row(model, c, parts);
+  }
+  pack_features(model, row_of_column, parts);
+  parts.bias.assign(parts.outputs(), absent_bias(model));
+  if (model.fit.lanes == 1) {
+    parts.bias[0] = model.fit.bias[0];
+  } else {
+    for (std::size_t k = 0; k < model.label_of_class.size(); ++k) {
+      parts.bias[model.label_of_class[k]] = model.fit.bias[k];
+    }
+  }
+  return parts;
+}
+
+// (rows, labels) log-probabilities.
+std::vector<float> rung_scores(const LinearRung& rung, std::span<const std::string> texts,
+                               std::span<const std::uint32_t> rows) {
+  std::vector<float> out(rows.size() * rung.labels());
+  const auto scratch = rung.make_scratch();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    rung.score_text(texts[rows[i]], *scratch, std::span(out).subspan(i * rung.labels(), rung.labels()));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<LinearFeatureSet> default_feature_sets() {
+  return {{{NgramBlock::kWords, NgramBlock::kCharacters}}, {{NgramBlock::kTokens, NgramBlock::kCharacters}}};
+}
+
+Result<LinearTrainer> LinearTrainer::create(std::span<const std::string> texts, std::span<const std::uint32_t> labels,
+                                            std::size_t label_count, ThreadPool& pool, const Watcher& watcher) {
+  SMIDGEN_CHECK(texts.size() == labels.size());
+  if (label_count < 2) return Error::bad_data("a classifier needs at least two labels");
+  if (texts.size() >= kNoColumn) return Error::bad_data("more than 4 billion rows");
+  if (watcher.stop_requested()) return Error::cancelled();
+  LinearTrainer trainer;
+  trainer.texts_ = texts;
+  trainer.labels_ = labels;
+  trainer.label_count_ = label_count;
+  trainer.pool_ = &pool;
+  return trainer;
+}
+
+Status LinearTrainer::count_blocks(std::span<const LinearFeatureSet> sets, const Watcher& watcher) {
+  std::vector<NgramBlock> missing;
+  for (const LinearFeatureSet& set : sets) {
+    SMIDGEN_CHECK(!set.blocks.empty());
+    for (const NgramBlock block : set.blocks) {
+      if (!counts_[static_cast<std::size_t>(block)] &&
+          std::find(missing.begin(), missing.end(), block) == missing.end()) {
+        missing.push_back(block);
+      }
+    }
+  }
+  SharedWatcher shared(watcher, "linear: reading n-grams", missing.size());
+  pool_->parallel_for(missing.size(), [&](std::size_t i, std::size_t) {
+    counts_[static_cast<std::size_t>(missing[i])] =
+        std::make_unique<NgramCounts>(count_ngrams(texts_, missing[i], shared.view()));
+    shared.finished();
+  });
+  if (watcher.stop_requested()) {
+    for (const NgramBlock block : missing) counts_[static_cast<std::size_t>(block)].reset();
+    return Error::cancelled();
+  }
+  return Ok{};
+}
+
+std::vector<const NgramCounts*> LinearTrainer::blocks_of(const LinearFeatureSet& set) const {
+  std::vector<const NgramCounts*> blocks;
+  for (const NgramBlock block : set.blocks) blocks.push_back(counts_[static_cast<std::size_t>(block)].get());
+  return blocks;
+}
+
+namespace {
+
+struct SetOutcome {
+  std::optional<Error> error;
+  std::vector<Measure> measures;  // one per C
+};
+
+// The chosen trial: among those whose accuracy is within half a standard error of the best, the least log loss.
+std::size_t best_trial(const std::vector<LinearTrial>& trials, std::size_t tune_rows) {
+  double best = 0;
+  for (const LinearTrial& trial : trials) best = std::max(best, trial.accuracy);
+  const double slack = 0.5 * std::sqrt(best * (1 - best) / static_cast<double>(std::max<std::size_t>(1, tune_rows)));
+  std::size_t chosen = trials.size();
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    if (trials[i].accuracy + slack < best) continue;
+    if (chosen == trials.size() || trials[i].log_loss < trials[chosen].log_loss) chosen = i;
+  }
+  return chosen;
+}
+
+}  // namespace
+
+Result<LinearChoice> LinearTrainer::choose(std::span<const std::uint32_t> fit_rows,
+                                           std::span<const std::uint32_t> tune_rows, const LinearSearchOptions& options,
+                                           const Watcher& watcher) {
+  SMIDGEN_CHECK(!fit_rows.empty() && !options.c_grid.empty() && !options.keep_grid.empty());
+  const std::vector<LinearFeatureSet> sets =
+      options.feature_sets.empty() ? default_feature_sets() : options.feature_sets;
+  SMIDGEN_TRY(count_blocks(sets, watcher));
+  std::vector<std::uint32_t> y;
+  for (const std::uint32_t row : tune_rows) y.push_back(labels_[row]);
+  std::vector<double> grid = options.c_grid;
+  std::sort(grid.begin(), grid.end());
+
+  std::vector<SetOutcome> outcomes(sets.size());
+  SharedWatcher shared(watcher, "linear: choosing features and C", sets.size() * grid.size());
+  pool_->parallel_for(sets.size(), [&](std::size_t s, std::size_t) {
+    FloatModel model;
+    LinearSettings settings;
+    settings.seed = options.seed;
+    start_model(blocks_of(sets[s]), labels_, label_count_, fit_rows, sets[s], model);
+    for (const double c : grid) {
+      settings.c = c;
+      const Status status = run_fit(settings, shared.view(), model);
+      if (!status.ok()) {
+        outcomes[s].error = status.error();
+        return;
+      }
+      outcomes[s].measures.push_back(measure(tune_scores(model, tune_rows, label_count_), y, label_count_));
+      shared.finished();
+    }
+  });
+  LinearChoice choice;
+  for (std::size_t s = 0; s < sets.size(); ++s) {
+    if (outcomes[s].error) return *outcomes[s].error;
+    for (std::size_t i = 0; i < grid.size(); ++i) {
+      choice.trials.push_back({sets[s], grid[i], outcomes[s].measures[i].accuracy, outcomes[s].measures[i].log_loss});
+    }
+  }
+  const LinearTrial& best = choice.trials[best_trial(choice.trials, tune_rows.size())];
+  choice.settings.features = best.features;
+  choice.settings.c = best.c;
+  choice.settings.seed = options.seed;
+  choice.accuracy = best.accuracy;
+
+  FloatModel model;
+  start_model(blocks_of(best.features), labels_, label_count_, fit_rows, best.features, model);
+  SMIDGEN_TRY(run_fit(choice.settings, watcher, model));
+  const Measure full = measure(tune_scores(model, tune_rows, label_count_), y, label_count_);
+  std::vector<double> keeps = options.keep_grid;
+  std::sort(keeps.begin(), keeps.end(), std::greater<>());
+  for (const double keep : keeps) {
+    LinearSettings settings = choice.settings;
+    settings.keep = keep;
+    SMIDGEN_ASSIGN(const std::unique_ptr<LinearRung> rung, LinearRung::create(pack(model, settings, label_count_)));
+    const Measure packed = measure(rung_scores(*rung, texts_, tune_rows), y, label_count_);
+    const bool allowed = packed.accuracy >= full.accuracy - options.accuracy_loss_max - 1e-12 &&
+                         packed.log_loss <= 1.01 * full.log_loss + 1e-4;
+    if (keep != keeps.front() && !allowed) break;
+    choice.settings.keep = keep;
+    choice.accuracy_packed = packed.accuracy;
+  }
+  return choice;
+}
+
+Result<std::vector<float>> LinearTrainer::out_of_fold(std::span<const std::uint32_t> rows,
+                                                      std::span<const std::uint32_t> fold_of_row, std::size_t folds,
+                                                      const LinearSettings& settings, const Watcher& watcher) {
+  SMIDGEN_CHECK(rows.size() == fold_of_row.size() && folds >= 2);
+  SMIDGEN_TRY(count_blocks(std::span(&settings.features, 1), watcher));
+  std::vector<float> out(rows.size() * label_count_);
+  std::vector<std::optional<Error>> errors(folds);
+  SharedWatcher shared(watcher, "linear: out-of-fold scores", folds);
+  pool_->parallel_for(folds, [&](std::size_t fold, std::size_t) {
+    std::vector<std::uint32_t> fitted, held, places;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (fold_of_row[i] == fold) {
+        held.push_back(rows[i]);
+        places.push_back(static_cast<std::uint32_t>(i));
+      } else {
+        fitted.push_back(rows[i]);
+      }
+    }
+    FloatModel model;
+    start_model(blocks_of(settings.features), labels_, label_count_, fitted, settings.features, model);
+    const Status status = run_fit(settings, shared.view(), model);
+    auto rung = status.ok() ? LinearRung::create(pack(model, settings, label_count_))
+                            : Result<std::unique_ptr<LinearRung>>(status.error());
+    if (!rung.ok()) {
+      errors[fold] = rung.error();
+      return;
+    }
+    const std::vector<float> scores = rung_scores(**rung, texts_, held);
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      std::copy_n(scores.begin() + static_cast<std::ptrdiff_t>(i * label_count_), label_count_,
+                  out.begin() + static_cast<std::ptrdiff_t>(places[i] * label_count_));
+    }
+    shared.finished();
+  });
+  for (const std::optional<Error>& error : errors) {
+    if (error) return *error;
+  }
+  return out;
+}
+
+Result<std::unique_ptr<LinearRung>> LinearTrainer::fit(std::span<const std::uint32_t> rows,
+                                                       const LinearSettings& settings, const Watcher& watcher) {
+  SMIDGEN_CHECK(!rows.empty());
+  SMIDGEN_TRY(count_blocks(std::span(&settings.features, 1), watcher));
+  FloatModel model;
+  start_model(blocks_of(settings.features), labels_, label_count_, rows, settings.features, model);
+  SMIDGEN_TRY(run_fit(settings, watcher, model));
+  return LinearRung::create(pack(model, settings, label_count_));
+}
+
+}  // namespace smidgen

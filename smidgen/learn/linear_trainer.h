@@ -1,0 +1,91 @@
+// Trains the rung `linear`: counts n-grams once, chooses features and C on tuning rows, gives out-of-fold scores, fits
+// the model that is kept.
+//
+//   SMIDGEN_ASSIGN(LinearTrainer trainer, LinearTrainer::create(data.texts, data.labels, label_count, pool, watcher));
+//   SMIDGEN_ASSIGN(LinearChoice choice, trainer.choose(fit_rows, tune_rows, {}, watcher));
+//   SMIDGEN_ASSIGN(std::vector<float> scores, trainer.out_of_fold(rows, fold_of_row, 5, choice.settings, watcher));
+//   SMIDGEN_ASSIGN(std::unique_ptr<LinearRung> rung, trainer.fit(rows, choice.settings, watcher));
+//
+// Every fit is sequential and depends on the seed only; the pool runs independent fits (feature sets, folds) side by
+// side, so results are equal for any number of threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "smidgen/base/progress.h"
+#include "smidgen/base/result.h"
+#include "smidgen/base/thread_pool.h"
+#include "smidgen/learn/linear_features.h"
+#include "smidgen/model/linear.h"
+
+namespace smidgen {
+
+// All that decides a fit.
+struct LinearSettings {
+  LinearFeatureSet features;
+  double c = 20;           // as in scikit-learn: the loss' weight against 1/2 |W|^2
+  double keep = 1;         // share of the rows of weights that is kept, the most important first
+  double gap_max = 0.003;  // converged: duality gap <= gap_max * objective
+  std::uint64_t seed = 0;  // of the order of descent
+};
+
+struct LinearSearchOptions {
+  std::vector<double> c_grid = {2, 8, 32, 128};
+  std::vector<LinearFeatureSet> feature_sets;  // empty: default_feature_sets()
+  std::vector<double> keep_grid = {1, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12};
+  double accuracy_loss_max = 0.001;  // what quantising and pruning may cost on tuning rows
+  std::uint64_t seed = 0;
+};
+std::vector<LinearFeatureSet> default_feature_sets();
+
+struct LinearTrial {
+  LinearFeatureSet features;
+  double c = 0, accuracy = 0, log_loss = 0;  // on the tuning rows, unquantised; log_loss at the best temperature
+};
+
+struct LinearChoice {
+  LinearSettings settings;
+  std::vector<LinearTrial> trials;
+  double accuracy = 0;         // of the chosen trial on tuning rows
+  double accuracy_packed = 0;  // the same, quantised and pruned
+};
+
+class LinearTrainer {
+ public:
+  // texts, labels and pool must outlive the trainer. labels[i] < label_count, 2 <= label_count.
+  static Result<LinearTrainer> create(std::span<const std::string> texts, std::span<const std::uint32_t> labels,
+                                      std::size_t label_count, ThreadPool& pool, const Watcher& watcher);
+
+  // Tries every feature set and C: fitted on fit_rows, measured on tune_rows. Then the strongest pruning that tuning
+  // allows.
+  Result<LinearChoice> choose(std::span<const std::uint32_t> fit_rows, std::span<const std::uint32_t> tune_rows,
+                              const LinearSearchOptions& options, const Watcher& watcher);
+
+  // Log-probabilities (rows, labels) of each row by the model fitted on the rows of the other folds: vocabulary,
+  // document frequencies and weights. A label that is missing there gets a small probability, 1 in 2 (n + labels).
+  Result<std::vector<float>> out_of_fold(std::span<const std::uint32_t> rows,
+                                         std::span<const std::uint32_t> fold_of_row, std::size_t folds,
+                                         const LinearSettings& settings, const Watcher& watcher);
+
+  Result<std::unique_ptr<LinearRung>> fit(std::span<const std::uint32_t> rows, const LinearSettings& settings,
+                                          const Watcher& watcher);
+
+ private:
+  LinearTrainer() = default;
+  // Counts the blocks the feature sets need, once.
+  Status count_blocks(std::span<const LinearFeatureSet> sets, const Watcher& watcher);
+  std::vector<const NgramCounts*> blocks_of(const LinearFeatureSet& set) const;
+
+  std::span<const std::string> texts_;
+  std::span<const std::uint32_t> labels_;
+  std::size_t label_count_ = 0;
+  ThreadPool* pool_ = nullptr;
+  std::unique_ptr<NgramCounts> counts_[kNgramBlocks];
+};
+
+}  // namespace smidgen
