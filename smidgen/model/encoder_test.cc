@@ -246,7 +246,58 @@ TEST_P(MiniLm, AVectorDoesNotDependOnItsNeighbours) {
   expect_batch_invariance(*encoder, sequences);
 }
 
+TEST(MiniLmTexts, IdsAndVectorsOfRawTextsEqualTheReference) {
+  if (!fs::exists(model_folder() + "/model.safetensors"))
+    GTEST_SKIP() << "no model in " << model_folder()
+                 << ": run `smidgen pull all-MiniLM-L6-v2` or set SMIDGEN_TEST_MODEL";
+  const auto golden = Safetensors::open(kGolden + "/minilm_embeddings.safetensors");
+  const Sequences sequences = read_sequences(*golden);
+  const auto wanted = *golden->floats("embeddings", {200, 384});
+  const std::vector<std::int32_t> sizes = integers(*golden, "text_bytes");
+  const std::string_view texts = golden->find("texts")->bytes;
+  const auto encoder = Encoder::load(model_folder());
+  ASSERT_TRUE(encoder.ok()) << encoder.error().message();
+  Encoder::Scratch scratch;
+  std::vector<float> vector(384);
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const std::string_view text = texts.substr(at, static_cast<std::size_t>(sizes[i]));
+    at += text.size();
+    std::vector<std::int32_t> ids;
+    encoder->tokenizer().encode(text, encoder->tokens_max(), ids);
+    ASSERT_EQ(ids, sequences.ids[i]) << "text " << i << ": " << text.substr(0, 80);
+    if (ids.size() > 48) continue;  // the longer ones are compared above, in one batch
+    encoder->embed_text(text, scratch, vector.data());
+    ASSERT_LT(largest_difference(vector, std::span(wanted).subspan(i * 384, 384)), 1e-5) << text;
+  }
+}
+
 // --- folders that are wrong ---
+
+TEST_F(EncoderFolder, LoadsItsTokenizer) {
+  const auto encoder = Encoder::load(folder_.string());
+  ASSERT_TRUE(encoder.ok()) << encoder.error().message();
+  std::vector<std::int32_t> ids;
+  EXPECT_FALSE(encoder->tokenizer().encode("The refund!", 32, ids));
+  Encoder::Scratch scratch;
+  std::vector<float> one(24);
+  EXPECT_FALSE(encoder->embed_text("The refund!", scratch, one.data()));
+  EXPECT_EQ(one, embed(*encoder, {{ids}}));
+  EXPECT_TRUE(encoder->embed_text(std::string(200, '.'), scratch, one.data()));
+  replace("config.json", "\"vocab_size\": 64", "\"vocab_size\": 63");
+  rewrite_weights([](auto& tensors) {
+    for (NamedTensor& t : tensors)
+      if (t.name == "embeddings.word_embeddings.weight") {
+        t.shape[0] = 63;
+        t.bytes.remove_suffix(24 * sizeof(float));
+      }
+  });
+  const auto smaller = Encoder::load(folder_.string());
+  ASSERT_FALSE(smaller.ok());
+  EXPECT_NE(smaller.error().message().find("the tokenizer has 64 tokens, the encoder only 63 embeddings"),
+            std::string::npos)
+      << smaller.error().message();
+}
 
 TEST_F(EncoderFolder, ReadsLimitsFromTheFolder) {
   EXPECT_EQ(Encoder::load_body(folder_.string())->tokens_max(), 32U);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 
 #include "smidgen/base/random.h"
@@ -187,6 +188,22 @@ TEST(Safetensors, MutatedHeadersAreErrorsOrConsistentFiles) {
     ASSERT_EQ(total, 31U);
   }
   EXPECT_GT(refused, 5000U);
+}
+
+// tests/golden/make_safetensors_verdicts.py
+TEST(Safetensors, AgreesWithTheReferenceReaderOnMutatedFiles) {
+  std::ifstream verdicts(std::string(SMIDGEN_SOURCE_DIR) + "/tests/golden/safetensors_verdicts.txt");
+  std::size_t ok = 0, bad = 0;
+  for (std::string line; std::getline(verdicts, line);) {
+    std::string bytes;
+    for (std::size_t i = line.find(' ') + 1; i + 1 < line.size(); i += 2)
+      bytes += static_cast<char>(std::stoi(line.substr(i, 2), nullptr, 16));
+    const bool wanted = line.starts_with("ok");
+    ++(wanted ? ok : bad);
+    EXPECT_EQ(Safetensors::check(bytes) == SafetensorsFault::kNone, wanted) << line << "\n" << bytes.substr(8);
+  }
+  EXPECT_GT(ok, 20U);
+  EXPECT_GT(bad, 500U);
 }
 
 TEST(Safetensors, ReadsHalfAndDoublePrecision) {
