@@ -138,6 +138,7 @@ void Collector::expect_rows(std::size_t rows) {
   data_.labels.reserve(rows);
   data_.units.reserve(rows);
   data_.lines.reserve(rows);
+  if (!data_.grouped) data_.unit_keys.reserve(rows);
   if (has_times_) data_.times.reserve(rows);
   if (has_extras_) data_.extras.reserve(rows);
 }

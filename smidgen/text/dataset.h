@@ -50,6 +50,8 @@ struct Dataset {
 // What makes two texts the same unit: NFKC, case folded, ignorable characters (soft hyphens, joiners) dropped, white
 // space collapsed and trimmed. Unicode 14 (utf8proc 2.8), NFKC_Casefold of UAX #44. Invalid UTF-8 comes back as it is.
 std::string normalise_for_unit(std::string_view text);
+// The same, slowly and plainly: the reference twin.
+std::string normalise_for_unit_reference(std::string_view text);
 
 // 15 bytes of the SHA-256 of the normalised text: 120 bits, beyond accident, and as many as fit a std::string without
 // allocation, so that units cost 32 bytes and not a second copy of the file.

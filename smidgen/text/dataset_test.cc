@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "smidgen/base/file.h"
+#include "smidgen/base/random.h"
 #include "smidgen/base/sha256.h"
 
 namespace smidgen {
@@ -57,6 +58,39 @@ TEST(NormaliseForUnit, IsStableForEveryCharacter) {
         "x" + std::string(reinterpret_cast<char*>(bytes), static_cast<std::size_t>(size)) + "\xcc\x81y";
     const std::string once = normalise_for_unit(text);
     ASSERT_EQ(normalise_for_unit(once), once) << std::hex << point;
+    ASSERT_EQ(normalise_for_unit_reference(text), once) << std::hex << point;
+  }
+}
+
+TEST(NormaliseForUnit, AgreesWithTheWholeTextAtOnce) {
+  static constexpr const char* kPieces[] = {"a",
+                                            "E",
+                                            " ",
+                                            "\t",
+                                            "xY",
+                                            "\xcc\x81",
+                                            "\xcc\xa7",
+                                            "\xc3\x89",
+                                            "\xc2\xa0",
+                                            "\xe1\x84\x80",
+                                            "\xe1\x85\xa1",
+                                            "\xe1\x86\xa8",
+                                            "\xef\xac\x81",
+                                            "\xe2\x84\xab",
+                                            "\xe2\x80\x8d",
+                                            "\xcd\x85",
+                                            "\xe1\xbe\xb3",
+                                            "\xf0\x9f\x98\x80",
+                                            "\xc4\xb0",
+                                            "\xe0\xbd\xb2",
+                                            "\xe0\xbd\xb1",
+                                            "\xff"};
+  Random random(8);
+  for (int round = 0; round < 20000; ++round) {
+    std::string text;
+    for (std::uint64_t pieces = random.below(9); pieces > 0; --pieces)
+      text += kPieces[random.below(random.below(30) == 0 ? 22 : 21)];
+    ASSERT_EQ(normalise_for_unit(text), normalise_for_unit_reference(text)) << testing::PrintToString(text);
   }
 }
 

@@ -1,8 +1,12 @@
-// normalise_for_unit: an ASCII text takes a short way; others go through utf8proc.
+// normalise_for_unit. Most bytes of most texts are ASCII, where folding is a lower-case letter; only what is not goes
+// through utf8proc, each run of it together with the one ASCII character before it, which it may combine with (e +
+// U+0301 = U+00E9). ASCII never combines with what stands before it, so runs can be folded one by one.
+// normalise_for_unit_reference folds the whole text at once.
 #include <utf8proc.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 
 #include "smidgen/base/sha256.h"
@@ -25,13 +29,23 @@ bool is_white(utf8proc_int32_t c) {
          c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
-bool is_ascii(std::string_view text) {
-  unsigned char bits = 0;
-  for (const char c : text) bits = static_cast<unsigned char>(bits | static_cast<unsigned char>(c));
-  return bits < 0x80;
+// Collapses and trims white space in place.
+void collapse_ascii_white(std::string& text) {
+  std::size_t out = 0;
+  bool gap = false;
+  for (const char c : text) {
+    if (is_ascii_white(static_cast<unsigned char>(c))) {
+      gap = out > 0;
+      continue;
+    }
+    if (gap) text[out++] = ' ';
+    gap = false;
+    text[out++] = c;
+  }
+  text.resize(out);
 }
 
-// Collapses and trims white space in place; `text` is valid UTF-8.
+// The same for valid UTF-8.
 void collapse_white(std::string& text) {
   std::size_t out = 0;
   bool gap = false;
@@ -52,51 +66,75 @@ void collapse_white(std::string& text) {
   text.resize(out);
 }
 
-std::string normalise_ascii(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  bool gap = false;
-  for (const char c : text) {
-    if (is_ascii_white(static_cast<unsigned char>(c))) {
-      gap = !out.empty();
-      continue;
-    }
-    if (gap) out += ' ';
-    gap = false;
-    out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  }
-  return out;
+bool is_ascii(char c) {
+  return static_cast<unsigned char>(c) < 0x80;
 }
 
-// One pass of NFKC_Casefold; nullptr on invalid UTF-8.
-std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> casefold(std::string_view text, std::size_t& size) {
-  utf8proc_uint8_t* folded = nullptr;
-  const utf8proc_ssize_t got = utf8proc_map(
-      reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()), &folded,
-      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD |
-                                     UTF8PROC_IGNORE));
-  size = got > 0 ? static_cast<std::size_t>(got) : 0;
-  return {got < 0 ? nullptr : folded, &std::free};
+// Appends the NFKC_Casefold of `text`; false on invalid UTF-8. Folding can undo normal form for a few characters: what
+// one pass changed takes another, and twice is stable.
+bool append_folded(std::string& out, std::string_view text) {
+  const utf8proc_ssize_t whole = static_cast<utf8proc_ssize_t>(text.size());
+  constexpr auto kFold = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT |
+                                                        UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
+  using Folded = std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)>;
+  utf8proc_uint8_t* bytes = nullptr;
+  utf8proc_ssize_t size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), whole, &bytes, kFold);
+  if (size < 0) return false;
+  Folded folded(bytes, &std::free);
+  if (size != whole || std::memcmp(bytes, text.data(), text.size()) != 0) {
+    size = utf8proc_map(folded.get(), size, &bytes, kFold);
+    if (size < 0) return false;
+    folded.reset(bytes);
+  }
+  out.append(reinterpret_cast<const char*>(folded.get()), static_cast<std::size_t>(size));
+  return true;
+}
+
+// Replaces `out`.
+void normalise_into(std::string& out, std::string_view text) {
+  out.clear();
+  bool plain = true;
+  for (std::size_t at = 0; at < text.size();) {
+    if (is_ascii(text[at]) && (at + 1 == text.size() || is_ascii(text[at + 1]))) {
+      const char c = text[at++];
+      out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+      continue;
+    }
+    std::size_t end = at + 1;
+    while (end < text.size() && !is_ascii(text[end])) ++end;
+    plain = false;
+    if (!append_folded(out, text.substr(at, end - at))) {
+      out = text;
+      return;
+    }
+    at = end;
+  }
+  if (plain)
+    collapse_ascii_white(out);
+  else
+    collapse_white(out);
 }
 
 }  // namespace
 
 std::string normalise_for_unit(std::string_view text) {
-  if (is_ascii(text)) return normalise_ascii(text);
-  std::string out(text);
-  for (int pass = 0; pass < 2; ++pass) {  // folding can undo normal form for a few characters; twice is stable
-    std::size_t size = 0;
-    const auto folded = casefold(out, size);
-    if (!folded) return std::string(text);
-    out.assign(reinterpret_cast<const char*>(folded.get()), size);
-  }
+  std::string out;
+  normalise_into(out, text);
+  return out;
+}
+
+std::string normalise_for_unit_reference(std::string_view text) {
+  std::string out;
+  if (!append_folded(out, text)) return std::string(text);
   collapse_white(out);
   return out;
 }
 
 std::string unit_key(std::string_view text) {
   thread_local Sha256 hasher;
-  hasher.add(normalise_for_unit(text));
+  thread_local std::string normalised;  // reused: a buffer a row between the texts that stay would tear the heap
+  normalise_into(normalised, text);
+  hasher.add(normalised);
   const Sha256Digest digest = hasher.finish();
   return std::string(reinterpret_cast<const char*>(digest.data()), kUnitKeyBytes);
 }
