@@ -5,8 +5,10 @@
 Unicode tables differ between libraries and versions (the reference mixes three: the Rust standard library for white
 space and lower case, unicode_categories for punctuation and marks, unicode-normalization for NFD), so none of them is
 taken from a standard: the installed reference is probed on each of the 1,112,064 scalar values. `--check FILE` compares
-the installed reference with a written file instead (exit 1 on a difference).
+the installed reference with a written file instead (exit 1 on a difference); `--digest` prints what the reference does
+as text, hashed and in samples, for the test of the written tables (tests/golden/unicode_tables.txt).
 """
+import hashlib
 import sys
 import unicodedata
 
@@ -38,6 +40,19 @@ def hangul(c):
     return "".join(map(chr, [0x1100 + s // 588, 0x1161 + s % 588 // 28] + trailing))
 
 
+def representatives(nfd):
+    """One mark per combining class, rising. Python's Unicode may be newer, so each must prove to be a mark there too."""
+    marks = {}
+    for c in scalars():
+        s, value = chr(c), unicodedata.combining(chr(c))
+        if value and value not in marks and (nfd("a\u0345" + s) == "a" + s + "\u0345" or nfd("a" + s + "\u0334") == "a\u0334" + s):
+            marks[value] = s
+    known = sorted(marks.items())
+    for (_, low), (_, high) in zip(known, known[1:]):
+        assert nfd("a" + high + low) == "a" + low + high and nfd("a" + low + high) == "a" + low + high
+    return known
+
+
 def combining_class(nfd, c, known):
     """The class by which the reference orders `c`: two marks swap under NFD exactly when the first has the higher one."""
     swaps = lambda first, second: nfd("a" + first + second) == "a" + second + first
@@ -45,7 +60,7 @@ def combining_class(nfd, c, known):
     if not swaps(chr(0x0345), s) and not swaps(s, chr(0x0334)):
         return 0  # a class of 1..239 moves before U+0345 (240), one of 2..240 lets U+0334 (1) move before it
     for value, mark in known:
-        if not swaps(mark, s) and not swaps(s, mark):
+        if mark == s or (not swaps(mark, s) and not swaps(s, mark)):
             return value
     sys.exit(f"no combining class found for U+{c:04X}")
 
@@ -56,8 +71,7 @@ def probe():
     nfd, lower, split = NFD().normalize_str, Lowercase().normalize_str, BertPreTokenizer().pre_tokenize_str
     words = Tokenizer(WordPiece({"[UNK]": 0, "a": 1}, unk_token="[UNK]"))
     words.add_tokens([AddedToken("\ue000", single_word=True, normalized=False)])
-    known = sorted({unicodedata.combining(chr(c)): chr(c) for c in reversed(list(scalars()))
-                    if unicodedata.combining(chr(c)) and nfd(chr(c)) == chr(c)}.items())
+    known = representatives(nfd)
     records, decompositions, lowered = [], {}, {}
     for c in range(0x110000):
         if 0xD800 <= c <= 0xDFFF:
@@ -145,9 +159,26 @@ def render():
     return "\n".join(parts)
 
 
+def digest():
+    """One line per scalar value: code point, flags, order, NFD, lower case, all in hexadecimal; its SHA-256, every 5000th."""
+    records, _, _ = probe()
+    nfd, lower = NFD().normalize_str, Lowercase().normalize_str
+    hexadecimal = lambda text: ",".join(f"{ord(x):x}" for x in text)
+    lines = []
+    for c in scalars():
+        flags, ordering = records[c]
+        lines.append(f"{c:x} {flags:x} {ordering:x} {hexadecimal(nfd(chr(c)))} {hexadecimal(lower(chr(c)))}\n")
+    whole = hashlib.sha256("".join(lines).encode()).hexdigest()
+    interesting = [line for line in lines if line.split()[1] != "0"]
+    return f"sha256 {whole} tokenizers {tokenizers.__version__}\n" + "".join(interesting[::5000] + interesting[:200:20])
+
+
 def main():
     if tokenizers.__version__ != PINNED:
         print(f"warning: tokenizers {tokenizers.__version__}, pinned is {PINNED}", file=sys.stderr)
+    if sys.argv[1:] == ["--digest"]:
+        sys.stdout.write(digest())
+        return
     text = render()
     if len(sys.argv) > 2 and sys.argv[1] == "--check":
         written = open(sys.argv[2], encoding="utf-8").read()

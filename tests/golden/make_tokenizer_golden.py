@@ -74,6 +74,7 @@ WRITTEN = [
     "¿Qué? ¡Hola!", "€100 £5 ¥3 ¢ ₿", "½ ² ³ ™ © ® ° № ℃ Å K", "①②③ Ⅷ ⅷ", "𝐇𝐞𝐥𝐥𝐨 𝓦𝓸𝓻𝓵𝓭 𝟙𝟚", "ℌ ℑ ℵ", "🅰️ Ⓐ ⓐ", "؟ ، ؛ ۔ । ॥ ๏ ၊", "·‧•※", "՚՛՜՝",
     "\u302e\u302f a\u302e\u0301 가\u302e", "\U0001d165\U0001d16d \U0001d15e a\U0001d165\u0334", "a\u0f71\u0f72\u0f80 ཱི", "a\u0345\u0301 ᾴ", "\u0344 \u0340\u0341 \u0374 \u037e \u0387",
     "क\u093c क़ ड\u093c", "\u05e9\u05bc\u05c1 \ufb2c", "x\u20dd\u20e3", "a\u0334\u0327\u0301\u035c\u0345b", "\u1e9b\u0323 \u1e69 s\u0323\u0307 s\u0307\u0323", "a\u05b0\u094d\u3099\u0300",
+    "X\U0001e949\U0001d1669", "x\U0001d166\u302e\u0301\U0001d16e", "é\U0001e949\u0301\U0001d166", "e\U0001d165\u0334\u302a\U0001e94a\U0001e8d0",
     "antidisestablishmentarianism pneumonoultramicroscopicsilicovolcanoconiosis", "unaffable", "xyzzy qwrtp", "aaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaaa",
     "1234567890123456", "12345678901234567", "THE QUICK BROWN FOX JUMPS OVER THE LAZY DOG", "a" * 99 + " b", "a" * 100 + " b", "a" * 101 + " b", "é" * 100, "é" * 101,
     "z" * 300, "中" * 130, "!" * 50, "." * 7 + "a" * 7, "word " * 40, "\u0301" * 40 + "a", "a" + "\u0301" * 120, "가" * 60, "가" * 34 + " " + "각" * 33 + " " + "각" * 34,
