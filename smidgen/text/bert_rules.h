@@ -37,7 +37,7 @@ struct BertRules {
 };
 
 inline constexpr std::size_t kTokenizerFileBytesMax = std::size_t{64} << 20;
-inline constexpr std::size_t kTokenBytesMax = 512;
+inline constexpr std::size_t kTokenBytesMax = 200;  // bounds each step of a search through 1 MB
 inline constexpr std::int64_t kTokenIdsMax = 4'000'000;
 
 // tokenizer.json. Errors name the part ("`normalizer`"), not the file.

@@ -24,25 +24,19 @@ ByteTrie::ByteTrie(std::span<const std::string_view> strings, std::span<const st
   edges_.resize(slots);
   mask_ = slots - 1;
   shift_ = 64 - std::countr_zero(slots);
-  values_.reserve(nodes);
-  values_.push_back(-1);
   for (std::size_t i = 0; i < strings.size(); ++i) {
-    if (strings[i].empty()) continue;
-    std::uint32_t node = kRoot;
-    for (const char c : strings[i]) node = add(node, static_cast<unsigned char>(c));
-    values_[node] = values[i];
+    Edge* last = nullptr;
+    for (const char c : strings[i]) last = &add(last == nullptr ? kRoot : last->to, static_cast<unsigned char>(c));
+    if (last != nullptr) last->value = values[i];
   }
 }
 
-std::uint32_t ByteTrie::add(std::uint32_t node, unsigned char byte) {
+ByteTrie::Edge& ByteTrie::add(std::uint32_t node, unsigned char byte) {
   const std::uint32_t key = node << 8 | byte;
   std::size_t at = slot(key);
   while (edges_[at].to != kRoot && edges_[at].key != key) at = (at + 1) & mask_;
-  if (edges_[at].to == kRoot) {
-    edges_[at] = {key, static_cast<std::uint32_t>(values_.size())};
-    values_.push_back(-1);
-  }
-  return edges_[at].to;
+  if (edges_[at].to == kRoot) edges_[at] = {key, nodes_++, -1};
+  return edges_[at];
 }
 
 std::uint32_t ByteTrie::walk(std::uint32_t node, std::string_view bytes) const {

@@ -25,17 +25,10 @@ class ByteTrie {
 
   // The node one byte further, or kNone.
   std::uint32_t step(std::uint32_t node, unsigned char byte) const {
-    const std::uint32_t key = node << 8 | byte;
-    for (std::size_t at = slot(key);; at = (at + 1) & mask_) {
-      const Edge& edge = edges_[at];
-      if (edge.to == kRoot) return kNone;  // no edge leads to the root: an empty place
-      if (edge.key == key) return edge.to;
-    }
+    const Edge* edge = find(node, byte);
+    return edge == nullptr ? kNone : edge->to;
   }
   std::uint32_t walk(std::uint32_t node, std::string_view bytes) const;
-  // The value of the string that ends at `node`, or -1.
-  std::int32_t value(std::uint32_t node) const { return values_[node]; }
-
   struct Match {
     std::size_t length = 0;  // bytes; 0: none
     std::int32_t value = -1;
@@ -44,9 +37,10 @@ class ByteTrie {
   Match longest(std::uint32_t node, std::string_view bytes) const {
     Match match;
     for (std::size_t i = 0; i < bytes.size(); ++i) {
-      node = step(node, static_cast<unsigned char>(bytes[i]));
-      if (node == kNone) break;
-      if (values_[node] >= 0) match = {i + 1, values_[node]};
+      const Edge* edge = find(node, static_cast<unsigned char>(bytes[i]));
+      if (edge == nullptr) break;
+      node = edge->to;
+      if (edge->value >= 0) match = {i + 1, edge->value};
     }
     return match;
   }
@@ -54,12 +48,21 @@ class ByteTrie {
  private:
   struct Edge {
     std::uint32_t key = 0, to = kRoot;
+    std::int32_t value = -1;  // of the string that ends at `to`
   };
   std::size_t slot(std::uint32_t key) const { return (key * 0x9e3779b97f4a7c15ULL) >> shift_; }
-  std::uint32_t add(std::uint32_t node, unsigned char byte);
+  const Edge* find(std::uint32_t node, unsigned char byte) const {
+    const std::uint32_t key = node << 8 | byte;
+    for (std::size_t at = slot(key);; at = (at + 1) & mask_) {
+      const Edge& edge = edges_[at];
+      if (edge.to == kRoot) return nullptr;  // no edge leads to the root: an empty place
+      if (edge.key == key) return &edge;
+    }
+  }
+  Edge& add(std::uint32_t node, unsigned char byte);
 
   std::vector<Edge> edges_;
-  std::vector<std::int32_t> values_;  // per node
+  std::uint32_t nodes_ = 1;
   std::size_t mask_ = 0;
   int shift_ = 0;
 };
