@@ -2,6 +2,8 @@
 // docs/bundles.md.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -52,6 +54,10 @@ struct BundleInfo {
   Policy policy;
 };
 
+// How a rung's folder is opened: load_rung, or a stand-in in tests.
+using RungLoader = std::function<Result<std::unique_ptr<Rung>>(RungKind kind, const std::string& folder,
+                                                               std::size_t labels, std::size_t tokens_max)>;
+
 // An opened bundle: hashes of all files checked, rungs loaded.
 struct Bundle {
   BundleInfo info;
@@ -59,11 +65,14 @@ struct Bundle {
   std::optional<Certificate> certificate;
   std::string sha256;  // of bundle.json
 
+  // A missing folder is kNoInput; anything that is not exactly what save_bundle wrote is kBadData, naming file and
+  // field (unlisted files in a rung's folder, links, changed bytes, a certificate of another bundle).
   static Result<Bundle> load(const std::string& folder);
+  static Result<Bundle> load(const std::string& folder, const RungLoader& loader);
 };
 
 // Writes all of it to `folder` (staged, renamed). `model_card` becomes README.md. The certificate's bundle_sha256 is
-// filled in.
+// filled in. With `replace`, only a bundle or an empty folder is replaced: anything else is kCannotCreate.
 Status save_bundle(const std::string& folder, bool replace, const BundleInfo& info,
                    const std::vector<const Rung*>& rungs, const std::optional<Certificate>& certificate,
                    const std::string& model_card);

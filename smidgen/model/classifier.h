@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "smidgen/model/bundle.h"
@@ -25,6 +26,8 @@ struct Answer {
 class Classifier {
  public:
   static Result<Classifier> open(const std::string& folder);
+  // A bundle that is already in memory.
+  static Classifier of(Bundle bundle) { return Classifier(std::move(bundle)); }
 
   class Session {
    public:
@@ -33,14 +36,18 @@ class Classifier {
     // Log-probabilities of every rung for every text, (texts, rungs, labels), whatever the thresholds: what
     // certification reads.
     void score_all(std::span<const std::string_view> texts, std::vector<float>& scores);
+    // Rows longer than some rung's tokens_max, over the life of the session (the largest count of any rung: rungs that
+    // cut the same row count it once each).
     std::uint64_t rows_cut() const;
 
    private:
     friend class Classifier;
     explicit Session(const Bundle& bundle);
     const Bundle* bundle_;
+    void score_stage(std::size_t stage, TextBatch& batch, std::vector<float>& scores);
     std::vector<std::unique_ptr<Rung::Scratch>> scratch_;
     std::vector<Answer> answers_;
+    std::vector<std::uint32_t> rows_;  // still climbing
     std::vector<float> scores_, probabilities_, stage_;
   };
   Session session() const { return Session(*bundle_); }

@@ -1,0 +1,170 @@
+#include "smidgen/model/bundle.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <system_error>
+#include <utility>
+
+#include "smidgen/base/file.h"
+#include "smidgen/base/sha256.h"
+#include "smidgen/model/bundle_json.h"
+
+namespace smidgen {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uint64_t kCertificateBytesMax = 16ULL << 20;
+constexpr char kTampered[] = "the bundle was changed or damaged; copy it again or pick again";
+
+// Paths (relative to `folder`, with '/') of the regular files below `folder`/`inside`. A link or a special file is an
+// error: what is hashed must be what is read.
+Status list_files(const std::string& folder, const std::string& inside, std::map<std::string, std::string>& found) {
+  std::error_code code;
+  const fs::path top = fs::path(folder) / inside;
+  if (!fs::is_directory(fs::symlink_status(top, code)))
+    return Error::bad_data("the folder \"" + inside + "\" is missing or not a folder").in(folder).hint(kTampered);
+  for (fs::recursive_directory_iterator it(top, code), end; !code && it != end; it.increment(code)) {
+    const fs::file_status status = it->symlink_status(code);
+    if (code) break;
+    if (fs::is_directory(status)) continue;
+    if (!fs::is_regular_file(status))
+      return Error::bad_data("a link or special file has no place in a bundle").in(it->path().string());
+    if (found.size() >= kFilesMax)
+      return Error::bad_data("more than " + std::to_string(kFilesMax) + " files").in(folder);
+    found.emplace(it->path().lexically_relative(folder).generic_string(), it->path().string());
+  }
+  if (code) return Error::io("cannot list: " + code.message()).in(top.string());
+  return Ok{};
+}
+
+// Every listed file is there with its hash, and no other file stands in a rung's folder.
+Status check_files(const std::string& folder, const BundleManifest& manifest) {
+  std::map<std::string, std::string> found;
+  for (const BundleRung& rung : manifest.info.rungs) SMIDGEN_TRY(list_files(folder, rung.path, found));
+  for (const auto& [path, hash] : manifest.files)
+    if (!found.contains(path))
+      return Error::bad_data("the file listed in bundle.json is missing").in(folder + "/" + path).hint(kTampered);
+  for (const auto& [path, full] : found) {
+    const auto listed = manifest.files.find(path);
+    if (listed == manifest.files.end())
+      return Error::bad_data("the file is not listed in bundle.json").in(full).hint(kTampered);
+    SMIDGEN_ASSIGN(const std::string hash, sha256_file(full));
+    if (hash != listed->second)
+      return Error::bad_data("SHA-256 is " + hash.substr(0, 12) + ".., bundle.json says " +
+                             listed->second.substr(0, 12) + "..")
+          .in(full)
+          .hint(kTampered);
+  }
+  return Ok{};
+}
+
+Result<std::string> read_plain_file(const std::string& path, std::uint64_t bytes_max) {
+  std::error_code code;
+  if (fs::is_symlink(fs::symlink_status(path, code)))
+    return Error::bad_data("a link has no place in a bundle").in(path);
+  return read_file(path, bytes_max);
+}
+
+Result<std::optional<Certificate>> read_certificate(const std::string& folder, const Bundle& bundle) {
+  const std::string path = folder + "/certificate.json";
+  std::error_code code;
+  if (!fs::exists(fs::symlink_status(path, code))) return std::optional<Certificate>();
+  SMIDGEN_ASSIGN(const std::string text, read_plain_file(path, kCertificateBytesMax));
+  auto certificate = certificate_from_json(text);
+  if (!certificate.ok()) return std::move(certificate).error().in(path);
+  if (certificate->bundle_sha256 != bundle.sha256)
+    return Error::bad_data("the certificate belongs to another bundle: its `bundle_sha256` is not that of bundle.json")
+        .in(path)
+        .hint(kTampered);
+  if (certificate->precision != bundle.info.precision)
+    return Error::bad_data("the certificate is for precision \"" + certificate->precision + "\", the bundle has \"" +
+                           bundle.info.precision + "\"")
+        .in(path);
+  return std::optional<Certificate>(std::move(*certificate));
+}
+
+// --force replaces bundles, never somebody's home folder.
+Status check_replaceable(const std::string& folder) {
+  std::error_code code;
+  if (!fs::exists(folder, code) || fs::exists(folder + "/bundle.json", code)) return Ok{};
+  if (fs::is_directory(folder, code) && fs::is_empty(folder, code)) return Ok{};
+  return Error(ErrorKind::kCannotCreate, "exists and is not a bundle: it is not replaced")
+      .in(folder)
+      .hint("choose another name for the bundle");
+}
+
+}  // namespace
+
+Result<Bundle> Bundle::load(const std::string& folder) {
+  return load(folder, load_rung);
+}
+
+Result<Bundle> Bundle::load(const std::string& folder, const RungLoader& loader) {
+  std::error_code code;
+  const fs::file_status status = fs::status(folder, code);
+  if (!fs::exists(status))
+    return Error::no_input("no such bundle").in(folder).hint("make one with `smidgen pick` or `smidgen train`");
+  if (!fs::is_directory(status) || !fs::exists(folder + "/bundle.json", code))
+    return Error::bad_data("is not a bundle: a folder with bundle.json is wanted").in(folder);
+  const std::string path = folder + "/bundle.json";
+  SMIDGEN_ASSIGN(const std::string text, read_plain_file(path, kBundleJsonBytesMax));
+  auto manifest = manifest_from_json(text);
+  if (!manifest.ok()) return std::move(manifest).error().in(path);
+  SMIDGEN_TRY(check_files(folder, *manifest));
+  Bundle bundle;
+  bundle.info = std::move(manifest->info);
+  bundle.sha256 = sha256_hex(text);
+  SMIDGEN_ASSIGN(bundle.certificate, read_certificate(folder, bundle));
+  const std::size_t labels = bundle.info.labels.size();
+  for (const BundleRung& rung : bundle.info.rungs) {
+    const std::string rung_folder = folder + "/" + rung.path;
+    auto loaded = loader(rung.kind, rung_folder, labels, rung.tokens_max);
+    if (!loaded.ok()) return std::move(loaded).error().in(rung_folder);
+    if ((*loaded)->labels() != labels)
+      return Error::bad_data("the rung answers " + std::to_string((*loaded)->labels()) + " labels, the bundle has " +
+                             std::to_string(labels))
+          .in(rung_folder);
+    bundle.rungs.push_back(std::move(*loaded));
+  }
+  return bundle;
+}
+
+Status save_bundle(const std::string& folder, bool replace, const BundleInfo& info,
+                   const std::vector<const Rung*>& rungs, const std::optional<Certificate>& certificate,
+                   const std::string& model_card) {
+  SMIDGEN_CHECK(rungs.size() == info.rungs.size());
+  BundleManifest manifest;
+  manifest.info = info;
+  if (auto valid = validate_info(info); !valid.ok()) return std::move(valid).error().in(folder);
+  SMIDGEN_TRY(check_replaceable(folder));
+  SMIDGEN_ASSIGN(StagedFolder staged, StagedFolder::create(folder, replace));
+  std::map<std::string, std::string> found;
+  for (std::size_t i = 0; i < rungs.size(); ++i) {
+    const std::string rung_folder = staged.path() + "/" + info.rungs[i].path;
+    if (::mkdir(rung_folder.c_str(), 0755) != 0)
+      return Error(ErrorKind::kCannotCreate, std::string("cannot create: ") + std::strerror(errno)).in(rung_folder);
+    SMIDGEN_TRY(rungs[i]->save(rung_folder));
+    SMIDGEN_TRY(list_files(staged.path(), info.rungs[i].path, found));
+  }
+  for (const auto& [path, full] : found) {
+    SMIDGEN_ASSIGN(manifest.files[path], sha256_file(full));
+  }
+  SMIDGEN_ASSIGN(const std::string text, manifest_to_json(manifest));
+  SMIDGEN_TRY(write_file_atomic(staged.path() + "/bundle.json", text));
+  if (certificate) {
+    Certificate bound = *certificate;
+    bound.bundle_sha256 = sha256_hex(text);
+    SMIDGEN_ASSIGN(const std::string certificate_text, certificate_to_json(bound));
+    SMIDGEN_TRY(write_file_atomic(staged.path() + "/certificate.json", certificate_text));
+  }
+  SMIDGEN_TRY(write_file_atomic(staged.path() + "/README.md", model_card));
+  return staged.commit();
+}
+
+}  // namespace smidgen

@@ -1,0 +1,256 @@
+#include "smidgen/model/bundle.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "smidgen/base/file.h"
+#include "smidgen/base/sha256.h"
+#include "smidgen/model/bundle_json.h"
+#include "smidgen/model/fake_rung.h"
+
+namespace smidgen {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::HasSubstr;
+
+BundleInfo two_rungs() {
+  BundleInfo info;
+  info.task = "classification";
+  info.labels = {"</script><b>", "a\nb\x01", "caf\xc3\xa9"};
+  info.rungs = {{"linear", RungKind::kLinear, "linear", 0}, {"encoder", RungKind::kEncoder, "encoder", 128}};
+  info.policy.stages = {{{1.1F}, {}, 0.9}, {{0.0F, 0.7F}, {0.1F, -0.2F, 0.3F}, 0.5}};
+  return info;
+}
+
+Certificate sample_certificate() {
+  Certificate c;
+  c.certified = true;
+  c.statement = "of the answers given locally, at least 0.95 are right";
+  c.risk = "selective";
+  c.alpha = 0.05;
+  c.delta = 0.05;
+  c.n_units = 2000;
+  c.n_answered = 1900;
+  c.errors = 60;
+  c.coverage = 0.95;
+  c.p_value = 0.001;
+  c.lower_bound = 0.96;
+  c.method = "fixed-sequence testing";
+  c.candidates = 12;
+  c.data_sha256 = std::string(64, 'a');
+  c.split_salt = "salt";
+  c.precision = "f32";
+  c.version = "0.1.0";
+  c.targets = {{"recall", "a\nb\x01", 0.9, 100, 97, 0.01}};
+  c.assumptions = {"rows to come are like these"};
+  c.not_claimed = {"caf\xc3\xa9"};
+  return c;
+}
+
+class BundleTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = testing::TempDir() + "smidgen_bundle_test." + std::to_string(::getpid());
+    fs::remove_all(root_);
+    fs::create_directory(root_);
+    folder_ = root_ + "/a.smidgen";
+    ASSERT_TRUE(save(false).ok());
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  Status save(bool replace) const {
+    const FakeRung linear(RungKind::kLinear, "one", 3), encoder(RungKind::kEncoder, "two", 3);
+    return save_bundle(folder_, replace, two_rungs(), {&linear, &encoder}, sample_certificate(), "# card\n");
+  }
+  Result<Bundle> load() const { return Bundle::load(folder_, FakeRung::load); }
+  std::string load_error() const {
+    const auto bundle = load();
+    return bundle.ok() ? "no error" : bundle.error().message();
+  }
+  std::string text(const std::string& name) const { return *read_file(folder_ + "/" + name, 1 << 20); }
+  void write(const std::string& name, const std::string& bytes) const {
+    std::ofstream(folder_ + "/" + name, std::ios::binary) << bytes;
+  }
+  // bundle.json changed by `edit`, with the certificate bound to it again.
+  void edit_manifest(const std::function<void(json&)>& edit) const {
+    json root = json::parse(text("bundle.json"));
+    edit(root);
+    const std::string bytes = root.dump();
+    write("bundle.json", bytes);
+    json certificate = json::parse(text("certificate.json"));
+    certificate["bundle_sha256"] = sha256_hex(bytes);
+    write("certificate.json", certificate.dump());
+  }
+  std::string root_, folder_;
+};
+
+TEST_F(BundleTest, ComesBackAsItWasSaved) {
+  const auto bundle = load();
+  ASSERT_TRUE(bundle.ok()) << bundle.error().message();
+  const BundleInfo want = two_rungs();
+  EXPECT_EQ(bundle->info.labels, want.labels);
+  EXPECT_EQ(bundle->info.rungs[1].kind, RungKind::kEncoder);
+  EXPECT_EQ(bundle->info.rungs[1].tokens_max, 128U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(bundle->info.policy.stages[i].weights, want.policy.stages[i].weights);
+    EXPECT_EQ(bundle->info.policy.stages[i].bias, want.policy.stages[i].bias);
+    EXPECT_EQ(bundle->info.policy.stages[i].threshold, want.policy.stages[i].threshold);
+  }
+  ASSERT_TRUE(bundle->certificate.has_value());
+  EXPECT_EQ(bundle->certificate->bundle_sha256, bundle->sha256);
+  EXPECT_EQ(bundle->certificate->targets[0].hits, 97U);
+  EXPECT_EQ(bundle->certificate->not_claimed[0], "caf\xc3\xa9");
+  EXPECT_EQ(text("README.md"), "# card\n");
+  EXPECT_EQ(json::parse(text("bundle.json"))["format"], 1);
+}
+
+TEST_F(BundleTest, ReplacesOnlyBundlesAndOnlyWhenAsked) {
+  EXPECT_THAT(save(false).error().message(), HasSubstr("already exists"));
+  EXPECT_TRUE(save(true).ok());
+  fs::remove(folder_ + "/bundle.json");
+  const auto status = save(true);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().kind(), ErrorKind::kCannotCreate);
+  EXPECT_THAT(status.error().message(), HasSubstr("is not a bundle"));
+  EXPECT_TRUE(fs::exists(folder_ + "/README.md")) << "nothing was removed";
+}
+
+TEST_F(BundleTest, RefusesToSaveWhatItCouldNotLoad) {
+  BundleInfo info = two_rungs();
+  info.labels[0] = "\xff";
+  const FakeRung rung(RungKind::kLinear, "one", 3);
+  const auto status = save_bundle(root_ + "/b", false, info, {&rung, &rung}, std::nullopt, "");
+  EXPECT_THAT(status.error().message(), HasSubstr("UTF-8"));
+  EXPECT_FALSE(fs::exists(root_ + "/b"));
+}
+
+TEST_F(BundleTest, MissingFolderAndStrangeFolder) {
+  EXPECT_EQ(Bundle::load(root_ + "/none", FakeRung::load).error().kind(), ErrorKind::kNoInput);
+  EXPECT_THAT(Bundle::load(root_, FakeRung::load).error().message(), HasSubstr("is not a bundle"));
+}
+
+TEST_F(BundleTest, EveryMissingOrMistypedFieldIsNamed) {
+  const json manifest = json::parse(text("bundle.json")), certificate = json::parse(text("certificate.json"));
+  for (const auto& [key, value] : manifest.items()) {
+    for (const json& bad :
+         {json(), json(-7.5), json("\x01"), json::array({json::array()}), json{{"x", json::array()}}}) {
+      json broken = manifest;
+      bad.is_null() ? broken.erase(key) : static_cast<std::size_t>((broken[key] = bad, 0));
+      const auto read = manifest_from_json(broken.dump());
+      ASSERT_FALSE(read.ok()) << key << " " << bad;
+      EXPECT_EQ(read.error().kind(), ErrorKind::kBadData);
+      EXPECT_GT(read.error().message().size(), 10U);
+    }
+  }
+  for (const auto& [key, value] : certificate.items()) {
+    for (const json& bad : {json(), json(-7.5), json::array({json::array()}), json{{"x", json::array()}}}) {
+      json broken = certificate;
+      bad.is_null() ? broken.erase(key) : static_cast<std::size_t>((broken[key] = bad, 0));
+      const auto read = certificate_from_json(broken.dump());
+      ASSERT_FALSE(read.ok()) << key << " " << bad;
+      EXPECT_THAT(read.error().message(), HasSubstr(key));
+    }
+  }
+  for (const auto& [key, value] : manifest["rungs"][1].items()) {
+    for (const json& bad : {json(), json(-7.5), json("\x01"), json::array(), json{{"x", 1}}}) {
+      json broken = manifest;
+      bad.is_null() ? broken["rungs"][1].erase(key) : static_cast<std::size_t>((broken["rungs"][1][key] = bad, 0));
+      ASSERT_FALSE(manifest_from_json(broken.dump()).ok()) << key << " " << bad;
+    }
+  }
+}
+
+TEST_F(BundleTest, ContradictionsAreRefused) {
+  const std::vector<std::pair<std::string, std::function<void(json&)>>> cases = {
+      {"stands twice", [](json& m) { m["labels"][1] = m["labels"][0]; }},
+      {"non-empty UTF-8", [](json& m) { m["labels"][1] = ""; }},
+      {"share the name", [](json& m) { m["rungs"][1]["path"] = "linear"; }},
+      {"`name`", [](json& m) { m["rungs"][1]["name"] = "../x"; }},
+      {"one folder name", [](json& m) { m["rungs"][0]["path"] = ".."; }},
+      {"one folder name", [](json& m) { m["rungs"][0]["path"] = "/etc"; }},
+      {"one folder name", [](json& m) { m["rungs"][0]["path"] = "a/b"; }},
+      {"unknown rung kind", [](json& m) { m["rungs"][0]["kind"] = "oracle"; }},
+      {"not this rung or an earlier one", [](json& m) { m["rungs"][0]["stacks"]["weights"]["encoder"] = 1; }},
+      {"one number per label", [](json& m) { m["rungs"][0]["stacks"]["bias"] = {1.0}; }},
+      {"-1e6..1e6", [](json& m) { m["rungs"][0]["stacks"]["weights"]["linear"] = 1e30; }},
+      {"`threshold`", [](json& m) { m["rungs"][0]["threshold"] = -0.1; }},
+      {"`precision`", [](json& m) { m["precision"] = "int8"; }},
+      {"format 2 is unknown", [](json& m) { m["format"] = 2; }},
+      {"unknown field `extra`", [](json& m) { m["extra"] = 1; }},
+      {"inside the rungs' folders", [](json& m) { m["files"]["linear/../../x"] = std::string(64, '0'); }},
+      {"inside the rungs' folders", [](json& m) { m["files"]["/etc/passwd"] = std::string(64, '0'); }},
+      {"is missing", [](json& m) { m["files"]["linear/more.txt"] = std::string(64, '0'); }},
+      {"SHA-256 hashes", [](json& m) { m["files"]["linear/name.txt"] = "00"; }},
+      {"not listed", [](json& m) { m["files"].erase("linear/name.txt"); }},
+  };
+  for (const auto& [want, edit] : cases) {
+    ASSERT_TRUE(save(true).ok());
+    edit_manifest(edit);
+    EXPECT_THAT(load_error(), HasSubstr(want));
+  }
+}
+
+TEST_F(BundleTest, EveryFlippedByteIsFound) {
+  for (const std::string& name : {"linear/name.txt", "encoder/name.txt", "bundle.json", "certificate.json"}) {
+    const std::string good = text(name);
+    for (std::size_t at = 0; at < good.size(); ++at) {
+      std::string bad = good;
+      bad[at] = static_cast<char>(bad[at] ^ 0x01);
+      write(name, bad);
+      const auto bundle = load();
+      // A number or word of the certificate can change and still read: then it says something else, not something
+      // unreadable. What runs is never changed unseen.
+      if (bundle.ok()) EXPECT_EQ(name, "certificate.json") << at;
+      if (!bundle.ok()) EXPECT_EQ(bundle.error().kind(), ErrorKind::kBadData) << bundle.error().message();
+    }
+    write(name, good);
+  }
+  EXPECT_TRUE(load().ok());
+}
+
+TEST_F(BundleTest, EveryTruncationIsFound) {
+  for (const std::string& name : {"linear/name.txt", "bundle.json", "certificate.json"}) {
+    const std::string good = text(name);
+    for (std::size_t size = 0; size + 2 < good.size(); ++size) {
+      write(name, good.substr(0, size));
+      ASSERT_FALSE(load().ok()) << name << " " << size;
+    }
+    write(name, good);
+  }
+}
+
+TEST_F(BundleTest, StrangersAndLinksInARungFolder) {
+  write("linear/extra.bin", "x");
+  EXPECT_THAT(load_error(), HasSubstr("extra.bin: the file is not listed"));
+  fs::remove(folder_ + "/linear/extra.bin");
+  fs::rename(folder_ + "/linear/name.txt", root_ + "/name.txt");
+  fs::create_symlink(root_ + "/name.txt", folder_ + "/linear/name.txt");
+  EXPECT_THAT(load_error(), HasSubstr("a link"));
+  fs::remove_all(folder_ + "/linear");
+  fs::create_directory_symlink(root_, folder_ + "/linear");
+  EXPECT_THAT(load_error(), HasSubstr("missing or not a folder"));
+}
+
+TEST_F(BundleTest, CertificateMustFitTheBundle) {
+  json root = json::parse(text("certificate.json"));
+  root["bundle_sha256"] = std::string(64, 'b');
+  write("certificate.json", root.dump());
+  EXPECT_THAT(load_error(), HasSubstr("belongs to another bundle"));
+  root["p_value"] = 0.2;
+  write("certificate.json", root.dump());
+  EXPECT_THAT(load_error(), HasSubstr("`certified` is true"));
+  fs::remove(folder_ + "/certificate.json");
+  const auto bundle = load();
+  ASSERT_TRUE(bundle.ok());
+  EXPECT_FALSE(bundle->certificate.has_value());
+}
+
+}  // namespace
+}  // namespace smidgen
