@@ -10,3 +10,22 @@ include(embed)
 set(page ${CMAKE_CURRENT_SOURCE_DIR}/smidgen/app/pick_page)
 smidgen_embed(smidgen_app smidgen/app/pick_page_assets.h ${CMAKE_CURRENT_BINARY_DIR}/generated/pick_page_assets.cc
               kPickPageHtml=${page}.html kPickPageCss=${page}.css kPickPageJs=${page}.js kChartJs=${SMIDGEN_CHART_JS})
+
+# `smidgen --version` names the commit. Asked again whenever HEAD moves; only this one file is compiled again.
+find_package(Git QUIET)
+if(GIT_FOUND)
+  execute_process(COMMAND ${GIT_EXECUTABLE} rev-parse --short=12 HEAD WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}
+                  OUTPUT_VARIABLE smidgen_commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  execute_process(COMMAND ${GIT_EXECUTABLE} rev-parse --git-path logs/HEAD WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}
+                  OUTPUT_VARIABLE smidgen_head OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  if(smidgen_head)
+    get_filename_component(smidgen_head ${smidgen_head} ABSOLUTE BASE_DIR ${CMAKE_CURRENT_SOURCE_DIR})
+    if(EXISTS ${smidgen_head})
+      set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${smidgen_head})
+    endif()
+  endif()
+  if(smidgen_commit)
+    set_source_files_properties(${CMAKE_CURRENT_SOURCE_DIR}/smidgen/app/version.cc
+                                PROPERTIES COMPILE_DEFINITIONS SMIDGEN_COMMIT="${smidgen_commit}")
+  endif()
+endif()

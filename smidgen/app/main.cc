@@ -1,6 +1,32 @@
-#include <cstdio>
+// smidgen: find, train, prove and run the smallest language model that does the job.
+#include "smidgen/app/app.h"
+#include "smidgen/app/command_line.h"
+#include "smidgen/app/commands.h"
 
-int main() {
-  std::puts("smidgen");
-  return 0;
+namespace {
+
+// One overload per verb.
+struct Verbs {
+  smidgen::App& app;
+  int operator()(const smidgen::PickOptions& options) const { return run_pick(options, app); }
+  int operator()(const smidgen::TrainOptions& options) const { return run_train(options, app); }
+  int operator()(const smidgen::EvalOptions& options) const { return run_eval(options, app); }
+  int operator()(const smidgen::RunOptions& options) const { return run_run(options, app); }
+  int operator()(const smidgen::ShowOptions& options) const { return run_show(options, app); }
+  int operator()(const smidgen::PullOptions& options) const { return run_pull(options, app); }
+  int operator()(const smidgen::DoctorOptions& options) const { return run_doctor(options, app); }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  smidgen::install_signal_handlers();
+  smidgen::App app;
+  app.terminal = smidgen::Terminal::detect();
+  auto line = smidgen::parse_command_line({argv + 1, argv + argc});
+  if (!line.ok()) return app.fail(line.error());
+  if (line->text) return finish_with(app, *line->text);  // help, version
+  app.global = line->global;
+  if (app.global.no_color || app.global.plain) app.terminal.no_colour();
+  return std::visit(Verbs{app}, line->command);
 }

@@ -172,7 +172,7 @@ TEST_F(BundleTest, ContradictionsAreRefused) {
       {"stands twice", [](json& m) { m["labels"][1] = m["labels"][0]; }},
       {"non-empty UTF-8", [](json& m) { m["labels"][1] = ""; }},
       {"share the name", [](json& m) { m["rungs"][1]["path"] = "linear"; }},
-      {"`name`", [](json& m) { m["rungs"][1]["name"] = "../x"; }},
+      {"`name`", [](json& m) { m["rungs"][1]["name"] = "../x", m["rungs"][1]["stacks"]["weights"] = json::object(); }},
       {"one folder name", [](json& m) { m["rungs"][0]["path"] = ".."; }},
       {"one folder name", [](json& m) { m["rungs"][0]["path"] = "/etc"; }},
       {"one folder name", [](json& m) { m["rungs"][0]["path"] = "a/b"; }},
@@ -190,25 +190,27 @@ TEST_F(BundleTest, ContradictionsAreRefused) {
       {"SHA-256 hashes", [](json& m) { m["files"]["linear/name.txt"] = "00"; }},
       {"not listed", [](json& m) { m["files"].erase("linear/name.txt"); }},
   };
+  const std::string manifest = text("bundle.json");
   for (const auto& [want, edit] : cases) {
-    ASSERT_TRUE(save(true).ok());
+    write("bundle.json", manifest);
     edit_manifest(edit);
     EXPECT_THAT(load_error(), HasSubstr(want));
   }
 }
 
+// What runs is never changed unseen. (A digit of the certificate can change and still read: it is bound to the bundle,
+// not to itself.)
 TEST_F(BundleTest, EveryFlippedByteIsFound) {
-  for (const std::string& name : {"linear/name.txt", "encoder/name.txt", "bundle.json", "certificate.json"}) {
+  for (const std::string name : {"linear/name.txt", "encoder/name.txt", "bundle.json"}) {
     const std::string good = text(name);
-    for (std::size_t at = 0; at < good.size(); ++at) {
+    const std::size_t step = good.size() < 100 ? 1 : 23;
+    for (std::size_t at = 0; at < good.size(); at += step) {
       std::string bad = good;
       bad[at] = static_cast<char>(bad[at] ^ 0x01);
       write(name, bad);
       const auto bundle = load();
-      // A number or word of the certificate can change and still read: then it says something else, not something
-      // unreadable. What runs is never changed unseen.
-      if (bundle.ok()) EXPECT_EQ(name, "certificate.json") << at;
-      if (!bundle.ok()) EXPECT_EQ(bundle.error().kind(), ErrorKind::kBadData) << bundle.error().message();
+      ASSERT_FALSE(bundle.ok()) << name << " " << at;
+      EXPECT_EQ(bundle.error().kind(), ErrorKind::kBadData) << bundle.error().message();
     }
     write(name, good);
   }
@@ -216,14 +218,13 @@ TEST_F(BundleTest, EveryFlippedByteIsFound) {
 }
 
 TEST_F(BundleTest, EveryTruncationIsFound) {
-  for (const std::string& name : {"linear/name.txt", "bundle.json", "certificate.json"}) {
-    const std::string good = text(name);
-    for (std::size_t size = 0; size + 2 < good.size(); ++size) {
-      write(name, good.substr(0, size));
-      ASSERT_FALSE(load().ok()) << name << " " << size;
-    }
-    write(name, good);
-  }
+  const std::string manifest = text("bundle.json"), certificate = text("certificate.json");
+  for (std::size_t size = 0; size + 2 < manifest.size(); ++size)
+    ASSERT_FALSE(manifest_from_json(std::string_view(manifest).substr(0, size)).ok()) << size;
+  for (std::size_t size = 0; size + 2 < certificate.size(); ++size)
+    ASSERT_FALSE(certificate_from_json(std::string_view(certificate).substr(0, size)).ok()) << size;
+  write("linear/name.txt", "on");
+  EXPECT_THAT(load_error(), HasSubstr("SHA-256"));
 }
 
 TEST_F(BundleTest, StrangersAndLinksInARungFolder) {

@@ -1,0 +1,71 @@
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+
+#include "smidgen/app/run_pipeline.h"
+#include "smidgen/base/json_write.h"
+
+namespace smidgen {
+
+namespace {
+
+// Probabilities are floats: their own shortest digits, not those of the double beside it.
+void append_probability(std::string& out, float value) {
+  char buffer[32];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value);
+  out.append(buffer, end.ptr);
+}
+
+void append_top(std::string& out, const Answer& answer, const std::vector<std::string>& labels, std::size_t top) {
+  std::vector<std::uint32_t> order(labels.size());
+  std::iota(order.begin(), order.end(), 0U);
+  top = std::min(top, order.size());
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(top), order.end(),
+                    [&](std::uint32_t a, std::uint32_t b) {
+                      const float p = answer.probabilities[a], q = answer.probabilities[b];
+                      return p != q ? p > q : a < b;
+                    });
+  out += ",\"probabilities\":{";
+  for (std::size_t i = 0; i < top; ++i) {
+    if (i > 0) out += ',';
+    append_json_string(out, labels[order[i]]);
+    out += ':';
+    append_probability(out, answer.probabilities[order[i]]);
+  }
+  out += '}';
+}
+
+}  // namespace
+
+void append_answer(std::string& out, const Record& record, const Answer& answer, const std::vector<std::string>& labels,
+                   std::size_t top) {
+  out += '{';
+  if (!record.id_json.empty()) {
+    out += "\"id\":";
+    out += record.id_json;
+    out += ',';
+  }
+  out += "\"label\":";
+  append_json_string(out, answer.label);
+  out += ",\"confidence\":";
+  append_probability(out, answer.decision.confidence);
+  out += ",\"rung\":";
+  append_json_string(out, answer.rung);
+  out += answer.decision.escalated ? ",\"escalated\":true" : ",\"escalated\":false";
+  if (top > 0) append_top(out, answer, labels, top);
+  out += "}\n";
+}
+
+void append_bad_row(std::string& out, const Record& record) {
+  out += '{';
+  if (!record.id_json.empty()) {
+    out += "\"id\":";
+    out += record.id_json;
+    out += ',';
+  }
+  out += "\"line\":" + std::to_string(record.line) + ",\"error\":";
+  append_json_string(out, record.error->message());
+  out += ",\"label\":null,\"confidence\":null,\"rung\":null,\"escalated\":true}\n";
+}
+
+}  // namespace smidgen

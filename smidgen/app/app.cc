@@ -1,0 +1,96 @@
+#include "smidgen/app/app.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include "smidgen/app/exit_code.h"
+#include "smidgen/app/progress_printer.h"
+#include "smidgen/base/thread_pool.h"
+
+namespace smidgen {
+
+namespace {
+
+constexpr char kClosedPipe[] = "standard output was closed";
+
+std::atomic<int> interrupts{0};  // the only thing a signal handler may touch
+
+void on_interrupt(int) {
+  if (interrupts.fetch_add(1) > 0) ::_exit(130);
+}
+
+}  // namespace
+
+std::size_t App::threads() const {
+  return global.threads > 0 ? global.threads : usable_cores();
+}
+
+void App::say(std::string_view line) const {
+  if (!global.quiet) std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
+}
+
+void App::warn(std::string_view line) const {
+  const std::string word = terminal.paint_error(Paint::kYellow, "warning:");
+  std::fprintf(stderr, "smidgen: %s %.*s\n", word.c_str(), static_cast<int>(line.size()), line.data());
+}
+
+int App::fail(const Error& error) const {
+  return report_error(error);
+}
+
+void install_signal_handlers() {
+  std::signal(SIGPIPE, SIG_IGN);
+  struct sigaction action {};
+  action.sa_handler = on_interrupt;  // no SA_RESTART: a blocked read returns
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+bool interrupted() {
+  return interrupts.load() > 0;
+}
+
+Watcher make_watcher(App& app) {
+  Watcher watcher;
+  watcher.cancelled = interrupted;
+  if (!app.global.quiet) {
+    const bool bar = app.terminal.error_is_tty && !app.global.plain;
+    auto printer = std::make_shared<ProgressPrinter>(bar, app.terminal.columns);
+    watcher.progress = [printer](const ProgressEvent& event) { printer->show(event); };
+  }
+  return watcher;
+}
+
+Status write_stdout(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t put = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
+    if (put < 0 && errno == EINTR) {
+      if (interrupted()) return Error::cancelled();
+      continue;
+    }
+    if (put < 0 && errno == EPIPE) return Error::io(kClosedPipe);
+    if (put < 0)
+      return Error::io(std::string("cannot write to standard output: ") + std::strerror(errno))
+          .hint("check free space");
+    bytes.remove_prefix(static_cast<std::size_t>(put));
+  }
+  return Ok{};
+}
+
+bool is_closed_pipe(const Error& error) {
+  return error.what() == kClosedPipe;
+}
+
+int finish_with(const App& app, std::string_view bytes, int exit_code) {
+  const Status written = write_stdout(bytes);
+  if (written.ok() || is_closed_pipe(written.error())) return exit_code;
+  return app.fail(written.error());
+}
+
+}  // namespace smidgen

@@ -1,0 +1,432 @@
+#include "smidgen/app/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <numeric>
+
+#include "smidgen/app/verbs.h"
+
+namespace smidgen {
+
+namespace {
+
+// ---- checks that say what was meant ----
+
+// A share given as a percentage is the likeliest mistake: say what to type.
+std::string check_share(const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (end == text.c_str() || (*end != '\0' && std::string_view(end) != "%")) return text + " is not a number";
+  if ((*end == '%' || value >= 1.5) && value <= 100)
+    return fmt::format("{} is not a share between 0 and 1; did you mean {:g}?", text, value / 100);
+  if (!(value > 0 && value < 1)) return text + " is not between 0 and 1 (exclusive)";
+  return {};
+}
+
+std::string check_target(const std::string& text) {
+  const std::size_t at = text.rfind('=');
+  if (at == std::string::npos || at == 0) return text + " is not LABEL=SHARE, such as fraud=0.98";
+  return check_share(text.substr(at + 1));
+}
+
+std::string check_positive(const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  return end != text.c_str() && *end == '\0' && value > 0 && std::isfinite(value) ? ""
+                                                                                  : text + " is not a number above 0";
+}
+
+std::string check_split(const std::string& text) {
+  double a = 0, b = 0, c = 0;
+  char rest = 0;
+  if (std::sscanf(text.c_str(), "%lf/%lf/%lf%c", &a, &b, &c, &rest) != 3 || !(a > 0 && b > 0 && c > 0) ||
+      !std::isfinite(a + b + c))
+    return text + " is not FIT/TUNE/CERTIFY, such as 65/15/20";
+  return {};
+}
+
+const CLI::Validator kShare(check_share, "SHARE", "share"), kTarget(check_target, "LABEL=SHARE", "target"),
+    kAboveZero(check_positive, "NUMBER", "positive"), kSplit(check_split, "F/T/C", "split");
+
+// ---- what each verb accepts; the structs keep what was said ----
+
+// Raw strings that need more than a conversion; turned into options after parsing.
+struct RawOptions {
+  std::string format = "auto", split;
+  std::vector<std::string> recall, precision;
+};
+
+void declare_globals(CLI::App& app, GlobalOptions& global) {
+  app.add_option("--seed", global.seed, "seed of everything random [1]")->type_name("N");
+  app.add_option("--threads", global.threads, "threads; the answers do not depend on it [all cores]")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N");
+  app.add_flag("--json", global.json, "print one JSON document");
+  app.add_flag("--quiet,-q", global.quiet, "no progress and no summary");
+  app.add_flag("--plain", global.plain, "tables as tab-separated text, no bars, no colour");
+  app.add_flag("--no-color", global.no_color, "no colour (also: NO_COLOR, TERM=dumb)");
+  app.add_flag("--no-input", global.no_input, "never ask or wait for the terminal");
+}
+
+void declare_reading(CLI::App& verb, ReadOptions& read, RawOptions& raw, bool labelled) {
+  verb.add_option("--format", raw.format, "csv, tsv, jsonl or lines [by extension]")
+      ->check(CLI::IsMember({"auto", "csv", "tsv", "jsonl", "lines"}))
+      ->type_name("FORMAT");
+  verb.add_option("--text-column", read.text_column, "column or key of the text [text]")->type_name("NAME");
+  if (!labelled) return;
+  read.label_column = "label";
+  verb.add_option("--label-column", read.label_column, "column or key of the label [label]")->type_name("NAME");
+}
+
+void declare_output(CLI::App& verb, std::string& out, bool& force) {
+  verb.add_option("--out,-o", out, "folder of the bundle to write")->required()->type_name("DIR");
+  verb.add_flag("--force", force, "replace an existing bundle");
+}
+
+void declare_encoder(CLI::App& verb, std::string& encoder, std::size_t& tokens_max) {
+  verb.add_option("--encoder", encoder, "model name or folder [all-minilm-l6-v2]")->type_name("MODEL");
+  verb.add_option("--tokens-max", tokens_max, "cut texts at this many tokens [the model's own]")
+      ->check(CLI::Range(2, 8192))
+      ->type_name("N");
+}
+
+void declare_pick_limits(CLI::App& verb, PickOptions& o) {
+  const auto number = [&](const char* name, std::optional<double>& value, const char* text) {
+    verb.add_option(name, value, text)->check(kAboveZero)->type_name("X");
+  };
+  number("--latency-ms-max", o.latency_ms_max, "p99 of one row through the local policy, at most");
+  number("--memory-mb-max", o.memory_mb_max, "peak memory of a run, at most");
+  number("--minutes-max", o.minutes_max, "time for the pick [fast things only]");
+  verb.add_option("--coverage-min", o.coverage_min, "share of rows the bundle must answer itself")
+      ->check(kShare)
+      ->type_name("C");
+  number("--large-usd-per-1k-rows", o.large_usd_per_1k_rows, "price of sending 1,000 rows to the large model");
+  verb.add_option("--large-model", o.large_model, "large model whose dated price is used")->type_name("NAME");
+  verb.add_option("--prices", o.prices, "another price list")->type_name("FILE");
+  verb.add_option("--usd-per-core-hour", o.usd_per_core_hour, "price of own hardware [0.04]")
+      ->check(kAboveZero)
+      ->type_name("X");
+}
+
+void declare_pick(CLI::App& verb, PickOptions& o, RawOptions& raw) {
+  verb.add_option("DATA", o.data, "labelled rows: CSV, TSV or JSON lines")->required();
+  verb.add_option("--accuracy,-a", o.accuracy, "share of answers that must be right, such as 0.95")
+      ->required()
+      ->check(kShare)
+      ->type_name("A");
+  declare_output(verb, o.out, o.force);
+  declare_reading(verb, o.read, raw, true);
+  verb.add_option("--group", o.read.group_column, "column whose rows belong together (thread, customer)")
+      ->type_name("COLUMN");
+  verb.add_option("--time", o.read.time_column, "certify on the newest groups of this column")->type_name("COLUMN");
+  verb.add_option("--confidence", o.confidence, "of the certificate [0.95]")->check(kShare)->type_name("C");
+  verb.add_option("--risk", o.risk, "selective: errors among local answers; all: among all rows [selective]")
+      ->check(CLI::IsMember({"selective", "all"}))
+      ->type_name("RISK");
+  verb.add_option("--large-answers", o.read.extra_column, "column of the large model's answers, for --risk all")
+      ->type_name("COLUMN");
+  verb.add_option("--recall", raw.recall, "share of this label's rows that must be found; repeatable")
+      ->check(kTarget)
+      ->allow_extra_args(false)
+      ->type_name("LABEL=R");
+  verb.add_option("--precision", raw.precision, "share of answers with this label that must be right; repeatable")
+      ->check(kTarget)
+      ->allow_extra_args(false)
+      ->type_name("LABEL=P");
+  declare_pick_limits(verb, o);
+  verb.add_flag("--allow-uncertified", o.allow_uncertified,
+                "write the bundle even when it cannot be certified (exit 1)");
+  verb.add_option("--split", raw.split, "FIT/TUNE/CERTIFY shares, such as 65/15/20")->check(kSplit)->type_name("F/T/C");
+  verb.add_option("--test", o.test, "certify on this untouched file instead")->type_name("FILE");
+  verb.add_flag("--new-certification-split", o.new_certification_split, "draw other certification rows (recorded)");
+  verb.add_option("--rungs", o.rungs, "rungs to try: linear,static,encoder [all]")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"linear", "static", "encoder"}))
+      ->type_name("LIST");
+  declare_encoder(verb, o.encoder, o.tokens_max);
+  verb.add_option("--report", o.report, "HTML report [NAME.report.html beside the bundle]")->type_name("FILE");
+  verb.add_flag("--no-texts", o.no_texts, "no rows of the data in the report");
+}
+
+void declare_train(CLI::App& verb, TrainOptions& o, RawOptions& raw) {
+  verb.add_option("DATA", o.data, "labelled rows: CSV, TSV or JSON lines")->required();
+  verb.add_option("--rung", o.rung, "linear, static, encoder or blend")
+      ->required()
+      ->check(CLI::IsMember({"linear", "static", "encoder", "blend"}))
+      ->type_name("RUNG");
+  declare_output(verb, o.out, o.force);
+  declare_reading(verb, o.read, raw, true);
+  declare_encoder(verb, o.encoder, o.tokens_max);
+}
+
+void declare_eval(CLI::App& verb, EvalOptions& o, RawOptions& raw) {
+  verb.add_option("BUNDLE", o.bundle, "folder that pick or train wrote")->required();
+  verb.add_option("DATA", o.data, "labelled rows: CSV, TSV or JSON lines")->required();
+  declare_reading(verb, o.read, raw, true);
+}
+
+void declare_run(CLI::App& verb, RunOptions& o, RawOptions& raw) {
+  verb.add_option("BUNDLE", o.bundle, "folder that pick or train wrote")->required();
+  verb.add_option("FILES", o.files, "rows to answer; none or - is standard input");
+  declare_reading(verb, o.read, raw, false);
+  verb.add_option("--id-column", o.read.id_column, "column or key copied to the answer as id [id]")->type_name("NAME");
+  verb.add_option("--text", o.texts, "answer this text; repeatable")->allow_extra_args(false)->type_name("TEXT");
+  verb.add_option("--top", o.top, "add the probabilities of the K likeliest labels")
+      ->check(CLI::Range(1, 65536))
+      ->type_name("K");
+  verb.add_flag("--strict", o.strict, "stop at the first bad row");
+  verb.add_option("--out,-o", o.out, "write answers here, whole or not at all [standard output]")->type_name("FILE");
+}
+
+void declare_show(CLI::App& verb, ShowOptions& o) {
+  verb.add_option("BUNDLE", o.bundle, "folder that pick or train wrote")->required();
+}
+
+void declare_pull(CLI::App& verb, PullOptions& o) {
+  verb.add_option("NAME", o.name, "all-minilm-l6-v2, demo-sentiment or demo-kinds; none: say what there is");
+  verb.add_option("--out,-o", o.out, "demo data: CSV file to write, - for standard output [NAME.csv]")
+      ->type_name("FILE");
+  verb.add_flag("--force", o.force, "replace an existing file; fetch again");
+}
+
+// ---- after parsing ----
+
+DataFormat format_from(const std::string& name) {
+  static const std::map<std::string, DataFormat> kFormats = {{"auto", DataFormat::kAuto},
+                                                             {"csv", DataFormat::kCsv},
+                                                             {"tsv", DataFormat::kTsv},
+                                                             {"jsonl", DataFormat::kJsonl},
+                                                             {"lines", DataFormat::kLines}};
+  return kFormats.at(name);
+}
+
+std::vector<LabelTarget> targets_from(const std::vector<std::string>& texts) {
+  std::vector<LabelTarget> targets;
+  for (const std::string& text : texts) {
+    const std::size_t at = text.rfind('=');
+    targets.push_back({text.substr(0, at), std::strtod(text.c_str() + at + 1, nullptr)});
+  }
+  return targets;
+}
+
+Status finish_pick(PickOptions& o, const RawOptions& raw) {
+  o.read.format = format_from(raw.format);
+  o.recall = targets_from(raw.recall);
+  o.precision = targets_from(raw.precision);
+  if (!raw.split.empty()) {
+    double fit = 0, tune = 0, certify = 0;
+    std::sscanf(raw.split.c_str(), "%lf/%lf/%lf", &fit, &tune, &certify);
+    const double sum = fit + tune + certify;
+    o.split = SplitShares{fit / sum, tune / sum, certify / sum};
+  }
+  if (o.risk == "all" && o.read.extra_column.empty())
+    return Error::usage("--risk all counts the large model's errors too, and so needs its answers")
+        .hint("name their column with --large-answers COLUMN, or use --risk selective");
+  return Ok{};
+}
+
+Status finish_run(RunOptions& o, const RawOptions& raw, const GlobalOptions&) {
+  o.read.format = format_from(raw.format);
+  if (!o.texts.empty() && !o.files.empty())
+    return Error::usage("--text and FILES exclude each other").hint("give one of them");
+  return Ok{};
+}
+
+// ---- help ----
+
+std::string option_lines(const CLI::App& app, bool positional) {
+  std::string out;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_positional() != positional) continue;
+    std::string name = positional ? option->get_name() : option->get_name(false, true);
+    std::replace(name.begin(), name.end(), ',', ' ');
+    if (!positional && option->get_expected_max() > 0 && !option->get_type_name().empty())
+      name += " " + option->get_type_name();
+    const std::string mark = option->get_required() && !positional ? " (required)" : "";
+    out += fmt::format("  {:<30} {}{}\n", name, option->get_description(), mark);
+  }
+  return out;
+}
+
+std::string general_help(const CLI::App& app) {
+  std::string out = "smidgen: find, train, prove and run the smallest language model that does the job\n\nExamples:\n";
+  out += std::string(kFirstSteps) + "\nCommands (smidgen COMMAND -h says more):\n";
+  for (const VerbText& verb : kVerbs) out += fmt::format("  {:<8} {}\n", verb.name, verb.summary);
+  out += "\nOptions of every command:\n" + option_lines(app, false);
+  out += fmt::format("  {:<30} {}\n  {:<30} {}\n", "-h --help", "this text", "--version", "version and commit");
+  out += "\nExit codes:\n" + std::string(kExitCodes);
+  return out;
+}
+
+std::string verb_help(const CLI::App& app, const VerbText& text) {
+  const CLI::App& verb = *app.get_subcommand(std::string(text.name));
+  std::string usage = "smidgen " + std::string(text.name);
+  for (const CLI::Option* option : verb.get_options())
+    if (option->get_positional())
+      usage += option->get_required() ? " " + option->get_name() : " [" + option->get_name() + "]";
+  std::string out = fmt::format("smidgen {}: {}\n\nExamples:\n{}\nUsage: {} [OPTIONS]\n", text.name, text.summary,
+                                text.examples, usage);
+  out += option_lines(verb, true);
+  if (const std::string options = option_lines(verb, false); !options.empty()) out += "\nOptions:\n" + options;
+  out += "\nOptions of every command:\n" + option_lines(app, false);
+  return out;
+}
+
+std::vector<std::string> verb_names() {
+  std::vector<std::string> names;
+  for (const VerbText& verb : kVerbs) names.emplace_back(verb.name);
+  return names;
+}
+
+// The first argument that is no option and no value of a global option: the verb, as it was typed.
+std::optional<std::string> typed_verb(const std::vector<std::string>& arguments) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--seed" || arguments[i] == "--threads")
+      ++i;
+    else if (arguments[i].empty() || arguments[i][0] != '-')
+      return arguments[i];
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+// An argument nobody asked for: name the nearest option, or say that there is one word too many.
+Error unexpected(const CLI::App& app, const CLI::App& verb) {
+  std::vector<std::string> extra = verb.remaining();
+  for (const std::string& word : app.remaining()) extra.push_back(word);
+  const std::string word = extra.empty() ? "" : extra.front();
+  const std::string command = "smidgen " + verb.get_name();
+  if (word.starts_with("-")) {
+    std::vector<std::string> names = option_names(verb);
+    for (std::string& name : option_names(app)) names.push_back(std::move(name));
+    const std::string name = word.substr(0, word.find('='));
+    Error error = Error::usage(command + " has no option " + name);
+    if (const auto near = nearest(name, names)) return std::move(error).hint("did you mean " + *near + "?");
+    return std::move(error).hint("see `" + command + " -h`");
+  }
+  return Error::usage(command + ": \"" + word + "\" is one word too many")
+      .hint("quote texts with spaces; see `" + command + " -h`");
+}
+
+Error parse_error(const CLI::ParseError& error, const CLI::App& app, const CLI::App& verb) {
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) return unexpected(app, verb);
+  const std::string command = "smidgen " + verb.get_name();
+  return Error::usage(command + ": " + error.what()).hint("see `" + command + " -h`");
+}
+
+struct Options {
+  RawOptions raw;
+  PickOptions pick;
+  TrainOptions train;
+  EvalOptions eval;
+  RunOptions run;
+  ShowOptions show;
+  PullOptions pull;
+};
+
+void declare_all(CLI::App& app, GlobalOptions& global, Options& options) {
+  app.set_help_flag();
+  declare_globals(app, global);
+  app.require_subcommand(0, 1);
+  const auto verb = [&](const char* name) -> CLI::App& {
+    CLI::App* sub = app.add_subcommand(name)->fallthrough();
+    sub->set_help_flag();
+    return *sub;
+  };
+  declare_pick(verb("pick"), options.pick, options.raw);
+  declare_train(verb("train"), options.train, options.raw);
+  declare_eval(verb("eval"), options.eval, options.raw);
+  declare_run(verb("run"), options.run, options.raw);
+  declare_show(verb("show"), options.show);
+  declare_pull(verb("pull"), options.pull);
+  verb("doctor");
+}
+
+Result<Command> chosen(const std::string& verb, Options& options, const GlobalOptions& global) {
+  if (verb == "pick") {
+    SMIDGEN_TRY(finish_pick(options.pick, options.raw));
+    return Command(std::move(options.pick));
+  }
+  if (verb == "run") {
+    SMIDGEN_TRY(finish_run(options.run, options.raw, global));
+    return Command(std::move(options.run));
+  }
+  options.train.read.format = options.eval.read.format = format_from(options.raw.format);
+  if (verb == "train") return Command(std::move(options.train));
+  if (verb == "eval") return Command(std::move(options.eval));
+  if (verb == "show") return Command(std::move(options.show));
+  if (verb == "pull") return Command(std::move(options.pull));
+  return Command(DoctorOptions{});
+}
+
+}  // namespace
+
+std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates) {
+  std::optional<std::string> best;
+  std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
+  for (const std::string& candidate : candidates) {
+    std::vector<std::size_t> row(candidate.size() + 1);
+    std::iota(row.begin(), row.end(), 0U);
+    for (std::size_t i = 1; i <= word.size(); ++i) {
+      std::size_t diagonal = std::exchange(row[0], i);
+      for (std::size_t j = 1; j <= candidate.size(); ++j) {
+        const std::size_t change = diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1);
+        diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, change}));
+      }
+    }
+    if (row.back() < best_distance) {
+      best_distance = row.back();
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments) {
+  CommandLine line;
+  auto options = std::make_unique<Options>();
+  CLI::App app("smidgen");
+  declare_all(app, line.global, *options);
+  const auto typed = typed_verb(arguments);
+  const auto known = std::find_if(kVerbs.begin(), kVerbs.end(), [&](const VerbText& v) { return typed == v.name; });
+  const auto has = [&](const char* word) {
+    const auto end = std::find(arguments.begin(), arguments.end(), "--");
+    return std::find(arguments.begin(), end, word) != end;
+  };
+  if (has("-h") || has("--help") || typed == "help") {
+    line.text = known == kVerbs.end() ? general_help(app) : verb_help(app, *known);
+    return line;
+  }
+  if (!typed && has("--version")) {
+    line.text = version_text();
+    return line;
+  }
+  if (known == kVerbs.end()) {
+    if (!typed) return Error::usage("which command?").hint("see `smidgen -h`");
+    Error error = Error::usage("\"" + *typed + "\" is not a command");
+    if (const auto near = nearest(*typed, verb_names()))
+      return std::move(error).hint("did you mean `smidgen " + *near + "`?");
+    return std::move(error).hint("see `smidgen -h`");
+  }
+  try {
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them last first
+  } catch (const CLI::ParseError& error) {
+    return parse_error(error, app, *app.get_subcommand(std::string(known->name)));
+  }
+  SMIDGEN_ASSIGN(line.command, chosen(std::string(known->name), *options, line.global));
+  return line;
+}
+
+}  // namespace smidgen

@@ -1,0 +1,28 @@
+// Arguments to options. Wrong usage is Error::usage with what to type instead; nothing is printed here.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "smidgen/app/options.h"
+#include "smidgen/base/result.h"
+
+namespace smidgen {
+
+struct CommandLine {
+  GlobalOptions global;
+  Command command;
+  std::optional<std::string> text;  // help or version: print this and stop
+};
+
+// `arguments` without the program's name.
+Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments);
+
+// The candidate with the smallest edit distance to `word`, when it is near enough to be a likely typing mistake.
+std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates);
+
+// "smidgen 0.1.0 (commit 0123abc)".
+std::string version_text();
+
+}  // namespace smidgen

@@ -1,0 +1,96 @@
+// What a command line says, as plain structs: command_line.cc fills them, one file per verb reads them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "smidgen/text/record_reader.h"
+
+namespace smidgen {
+
+// Accepted before or after every verb.
+struct GlobalOptions {
+  std::uint64_t seed = 1;
+  std::size_t threads = 0;  // 0: all usable cores (App::threads() resolves it)
+  bool quiet = false, json = false, no_color = false, plain = false, no_input = false;
+};
+
+// LABEL=VALUE of --recall and --precision; value in (0, 1).
+struct LabelTarget {
+  std::string label;
+  double value = 0;
+};
+
+// Shares of fit, tune and certify; they sum to 1.
+struct SplitShares {
+  double fit = 0, tune = 0, certify = 0;
+};
+
+struct PickOptions {
+  std::string data;
+  ReadOptions read;  // label_column "label", group_column, time_column; extra_column is --large-answers
+  double accuracy = 0;
+  std::string out;
+  bool force = false;
+  double confidence = 0.95;
+  std::string risk = "selective";  // or "all"
+  std::vector<LabelTarget> recall, precision;
+  std::optional<double> latency_ms_max, memory_mb_max, minutes_max, coverage_min;
+  bool allow_uncertified = false;
+  std::optional<SplitShares> split;
+  std::string test;  // --test FILE: certify on this file
+  bool new_certification_split = false;
+  std::vector<std::string> rungs;  // empty: all that can be trained
+  std::string encoder;             // name or folder; empty: the default
+  std::size_t tokens_max = 0;      // 0: the encoder's own
+  std::optional<double> large_usd_per_1k_rows;
+  std::string large_model, prices;  // empty: the dated list's default; --prices FILE replaces the list
+  double usd_per_core_hour = 0.04;
+  std::string report;     // empty: NAME.report.html beside the bundle
+  bool no_texts = false;  // no rows of the data in the report
+};
+
+struct TrainOptions {
+  std::string data;
+  ReadOptions read;
+  std::string rung;  // "linear", "static", "encoder" or "blend"
+  std::string out;
+  bool force = false;
+  std::string encoder;
+  std::size_t tokens_max = 0;
+};
+
+struct RunOptions {
+  std::string bundle;
+  std::vector<std::string> files;  // empty: standard input
+  ReadOptions read;
+  std::vector<std::string> texts;  // --text: answers these instead of files
+  std::size_t top = 0;
+  bool strict = false;
+  std::string out;  // empty or "-": standard output
+};
+
+struct EvalOptions {
+  std::string bundle, data;
+  ReadOptions read;
+};
+
+struct ShowOptions {
+  std::string bundle;
+};
+
+struct PullOptions {
+  std::string name;  // empty: list what can be pulled
+  std::string out;   // demo data: the CSV file to write; "-": standard output
+  bool force = false;
+};
+
+struct DoctorOptions {};
+
+using Command =
+    std::variant<PickOptions, TrainOptions, EvalOptions, RunOptions, ShowOptions, PullOptions, DoctorOptions>;
+
+}  // namespace smidgen

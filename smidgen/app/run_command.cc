@@ -1,0 +1,216 @@
+// `run`: answers a file or a stream, one JSON line a row.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include "smidgen/app/commands.h"
+#include "smidgen/app/figures.h"
+#include "smidgen/app/run_pipeline.h"
+
+namespace smidgen {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_regular(const std::string& path) {
+  std::error_code code;
+  return path != "-" && fs::is_regular_file(path, code);
+}
+
+// The rows of several files, one after the other. Lives on the reader thread.
+class FileRows {
+ public:
+  FileRows(std::vector<std::string> files, ReadOptions read) : files_(std::move(files)), read_(std::move(read)) {}
+
+  Result<bool> next(Record& record) {
+    for (;;) {
+      if (!reader_) {
+        if (at_ == files_.size()) return false;
+        SMIDGEN_ASSIGN(reader_, RecordReader::open(files_[at_], read_));
+      }
+      SMIDGEN_ASSIGN(const bool got, reader_->next(record));
+      if (got) return true;
+      reader_.reset();
+      ++at_;
+    }
+  }
+
+ private:
+  std::vector<std::string> files_;
+  ReadOptions read_;
+  std::size_t at_ = 0;
+  std::unique_ptr<RecordReader> reader_;
+};
+
+// A missing file or column in the last of many files should not cost the run: look before starting.
+Status check_files(const std::vector<std::string>& files, const ReadOptions& read) {
+  for (const std::string& file : files) {
+    std::error_code code;
+    if (file == "-") continue;
+    if (!fs::exists(file, code)) return Error::no_input("no such file").in(file);
+    if (fs::is_directory(file, code)) return Error::no_input("is a folder, a file is wanted").in(file);
+    if (is_regular(file)) {
+      auto reader = RecordReader::open(file, read);
+      if (!reader.ok()) return std::move(reader).error();
+    }
+  }
+  return Ok{};
+}
+
+RecordSource make_source(const RunOptions& options) {
+  if (!options.texts.empty()) {
+    auto at = std::make_shared<std::size_t>(0);
+    return [texts = options.texts, at](Record& record) -> Result<bool> {
+      if (*at == texts.size()) return false;
+      record.text = texts[(*at)++];
+      record.line = *at;
+      return true;
+    };
+  }
+  std::vector<std::string> files = options.files;
+  if (files.empty()) files = {"-"};
+  auto rows = std::make_shared<FileRows>(std::move(files), options.read);
+  return [rows](Record& record) { return rows->next(record); };
+}
+
+// --out FILE: written beside it and renamed when complete, so that FILE is whole or absent. A pipe or device is written
+// directly.
+class OutFile {
+ public:
+  static Result<std::unique_ptr<OutFile>> create(const std::string& path) {
+    std::error_code code;
+    const bool direct = fs::exists(path, code) && !fs::is_regular_file(path, code);
+    const std::string temporary = direct ? path : path + ".tmp." + std::to_string(::getpid());
+    const int flags = O_WRONLY | O_CLOEXEC | (direct ? 0 : O_CREAT | O_TRUNC);
+    const int fd = ::open(temporary.c_str(), flags, 0644);
+    if (fd < 0) {
+      const ErrorKind kind = errno == EACCES ? ErrorKind::kPermission : ErrorKind::kCannotCreate;
+      return Error(kind, std::string("cannot create: ") + std::strerror(errno)).in(path);
+    }
+    return std::unique_ptr<OutFile>(new OutFile(path, temporary, fd));
+  }
+  OutFile(const OutFile&) = delete;
+  OutFile& operator=(const OutFile&) = delete;
+  ~OutFile() {
+    ::close(fd_);
+    if (temporary_ != path_ && !kept_) ::unlink(temporary_.c_str());
+  }
+
+  Status write(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t put = ::write(fd_, bytes.data(), bytes.size());
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) return failed();
+      bytes.remove_prefix(static_cast<std::size_t>(put));
+    }
+    return Ok{};
+  }
+  Status finish() {
+    if (temporary_ == path_) return Ok{};
+    if (::fsync(fd_) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) return failed();
+    kept_ = true;
+    return Ok{};
+  }
+
+ private:
+  OutFile(std::string path, std::string temporary, int fd)
+      : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
+  Error failed() const {
+    return Error::io(std::string("cannot write: ") + std::strerror(errno))
+        .in(path_)
+        .hint("nothing was left behind; check free space");
+  }
+  std::string path_, temporary_;
+  int fd_;
+  bool kept_ = false;
+};
+
+void report_summary(const App& app, const BundleInfo& info, const PipelineSummary& s, double seconds) {
+  const auto share = [](std::uint64_t part, std::uint64_t all) {
+    return all == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(all);
+  };
+  const std::uint64_t answered = s.rows - s.bad;
+  std::string line = fmt::format(
+      "smidgen: {} rows in {} ({} rows/s), {} to the large model", with_thousands(s.rows), seconds_text(seconds),
+      with_thousands(static_cast<std::uint64_t>(static_cast<double>(s.rows) / std::max(seconds, 1e-3))),
+      escalated_percent(1 - share(s.escalated, answered)));
+  if (info.rungs.size() > 1)
+    for (std::size_t i = 0; i < info.rungs.size(); ++i)
+      line += fmt::format(", {} {}", info.rungs[i].name, answered_percent(share(s.rows_at_rung[i], answered)));
+  if (s.cut > 0) line += fmt::format(", {} cut at tokens_max", with_thousands(s.cut));
+  if (s.bad > 0) line += fmt::format(", {} bad rows", with_thousands(s.bad));
+  app.say(line);
+}
+
+int finish(App& app, const RunOptions& options, const PipelineSummary& summary, OutFile* out) {
+  if (summary.error && is_closed_pipe(*summary.error)) return 0;
+  if (summary.error) return app.fail(*summary.error);
+  if (out != nullptr)
+    if (const Status status = out->finish(); !status.ok()) return app.fail(status.error());
+  if (summary.bad == 0) return 0;
+  if (app.global.quiet || !options.texts.empty()) return 65;
+  app.warn(fmt::format("{} of {} rows could not be read; their lines carry `error`", with_thousands(summary.bad),
+                       with_thousands(summary.rows)));
+  return 65;
+}
+
+}  // namespace
+
+int run_run(const RunOptions& options, App& app) {
+  using Clock = std::chrono::steady_clock;
+  const bool from_stdin = options.texts.empty() && options.files.empty();
+  if (from_stdin && app.terminal.input_is_tty) {
+    if (app.global.no_input) return app.fail(Error::usage("no FILES given, and --no-input forbids the terminal"));
+    app.say("smidgen: reading the terminal, one text a line; Ctrl-D ends");
+  }
+  if (const Status status = check_files(options.files, options.read); !status.ok()) return app.fail(status.error());
+  const auto classifier = Classifier::open(options.bundle);
+  if (!classifier.ok()) return app.fail(classifier.error());
+  std::unique_ptr<OutFile> out;
+  if (!options.out.empty() && options.out != "-") {
+    auto created = OutFile::create(options.out);
+    if (!created.ok()) return app.fail(created.error());
+    out = std::move(*created);
+  }
+
+  const bool screen = out == nullptr && app.terminal.output_is_tty;  // answers and a bar would overwrite each other
+  Watcher watcher = make_watcher(app);
+  const Clock::time_point began = Clock::now();
+  PipelineOptions pipeline;
+  pipeline.threads = options.texts.empty() ? app.threads() : 1;
+  pipeline.top = options.top;
+  pipeline.strict = options.strict;
+  pipeline.cancelled = interrupted;
+  if (!screen && options.texts.empty())
+    pipeline.written = [&](std::uint64_t rows) {
+      const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
+      watcher.report(
+          "run", -1,
+          fmt::format("{} rows, {} rows/s", with_thousands(rows),
+                      with_thousands(static_cast<std::uint64_t>(static_cast<double>(rows) / std::max(seconds, 1e-3)))));
+    };
+  const PipelineSummary summary =
+      run_pipeline(make_source(options), *classifier, pipeline,
+                   [&](std::string_view lines) { return out ? out->write(lines) : write_stdout(lines); });
+  watcher = Watcher{};
+  pipeline.written = nullptr;
+  if (options.texts.empty() && !(summary.error && is_closed_pipe(*summary.error)))
+    report_summary(app, classifier->bundle().info, summary,
+                   std::chrono::duration<double>(Clock::now() - began).count());
+  const int code = finish(app, options, summary, out.get());
+  if (!summary.reader_blocked) return code;
+  out.reset();
+  std::fflush(stderr);
+  ::_exit(code);  // the reader thread still sits in a read: leave without waiting for it
+}
+
+}  // namespace smidgen

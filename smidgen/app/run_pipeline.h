@@ -1,0 +1,58 @@
+// The streaming heart of `run`: one reader thread, workers with a session each, answers written in input order.
+//
+//   source -> open batch -> [ready batches] -> workers -> [done batches] -> sink (calling thread, in order)
+//
+// Memory is constant: a fixed number of batches goes round, and a batch closes at kBatchRows rows or kBatchBytes bytes.
+// Throughput and latency both: a worker takes full batches, but when nothing is full it waits 2 ms and then takes what
+// has been read, so a slow or interactive input is answered row by row. Answers do not depend on the batching (a rung's
+// score never depends on its neighbours), so the output is the same for every number of threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "smidgen/model/classifier.h"
+#include "smidgen/text/record_reader.h"
+
+namespace smidgen {
+
+inline constexpr std::size_t kBatchRows = 128, kBatchBytes = 256 << 10;
+
+// Fills the record; false at the end of the input. Called from the reader thread only.
+using RecordSource = std::function<Result<bool>(Record& record)>;
+// Takes whole lines, in order. Called from the thread that called run_pipeline.
+using LineSink = std::function<Status(std::string_view lines)>;
+
+struct PipelineOptions {
+  std::size_t threads = 1;
+  std::size_t top = 0;  // probabilities of this many labels on every line; 0: none
+  bool strict = false;  // the first bad row ends the run with its error
+  std::function<bool()> cancelled;
+  std::function<void(std::uint64_t rows)> written;  // after every write, and about ten times a second
+};
+
+struct PipelineSummary {
+  std::uint64_t rows = 0;                   // lines written
+  std::uint64_t bad = 0;                    // of these, rows that could not be read
+  std::uint64_t escalated = 0;              // answered rows for the large model
+  std::uint64_t cut = 0;                    // rows longer than tokens_max
+  std::vector<std::uint64_t> rows_at_rung;  // answered rows by the last rung reached
+  std::optional<Error> error;               // what ended the run early: source, sink, strict or cancelled
+  bool reader_blocked = false;  // the reader thread was left behind in a read: end the process without joining it
+};
+
+PipelineSummary run_pipeline(RecordSource source, const Classifier& classifier, const PipelineOptions& options,
+                             const LineSink& sink);
+
+// One answer as a JSON line: {"id":..,"label":..,"confidence":..,"rung":..,"escalated":..[,"probabilities":{..}]}
+void append_answer(std::string& out, const Record& record, const Answer& answer, const std::vector<std::string>& labels,
+                   std::size_t top);
+// A bad row as a JSON line:
+// {["id":..,]"line":..,"error":..,"label":null,"confidence":null,"rung":null,"escalated":true}
+void append_bad_row(std::string& out, const Record& record);
+
+}  // namespace smidgen

@@ -1,0 +1,51 @@
+// What help says about each verb: one line, and examples, which come first.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+namespace smidgen {
+
+struct VerbText {
+  std::string_view name, summary, examples;
+};
+
+inline constexpr std::array<VerbText, 7> kVerbs = {{
+    {"pick", "find the smallest model that is good enough, certify it and write a bundle",
+     "  smidgen pick tickets.csv --accuracy 0.95 --out tickets.smidgen\n"
+     "  smidgen pick mails.jsonl --text-column body --label-column folder --group thread \\\n"
+     "      --accuracy 0.9 --recall fraud=0.98 --out mails.smidgen\n"},
+    {"train", "train one rung on all rows of a file; certifies nothing",
+     "  smidgen train tickets.csv --rung linear --out tickets.smidgen\n"
+     "  smidgen train tickets.csv --rung blend --encoder all-minilm-l6-v2 --out tickets.smidgen\n"},
+    {"eval", "measure a bundle on a labelled file",
+     "  smidgen eval tickets.smidgen test.csv\n"
+     "  smidgen eval tickets.smidgen test.jsonl --json\n"},
+    {"run", "answer texts: one JSON line each",
+     "  smidgen run tickets.smidgen new.csv > answers.jsonl\n"
+     "  smidgen run tickets.smidgen --text \"where is my card?\" --top 3\n"
+     "  tail -f mails.jsonl | smidgen run tickets.smidgen --text-column body\n"},
+    {"show", "say what is in a bundle and what its certificate claims",
+     "  smidgen show tickets.smidgen\n"
+     "  smidgen show tickets.smidgen --json\n"},
+    {"pull", "fetch the default encoder or the demo data, pinned by SHA-256",
+     "  smidgen pull                                  # what there is\n"
+     "  smidgen pull all-minilm-l6-v2\n"
+     "  smidgen pull demo-sentiment --out demo.csv\n"},
+    {"doctor", "say what this machine can do and what is missing",
+     "  smidgen doctor\n"
+     "  smidgen doctor --json\n"},
+}};
+
+inline constexpr std::string_view kFirstSteps =
+    "  smidgen pick tickets.csv --accuracy 0.95 --out tickets.smidgen   # find the cheapest thing that is good enough\n"
+    "  smidgen run tickets.smidgen new.csv > answers.jsonl               # answer a file or a stream\n"
+    "  smidgen run tickets.smidgen --text \"where is my card?\"\n";
+
+inline constexpr std::string_view kExitCodes =
+    "  0 done   1 ran, goal not reached   64 wrong usage   65 bad data   66 no such input   69 tool or network "
+    "missing\n"
+    "  70 a bug of ours   73 cannot create output   74 read or write failed, disk full   75 locked   77 not permitted\n"
+    "  78 bad configuration   130 interrupted\n";
+
+}  // namespace smidgen
