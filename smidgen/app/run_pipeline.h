@@ -31,8 +31,8 @@ struct PipelineOptions {
   std::size_t threads = 1;
   std::size_t top = 0;  // probabilities of this many labels on every line; 0: none
   bool strict = false;  // the first bad row ends the run with its error
-  std::function<bool()> cancelled;
-  std::function<void(std::uint64_t rows)> written;  // after every write, and about ten times a second
+  std::function<bool()> cancelled = {};
+  std::function<void(std::uint64_t rows)> written = {};  // after every write, and about ten times a second
 };
 
 struct PipelineSummary {

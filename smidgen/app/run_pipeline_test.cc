@@ -68,7 +68,9 @@ TEST(RunPipelineTest, KeepsOrderAndSaysTheSameForAnyNumberOfThreads) {
     ASSERT_EQ(json_has(document->root(), "error"), bad);
     ASSERT_EQ(json_has(document->root(), "label"), !bad);
     ASSERT_EQ(json_has(document->root(), "probabilities"), !bad);
-    if (bad) ASSERT_TRUE(*json_bool(document->root(), "escalated"));
+    if (bad) {
+      ASSERT_TRUE(*json_bool(document->root(), "escalated"));
+    }
     at = end + 1;
   }
   EXPECT_EQ(line, 5000U);
