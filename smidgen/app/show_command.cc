@@ -1,0 +1,126 @@
+// `show`: what is in a bundle, whether its bytes are whole, and what its certificate claims.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "smidgen/app/commands.h"
+#include "smidgen/app/figures.h"
+#include "smidgen/app/foreign_text.h"
+#include "smidgen/base/file.h"
+#include "smidgen/base/json.h"
+#include "smidgen/model/bundle.h"
+#include "smidgen/model/bundle_json.h"
+
+namespace smidgen {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kLabelsShown = 20;
+
+struct Sizes {
+  std::uint64_t all = 0;
+  std::vector<std::uint64_t> rungs;
+};
+
+Result<Sizes> measure(const std::string& folder, const Bundle& bundle) {
+  Sizes sizes;
+  SMIDGEN_ASSIGN(sizes.all, folder_bytes(folder));
+  for (const BundleRung& rung : bundle.info.rungs) {
+    SMIDGEN_ASSIGN(const std::uint64_t bytes, folder_bytes(folder + "/" + rung.path));
+    sizes.rungs.push_back(bytes);
+  }
+  return sizes;
+}
+
+Json to_json(const std::string& folder, const Bundle& bundle, const Sizes& sizes) {
+  Json rungs = Json::array();
+  for (std::size_t i = 0; i < bundle.info.rungs.size(); ++i) {
+    const BundleRung& rung = bundle.info.rungs[i];
+    const Stage& stage = bundle.info.policy.stages[i];
+    rungs.push_back({{"name", rung.name},
+                     {"kind", std::string(to_string(rung.kind))},
+                     {"threshold", stage.threshold},
+                     {"weights", stage.weights},
+                     {"tokens_max", rung.tokens_max},
+                     {"bytes", sizes.rungs[i]}});
+  }
+  Json root = {{"bundle", folder},
+               {"task", bundle.info.task},
+               {"labels", bundle.info.labels},
+               {"precision", bundle.info.precision},
+               {"rungs", rungs},
+               {"bytes", sizes.all},
+               {"sha256", bundle.sha256},
+               {"hashes_ok", true},  // a bundle with another hash does not load
+               {"certified", bundle.certificate && bundle.certificate->certified},
+               {"certificate", nullptr}};
+  if (bundle.certificate)
+    if (const auto text = certificate_to_json(*bundle.certificate); text.ok())
+      root["certificate"] = Json::parse(*text, nullptr, false);
+  return root;
+}
+
+std::string leaves(const Stage& stage, bool last) {
+  if (stage.threshold > 1) return last ? "sends every row to the large model" : "answers nothing itself";
+  if (stage.threshold <= 0) return "answers every row";
+  return fmt::format("answers at {} or surer", rounded_up(stage.threshold, 4));
+}
+
+std::string to_text(const std::string& folder, const Bundle& bundle, const Sizes& sizes, const App& app) {
+  const BundleInfo& info = bundle.info;
+  std::string out = app.terminal.paint(Paint::kBold, for_terminal(folder, 200)) +
+                    fmt::format("   {}, {} labels, {}, {}, all hashes right\n", info.task,
+                                with_thousands(info.labels.size()), info.precision, byte_size(sizes.all));
+  Table table({{"rung"}, {"kind"}, {"size", true}, {"tokens at most", true}, {"policy"}});
+  for (std::size_t i = 0; i < info.rungs.size(); ++i) {
+    const BundleRung& rung = info.rungs[i];
+    table.add({rung.name, std::string(to_string(rung.kind)), byte_size(sizes.rungs[i]),
+               rung.tokens_max == 0 ? "no limit" : with_thousands(rung.tokens_max),
+               leaves(info.policy.stages[i], i + 1 == info.rungs.size())});
+  }
+  out += table.render(app.global.plain, 2);
+  out += "labels:";
+  for (std::size_t i = 0; i < std::min(kLabelsShown, info.labels.size()); ++i)
+    out += (i > 0 ? ", " : " ") + for_terminal(info.labels[i], 40);
+  if (info.labels.size() > kLabelsShown) out += fmt::format(", and {} more", info.labels.size() - kLabelsShown);
+  out += "\n";
+  if (!bundle.certificate || !bundle.certificate->certified) {
+    out += app.terminal.paint(Paint::kYellow, "not certified") + ": nothing is claimed for its answers\n";
+    if (!bundle.certificate) return out;
+  } else {
+    out += app.terminal.paint(Paint::kGreen, "certified") + ": ";
+  }
+  const Certificate& c = *bundle.certificate;
+  out += for_terminal(c.statement, 4000) + "\n";
+  out += fmt::format("  {} of {} units answered, {} wrong; p = {:.3g}, {} candidates, attempt {} on this split\n",
+                     with_thousands(c.n_answered), with_thousands(c.n_units), with_thousands(c.errors), c.p_value,
+                     c.candidates, c.attempts);
+  for (const Certificate::Target& t : c.targets)
+    out += fmt::format("  {} of {} at least {}: {} of {}, p = {:.3g}\n", t.kind, for_terminal(t.label, 40), t.target,
+                       with_thousands(t.hits), with_thousands(t.n), t.p_value);
+  for (const std::string& assumption : c.assumptions) out += "  assumes: " + for_terminal(assumption, 1000) + "\n";
+  if (!c.not_claimed.empty()) {
+    out += "  nothing is claimed for the labels:";
+    for (std::size_t i = 0; i < c.not_claimed.size(); ++i)
+      out += (i > 0 ? ", " : " ") + for_terminal(c.not_claimed[i], 40);
+    out += "\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+int run_show(const ShowOptions& options, App& app) {
+  const auto bundle = Bundle::load(options.bundle);
+  if (!bundle.ok()) return app.fail(bundle.error());
+  const auto sizes = measure(options.bundle, *bundle);
+  if (!sizes.ok()) return app.fail(sizes.error());
+  if (app.global.json)
+    return finish_with(
+        app, to_json(options.bundle, *bundle, *sizes).dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  return finish_with(app, to_text(options.bundle, *bundle, *sizes, app));
+}
+
+}  // namespace smidgen
