@@ -31,5 +31,5 @@ if(GIT_FOUND)
 endif()
 
 if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/smidgen/model/rung.cc)
-  target_sources(smidgen_app PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/cmake/rung_pending.cc)
+  target_sources(smidgen PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/cmake/rung_pending.cc)
 endif()
