@@ -29,7 +29,3 @@ if(GIT_FOUND)
                                 PROPERTIES COMPILE_DEFINITIONS SMIDGEN_COMMIT="${smidgen_commit}")
   endif()
 endif()
-
-if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/smidgen/model/rung.cc)
-  target_sources(smidgen PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/cmake/rung_pending.cc)
-endif()
