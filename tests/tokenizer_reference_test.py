@@ -23,19 +23,44 @@ sys.path.insert(0, str(root / "tests/golden"))
 from make_tokenizer_golden import random_texts  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 
+try:
+    import transformers
+except ImportError:
+    transformers = None
 
-def different(name, definition, texts):
+
+def smidgen_ids(folder, texts):
+    lines = "".join(json.dumps(text) + "\n" for text in texts).encode()
+    done = subprocess.run([build / "bench_tokenize", folder, "ids", "1000000"], input=lines, capture_output=True, check=True)
+    return [[int(i) for i in line.split()] for line in done.stdout.decode().splitlines()]
+
+
+def from_json(name, definition, texts):
     reference = Tokenizer.from_str(json.dumps(definition))
     with tempfile.TemporaryDirectory() as folder:
         pathlib.Path(folder, "tokenizer.json").write_text(json.dumps(definition), encoding="utf-8")
-        lines = "".join(json.dumps(text) + "\n" for text in texts).encode()
-        done = subprocess.run([build / "bench_tokenize", folder, "ids", "1000000"], input=lines, capture_output=True, check=True)
-    found = [[int(i) for i in line.split()] for line in done.stdout.decode().splitlines()]
-    wanted = [encoding.ids for encoding in reference.encode_batch_fast(texts)]
+        found = smidgen_ids(folder, texts)
+    return different(name, texts, [encoding.ids for encoding in reference.encode_batch_fast(texts)], found)
+
+
+def from_vocabulary(vocabulary, config, texts):
+    """vocab.txt without tokenizer.json, as transformers reads it."""
+    with tempfile.TemporaryDirectory() as folder:
+        lines = [token for token in vocabulary if "\n" not in token and "\r" not in token]
+        pathlib.Path(folder, "vocab.txt").write_bytes("".join(token + "\n" for token in lines).encode())
+        pathlib.Path(folder, "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+        pathlib.Path(folder, "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
+        reference = transformers.AutoTokenizer.from_pretrained(folder)
+        wanted = [reference(text)["input_ids"] for text in texts]
+        return different(f"vocab.txt with {json.dumps(config)}", texts, wanted, smidgen_ids(folder, texts))
+
+
+def different(name, texts, wanted, found):
     assert len(found) == len(wanted)
     wrong = [(t, w, f) for t, w, f in zip(texts, wanted, found) if w != f]
     for text, want, have in wrong[:3]:
         print(f"{name}: {ascii(text)}\n  reference {want}\n  smidgen   {have}")
+    print(f"{name}: {len(texts)} random texts, {len(wrong)} differ", flush=True)
     return len(wrong)
 
 
@@ -47,9 +72,12 @@ def main():
     texts = list(random_texts(count, seed))
     failed = 0
     for name, change in variants.items():
-        wrong = different(name, {**base, **change}, texts)
-        print(f"{name}: {count} random texts, {wrong} differ", flush=True)
-        failed += wrong
+        failed += from_json(name, {**base, **change}, texts)
+    if transformers:
+        mask = {"content": "[MASK]", "lstrip": True, "normalized": False, "rstrip": False, "single_word": False, "special": True}
+        for config in ({}, {"do_lower_case": False, "tokenize_chinese_chars": False}, {"strip_accents": False, "tokenizer_class": "BertTokenizerFast"},
+                       {"unk_token": "card", "added_tokens_decoder": {"4": mask}}):
+            failed += from_vocabulary(base["model"]["vocab"], config, texts[:2000])
     tables = subprocess.run([sys.executable, root / "smidgen/text/make_unicode_tables.py", "--check",
                              root / "smidgen/text/unicode_data.cc"], check=False)
     sys.exit(1 if failed or tables.returncode else 0)

@@ -125,80 +125,81 @@ TEST(Tokenizer, FingerprintSeesWhatDecidesIds) {
   EXPECT_EQ(fingerprint(same), base);
 }
 
-// Every way to break a file, with a word its error must name.
+// Every way to break a file, with words its error must hold.
+const std::vector<std::pair<std::string, std::function<void(Json&)>>> kHostile = {
+    {"`model` is missing", [](Json& j) { j.erase("model"); }},
+    {"`model` is missing", [](Json& j) { j["model"] = 3; }},
+    {"`model` is \"BPE\"", [](Json& j) { j["model"]["type"] = "BPE"; }},
+    {"`model` has no readable `type`", [](Json& j) { j["model"]["type"] = 7; }},
+    {"`normalizer` is \"NFKC\"",
+     [](Json& j) {
+       j["normalizer"] = {{"type", "NFKC"}};
+     }},
+    {"`normalizer` must be an object", [](Json& j) { j["normalizer"] = "x"; }},
+    {"`clean_text`", [](Json& j) { j["normalizer"].erase("clean_text"); }},
+    {"`lowercase`", [](Json& j) { j["normalizer"]["lowercase"] = "yes"; }},
+    {"`strip_accents`", [](Json& j) { j["normalizer"]["strip_accents"] = 1; }},
+    {"`pre_tokenizer` is missing", [](Json& j) { j["pre_tokenizer"] = nullptr; }},
+    {"`pre_tokenizer` is \"Whitespace\"", [](Json& j) { j["pre_tokenizer"]["type"] = "Whitespace"; }},
+    {"`post_processor` is \"RobertaProcessing\"", [](Json& j) { j["post_processor"]["type"] = "RobertaProcessing"; }},
+    {"sequence A exactly once", [](Json& j) { j["post_processor"]["single"].erase(1); }},
+    {"sequence A exactly once",
+     [](Json& j) {
+       j["post_processor"]["single"].push_back({{"Sequence", {{"id", "A"}}}});
+     }},
+    {"sequence A exactly once", [](Json& j) { j["post_processor"]["single"][1]["Sequence"]["id"] = "B"; }},
+    {"does not define \"[CLS]\"", [](Json& j) { j["post_processor"]["special_tokens"].erase("[CLS]"); }},
+    {"more than 16 special tokens",
+     [](Json& j) { j["post_processor"]["special_tokens"]["[CLS]"]["ids"] = std::vector<int>(17, 2); }},
+    {"id 99, which is no token", [](Json& j) { j["post_processor"]["special_tokens"]["[SEP]"]["ids"] = {99}; }},
+    {"not an integer", [](Json& j) { j["post_processor"]["special_tokens"]["[SEP]"]["ids"] = {-3}; }},
+    {"pair of token and id",
+     [](Json& j) {
+       j["post_processor"] = {{"type", "BertProcessing"}, {"cls", {1}}};
+     }},
+    {"`model.vocab` must be", [](Json& j) { j["model"]["vocab"] = Json::array(); }},
+    {"`model.vocab` is empty", [](Json& j) { j["model"]["vocab"] = Json::object(); }},
+    {"\"evil\" an id that is not", [](Json& j) { j["model"]["vocab"]["evil"] = -1; }},
+    {"\"evil\" an id that is not", [](Json& j) { j["model"]["vocab"]["evil"] = 84; }},  // 4 x 21 entries
+    {"\"evil\" an id that is not", [](Json& j) { j["model"]["vocab"]["evil"] = 4000000000LL; }},
+    {"\"evil\" an id that is not", [](Json& j) { j["model"]["vocab"]["evil"] = 20.5; }},
+    {"\"evil\" an id that is not", [](Json& j) { j["model"]["vocab"]["evil"] = "20"; }},
+    {"gives id 8 to", [](Json& j) { j["model"]["vocab"]["evil"] = 8; }},
+    {"longer than 200 bytes", [](Json& j) { j["model"]["vocab"][std::string(201, 'x')] = 20; }},
+    {"`model.unk_token` is \"[NOPE]\"", [](Json& j) { j["model"]["unk_token"] = "[NOPE]"; }},
+    {"`unk_token`", [](Json& j) { j["model"]["unk_token"] = nullptr; }},
+    {"`max_input_chars_per_word`", [](Json& j) { j["model"]["max_input_chars_per_word"] = -1; }},
+    {"`max_input_chars_per_word`", [](Json& j) { j["model"]["max_input_chars_per_word"] = 1e9; }},
+    {"`continuing_subword_prefix`", [](Json& j) { j["model"]["continuing_subword_prefix"] = std::string(65, '#'); }},
+    {"`added_tokens` must be a list", [](Json& j) { j["added_tokens"] = Json::object(); }},
+    {"\"[CLS]\" says id 3", [](Json& j) { j["added_tokens"][2]["id"] = 3; }},
+    {"\"new\" says id 77", [](Json& j) { j["added_tokens"].push_back(added_token(77, "new")); }},
+    {"\"[CLS]\" stands twice", [](Json& j) { j["added_tokens"].push_back(added_token(2, "[CLS]")); }},
+    {"`lstrip`", [](Json& j) { j["added_tokens"][0].erase("lstrip"); }},
+    {"`content`", [](Json& j) { j["added_tokens"][0]["content"] = std::string(201, 'x'); }},
+    {"`id`", [](Json& j) { j["added_tokens"][0]["id"] = 1LL << 40; }},
+    {"normalizes to nothing",
+     [](Json& j) {
+       j["added_tokens"].push_back(added_token(20, "\xcc\x81"));
+       j["added_tokens"].back()["normalized"] = true;
+     }},
+    {"two added tokens normalize to \"abc\"",
+     [](Json& j) {
+       for (const int i : {20, 21}) {
+         j["added_tokens"].push_back(added_token(i, i == 20 ? "ABC" : "abc"));
+         j["added_tokens"].back()["normalized"] = true;
+       }
+     }},
+    {"`truncation.direction`",
+     [](Json& j) {
+       j["truncation"] = {{"direction", "Left"}};
+     }},
+    {"`version`", [](Json& j) { j["version"] = "2.0"; }},
+};
+
 TEST(Tokenizer, HostileFilesGiveOneClearError) {
   const std::string deep = std::string(5000, '[') + std::string(5000, ']');
-  const std::vector<std::pair<std::string, std::function<void(Json&)>>> cases = {
-      {"`model` is missing", [](Json& j) { j.erase("model"); }},
-      {"`model` is missing", [](Json& j) { j["model"] = 3; }},
-      {"`model` is \"BPE\"", [](Json& j) { j["model"]["type"] = "BPE"; }},
-      {"`model` has no readable `type`", [](Json& j) { j["model"]["type"] = 7; }},
-      {"`normalizer` is \"NFKC\"",
-       [](Json& j) {
-         j["normalizer"] = {{"type", "NFKC"}};
-       }},
-      {"`normalizer` must be an object", [](Json& j) { j["normalizer"] = "x"; }},
-      {"`clean_text`", [](Json& j) { j["normalizer"].erase("clean_text"); }},
-      {"`lowercase`", [](Json& j) { j["normalizer"]["lowercase"] = "yes"; }},
-      {"`strip_accents`", [](Json& j) { j["normalizer"]["strip_accents"] = 1; }},
-      {"`pre_tokenizer` is missing", [](Json& j) { j["pre_tokenizer"] = nullptr; }},
-      {"`pre_tokenizer` is \"Whitespace\"", [](Json& j) { j["pre_tokenizer"]["type"] = "Whitespace"; }},
-      {"`post_processor` is \"RobertaProcessing\"", [](Json& j) { j["post_processor"]["type"] = "RobertaProcessing"; }},
-      {"sequence A exactly once", [](Json& j) { j["post_processor"]["single"].erase(1); }},
-      {"sequence A exactly once",
-       [](Json& j) {
-         j["post_processor"]["single"].push_back({{"Sequence", {{"id", "A"}}}});
-       }},
-      {"sequence A exactly once", [](Json& j) { j["post_processor"]["single"][1]["Sequence"]["id"] = "B"; }},
-      {"does not define \"[CLS]\"", [](Json& j) { j["post_processor"]["special_tokens"].erase("[CLS]"); }},
-      {"more than 16 special tokens",
-       [](Json& j) { j["post_processor"]["special_tokens"]["[CLS]"]["ids"] = std::vector<int>(17, 2); }},
-      {"id 99, which is no token", [](Json& j) { j["post_processor"]["special_tokens"]["[SEP]"]["ids"] = {99}; }},
-      {"not an integer", [](Json& j) { j["post_processor"]["special_tokens"]["[SEP]"]["ids"] = {-3}; }},
-      {"pair of token and id",
-       [](Json& j) {
-         j["post_processor"] = {{"type", "BertProcessing"}, {"cls", {1}}};
-       }},
-      {"`model.vocab` must be", [](Json& j) { j["model"]["vocab"] = Json::array(); }},
-      {"`model.vocab` is empty", [](Json& j) { j["model"]["vocab"] = Json::object(); }},
-      {"\"evil\" an id that is not", [](Json& j) { j["model"]["vocab"]["evil"] = -1; }},
-      {"\"evil\" an id that is not", [](Json& j) { j["model"]["vocab"]["evil"] = 84; }},  // 4 x 21 entries
-      {"\"evil\" an id that is not", [](Json& j) { j["model"]["vocab"]["evil"] = 4000000000LL; }},
-      {"\"evil\" an id that is not", [](Json& j) { j["model"]["vocab"]["evil"] = 20.5; }},
-      {"\"evil\" an id that is not", [](Json& j) { j["model"]["vocab"]["evil"] = "20"; }},
-      {"gives id 8 to", [](Json& j) { j["model"]["vocab"]["evil"] = 8; }},
-      {"longer than 200 bytes", [](Json& j) { j["model"]["vocab"][std::string(201, 'x')] = 20; }},
-      {"`model.unk_token` is \"[NOPE]\"", [](Json& j) { j["model"]["unk_token"] = "[NOPE]"; }},
-      {"`unk_token`", [](Json& j) { j["model"]["unk_token"] = nullptr; }},
-      {"`max_input_chars_per_word`", [](Json& j) { j["model"]["max_input_chars_per_word"] = -1; }},
-      {"`max_input_chars_per_word`", [](Json& j) { j["model"]["max_input_chars_per_word"] = 1e9; }},
-      {"`continuing_subword_prefix`", [](Json& j) { j["model"]["continuing_subword_prefix"] = std::string(65, '#'); }},
-      {"`added_tokens` must be a list", [](Json& j) { j["added_tokens"] = Json::object(); }},
-      {"\"[CLS]\" says id 3", [](Json& j) { j["added_tokens"][2]["id"] = 3; }},
-      {"\"new\" says id 77", [](Json& j) { j["added_tokens"].push_back(added_token(77, "new")); }},
-      {"\"[CLS]\" stands twice", [](Json& j) { j["added_tokens"].push_back(added_token(2, "[CLS]")); }},
-      {"`lstrip`", [](Json& j) { j["added_tokens"][0].erase("lstrip"); }},
-      {"`content`", [](Json& j) { j["added_tokens"][0]["content"] = std::string(201, 'x'); }},
-      {"`id`", [](Json& j) { j["added_tokens"][0]["id"] = 1LL << 40; }},
-      {"normalizes to nothing",
-       [](Json& j) {
-         j["added_tokens"].push_back(added_token(20, "\xcc\x81"));
-         j["added_tokens"].back()["normalized"] = true;
-       }},
-      {"two added tokens normalize to \"abc\"",
-       [](Json& j) {
-         for (const int i : {20, 21}) {
-           j["added_tokens"].push_back(added_token(i, i == 20 ? "ABC" : "abc"));
-           j["added_tokens"].back()["normalized"] = true;
-         }
-       }},
-      {"`truncation.direction`",
-       [](Json& j) {
-         j["truncation"] = {{"direction", "Left"}};
-       }},
-      {"`version`", [](Json& j) { j["version"] = "2.0"; }},
-  };
-  for (const auto& [words, change] : cases) {
+  for (const auto& [words, change] : kHostile) {
     Json json = base_json();
     change(json);
     const auto tokenizer = Tokenizer::from_json(json.dump());
