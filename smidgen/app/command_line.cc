@@ -182,6 +182,7 @@ void declare_run(CLI::App& verb, RunOptions& o, RawOptions& raw) {
       ->type_name("K");
   verb.add_flag("--strict", o.strict, "stop at the first bad row");
   verb.add_option("--out,-o", o.out, "write answers here, whole or not at all [standard output]")->type_name("FILE");
+  verb.add_option("--stats", o.stats, "write rows, seconds, rows/s and peak memory here as JSON")->type_name("FILE");
 }
 
 void declare_show(CLI::App& verb, ShowOptions& o) {
@@ -206,8 +207,8 @@ DataFormat format_from(const std::string& name) {
   return kFormats.at(name);
 }
 
-std::vector<LabelTarget> targets_from(const std::vector<std::string>& texts) {
-  std::vector<LabelTarget> targets;
+std::vector<LabelShare> targets_from(const std::vector<std::string>& texts) {
+  std::vector<LabelShare> targets;
   for (const std::string& text : texts) {
     const std::size_t at = text.rfind('=');
     targets.push_back({text.substr(0, at), std::strtod(text.c_str() + at + 1, nullptr)});

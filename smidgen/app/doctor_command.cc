@@ -14,6 +14,7 @@
 #include "smidgen/app/commands.h"
 #include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
+#include "smidgen/app/machine.h"
 #include "smidgen/app/models.h"
 #include "smidgen/app/process.h"
 #include "smidgen/base/file.h"
@@ -35,14 +36,6 @@ std::string first_line(const std::string& path) {
   std::string line;
   std::getline(file, line);
   return line;
-}
-
-std::string processor_name() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("model name"))
-      if (const std::size_t colon = line.find(':'); colon + 2 < line.size()) return line.substr(colon + 2);
-  return "unknown";
 }
 
 // A line such as "MemAvailable:  123 kB" of /proc/meminfo, in bytes.

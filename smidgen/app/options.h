@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "smidgen/learn/split.h"
 #include "smidgen/text/record_reader.h"
 
 namespace smidgen {
@@ -19,14 +20,9 @@ struct GlobalOptions {
 };
 
 // LABEL=VALUE of --recall and --precision; value in (0, 1).
-struct LabelTarget {
+struct LabelShare {
   std::string label;
   double value = 0;
-};
-
-// Shares of fit, tune and certify; they sum to 1.
-struct SplitShares {
-  double fit = 0, tune = 0, certify = 0;
 };
 
 struct PickOptions {
@@ -37,7 +33,7 @@ struct PickOptions {
   bool force = false;
   double confidence = 0.95;
   std::string risk = "selective";  // or "all"
-  std::vector<LabelTarget> recall, precision;
+  std::vector<LabelShare> recall, precision;
   std::optional<double> latency_ms_max, memory_mb_max, minutes_max, coverage_min;
   bool allow_uncertified = false;
   std::optional<SplitShares> split;
@@ -70,7 +66,8 @@ struct RunOptions {
   std::vector<std::string> texts;  // --text: answers these instead of files
   std::size_t top = 0;
   bool strict = false;
-  std::string out;  // empty or "-": standard output
+  std::string out;    // empty or "-": standard output
+  std::string stats;  // JSON about the run: rows, seconds, memory
 };
 
 struct EvalOptions {

@@ -1,9 +1,111 @@
+// `pick`: reads the data, finds the models, hands both to learn/pick, and shows what came out.
+#include <fmt/format.h>
+
+#include <random>
+
 #include "smidgen/app/commands.h"
+#include "smidgen/app/ladder_choice.h"
+#include "smidgen/app/machine.h"
+#include "smidgen/app/model_card.h"
+#include "smidgen/app/pick_json.h"
+#include "smidgen/app/pick_page.h"
+#include "smidgen/app/pick_table.h"
+#include "smidgen/app/process.h"
+#include "smidgen/base/file.h"
+#include "smidgen/base/json.h"
+#include "smidgen/learn/pick.h"
 
 namespace smidgen {
 
-int run_pick(const PickOptions&, App& app) {
-  return app.fail(Error::internal("this build has no `pick`"));
+namespace {
+
+constexpr std::uint64_t kPricesBytesMax = 1 << 20;
+constexpr std::uint64_t kStatsBytesMax = 1 << 16;
+
+std::vector<NamedTarget> named_targets(const PickOptions& options) {
+  std::vector<NamedTarget> targets;
+  for (const LabelShare& recall : options.recall) targets.push_back({true, recall.label, recall.value});
+  for (const LabelShare& precision : options.precision) targets.push_back({false, precision.label, precision.value});
+  return targets;
+}
+
+Result<PickRequest> request_from(const PickOptions& options, const App& app, std::vector<std::string>& notes) {
+  PickRequest request;
+  request.out = options.out;
+  request.force = options.force;
+  request.accuracy = options.accuracy;
+  request.confidence = options.confidence;
+  request.risk_all = options.risk == "all";
+  request.targets = named_targets(options);
+  request.coverage_min = options.coverage_min.value_or(0);
+  request.latency_ms_max = options.latency_ms_max;
+  request.memory_mb_max = options.memory_mb_max;
+  request.allow_uncertified = options.allow_uncertified;
+  SMIDGEN_ASSIGN(request.ladder, ladder_options(options.rungs, options.encoder, options.tokens_max, app, notes));
+  request.split.shares = options.split;
+  request.split.seed = app.global.seed;
+  if (options.new_certification_split)
+    request.split.salt = fmt::format("{}-{:08x}", kDefaultSplitSalt, std::random_device{}());
+  request.group_column = options.read.group_column;
+  request.time_column = options.read.time_column;
+  request.usd_per_core_hour = options.usd_per_core_hour;
+  if (options.large_usd_per_1k_rows) request.large_usd_per_row = *options.large_usd_per_1k_rows / 1000;
+  request.large_model = options.large_model;
+  if (!options.prices.empty()) {
+    SMIDGEN_ASSIGN(request.prices_text, read_file(options.prices, kPricesBytesMax));
+  }
+  request.no_texts = options.no_texts;
+  if (options.minutes_max)
+    notes.push_back("This version does not fine-tune the encoder yet, so --minutes-max changes nothing.");
+  return request;
+}
+
+// A separate `run` over the file, asked for its own peak: the parent's memory would hide in what the system accounts to
+// a child.
+Result<double> run_memory_mb(const std::string& bundle, const std::string& jsonl) {
+  const std::string stats = jsonl + ".stats", log = jsonl + ".log";
+  SMIDGEN_ASSIGN(const ProcessOutcome outcome, run_process({own_program(), "run", bundle, jsonl, "--out",
+                                                            jsonl + ".answers", "--stats", stats, "--quiet"},
+                                                           log));
+  if (outcome.exit_code != 0) return Error::internal("a trial `run` of the bundle failed: " + outcome.output);
+  SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::load(stats, kStatsBytesMax));
+  return json_number(document.root(), "memory_peak_mb", 0, 1e9);
+}
+
+int show(const PickReport& report, const PickOptions& options, App& app) {
+  const int code = report.certified ? 0 : static_cast<int>(ErrorKind::kNotAchieved);
+  if (!report.bundle.empty()) {
+    const std::string page = options.report.empty() ? pick_page_path(report.bundle) : options.report;
+    if (auto status = write_file_atomic(page, render_pick_page(report)); !status.ok()) return app.fail(status.error());
+  }
+  if (app.global.json) return finish_with(app, pick_json(report) + "\n", code);
+  return finish_with(app, render_pick_table(report, app.terminal.output_colour, app.terminal.columns), code);
+}
+
+}  // namespace
+
+int run_pick(const PickOptions& options, App& app) {
+  std::vector<std::string> notes;
+  auto request = request_from(options, app, notes);
+  if (!request.ok()) return app.fail(request.error());
+  auto data = Dataset::load(options.data, options.read);
+  if (!data.ok()) return app.fail(data.error());
+  std::optional<Dataset> test;
+  if (!options.test.empty()) {
+    auto loaded = Dataset::load(options.test, options.read);
+    if (!loaded.ok()) return app.fail(loaded.error());
+    test = std::move(*loaded);
+    request->test = &*test;
+  }
+  ThreadPool pool(app.threads());
+  Result<PickReport> report = Error::internal("not run");
+  {
+    const Watcher watcher = make_watcher(app);
+    report = pick(*data, *request, {run_memory_mb, render_model_card, machine_in_words(app.threads())}, pool, watcher);
+  }
+  if (!report.ok()) return app.fail(report.error());
+  report->notes.insert(report->notes.begin(), notes.begin(), notes.end());
+  return show(*report, options, app);
 }
 
 }  // namespace smidgen

@@ -13,7 +13,10 @@
 
 #include "smidgen/app/commands.h"
 #include "smidgen/app/figures.h"
+#include "smidgen/app/machine.h"
 #include "smidgen/app/run_pipeline.h"
+#include "smidgen/base/file.h"
+#include "smidgen/base/json_write.h"
 
 namespace smidgen {
 
@@ -151,6 +154,21 @@ void report_summary(const App& app, const BundleInfo& info, const PipelineSummar
   app.say(line);
 }
 
+// --stats FILE: what the run did, for programs.
+Status write_stats(const std::string& path, const BundleInfo& info, const PipelineSummary& s, double seconds) {
+  std::string out = fmt::format(
+      "{{\"rows\":{},\"bad\":{},\"escalated\":{},\"cut\":{},\"seconds\":{:.6f},\"rows_per_second\":{:.1f},"
+      "\"memory_peak_mb\":{:.1f},\"rungs\":[",
+      s.rows, s.bad, s.escalated, s.cut, seconds, static_cast<double>(s.rows) / std::max(seconds, 1e-6),
+      memory_peak_mb());
+  for (std::size_t i = 0; i < info.rungs.size(); ++i) {
+    out += i == 0 ? "{\"rung\":" : ",{\"rung\":";
+    append_json_string(out, info.rungs[i].name);
+    out += fmt::format(",\"rows\":{}}}", i < s.rows_at_rung.size() ? s.rows_at_rung[i] : 0);
+  }
+  return write_file_atomic(path, out + "]}\n");
+}
+
 int finish(App& app, const RunOptions& options, const PipelineSummary& summary, OutFile* out) {
   if (summary.error && is_closed_pipe(*summary.error)) return 0;
   if (summary.error) return app.fail(*summary.error);
@@ -203,9 +221,12 @@ int run_run(const RunOptions& options, App& app) {
                    [&](std::string_view lines) { return out ? out->write(lines) : write_stdout(lines); });
   watcher = Watcher{};
   pipeline.written = nullptr;
+  const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
   if (options.texts.empty() && !(summary.error && is_closed_pipe(*summary.error)))
-    report_summary(app, classifier->bundle().info, summary,
-                   std::chrono::duration<double>(Clock::now() - began).count());
+    report_summary(app, classifier->bundle().info, summary, seconds);
+  if (!options.stats.empty())
+    if (const Status status = write_stats(options.stats, classifier->bundle().info, summary, seconds); !status.ok())
+      return app.fail(status.error());
   const int code = finish(app, options, summary, out.get());
   if (!summary.reader_blocked) return code;
   out.reset();

@@ -1,0 +1,15 @@
+// What this machine and this process are called and use.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace smidgen {
+
+std::string processor_name();                       // "Intel(R) Xeon(R) Processor"
+std::string machine_in_words(std::size_t threads);  // "Intel(R) Xeon(R) Processor, avx512, 2 threads"
+std::string own_program();                          // path of the running program
+// The most memory this process has held (VmHWM), MB. A child's figure from wait4 would include its parent's.
+double memory_peak_mb();
+
+}  // namespace smidgen

@@ -1,0 +1,132 @@
+#include "smidgen/learn/ladder.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <numeric>
+#include <string_view>
+
+#include "smidgen/learn/embeddings.h"
+#include "smidgen/learn/head_trainer.h"
+#include "smidgen/learn/linear_trainer.h"
+#include "smidgen/model/encoder.h"
+#include "smidgen/model/encoder_rung.h"
+
+namespace smidgen {
+
+namespace {
+
+// Progress of one rung under its own name: "head: choosing C" of the encoder reads "encoder: choosing C".
+Watcher named(const Watcher& watcher, const std::string& rung) {
+  Watcher inner = watcher;
+  if (watcher.progress)
+    inner.progress = [&watcher, rung](const ProgressEvent& event) {
+      const std::size_t colon = event.stage.find(": ");
+      const std::string_view step = colon == std::string_view::npos ? event.stage : event.stage.substr(colon + 2);
+      watcher.progress({rung + ": " + std::string(step), event.fraction, event.detail});
+    };
+  return inner;
+}
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+std::vector<std::uint32_t> all_rows(const TrainingRows& rows) {
+  std::vector<std::uint32_t> all(rows.size());
+  std::iota(all.begin(), all.end(), 0U);
+  return all;
+}
+
+Result<TrainedRung> train_linear(const TrainingRows& rows, const LadderOptions& options, ThreadPool& pool,
+                                 const Watcher& watcher) {
+  const Stopwatch watch;
+  SMIDGEN_ASSIGN(LinearTrainer trainer,
+                 LinearTrainer::create(rows.texts, rows.labels, rows.label_count, pool, watcher));
+  LinearSearchOptions search;
+  search.seed = options.seed;
+  SMIDGEN_ASSIGN(const LinearChoice choice, trainer.choose(rows.fit, rows.tune, search, watcher));
+  TrainedRung trained;
+  trained.name = "linear";
+  const std::vector<std::uint32_t> all = all_rows(rows);
+  SMIDGEN_ASSIGN(trained.out_of_fold, trainer.out_of_fold(all, rows.fold_of, rows.folds, choice.settings, watcher));
+  SMIDGEN_ASSIGN(trained.rung, trainer.fit(all, choice.settings, watcher));
+  trained.chosen =
+      fmt::format("C {:g}, {:.0f} % of the n-grams' weights kept", choice.settings.c, 100 * choice.settings.keep);
+  trained.train_seconds = watch.seconds();
+  return trained;
+}
+
+// A head on dense features (rows, dimensions): C chosen on tune, out-of-fold scores, refit on all rows.
+struct TrainedHead {
+  SoftmaxHead head;
+  std::vector<float> out_of_fold;
+  double c = 0;
+};
+Result<TrainedHead> train_head(const TrainingRows& rows, std::span<const float> features, std::size_t dimensions,
+                               ThreadPool& pool, const Watcher& watcher) {
+  SMIDGEN_ASSIGN(const HeadTrainer trainer,
+                 HeadTrainer::create(features, dimensions, rows.labels, rows.label_count, pool));
+  SMIDGEN_ASSIGN(const HeadSearch search, trainer.search(rows.fit, rows.tune, default_head_c_grid(), watcher));
+  const std::vector<std::uint32_t> all = all_rows(rows);
+  TrainedHead trained;
+  trained.c = search.c;
+  SMIDGEN_ASSIGN(trained.out_of_fold, trainer.out_of_fold(all, rows.fold_of, rows.folds, search.c, watcher));
+  SMIDGEN_ASSIGN(HeadFit fit, trainer.fit(all, search.c, watcher));
+  trained.head = std::move(fit.head);
+  return trained;
+}
+
+Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_ptr<const Encoder>& encoder,
+                                  ThreadPool& pool, const Watcher& watcher) {
+  const Stopwatch watch;
+  const std::vector<std::string_view> texts(rows.texts.begin(), rows.texts.end());
+  SMIDGEN_ASSIGN(const EmbeddingMatrix embeddings, embed_all(*encoder, texts, pool, watcher));
+  SMIDGEN_ASSIGN(TrainedHead head, train_head(rows, embeddings.values, embeddings.dimensions, pool, watcher));
+  TrainedRung trained;
+  trained.name = "encoder";
+  trained.out_of_fold = std::move(head.out_of_fold);
+  SMIDGEN_ASSIGN(trained.rung, EncoderRung::create(encoder, std::move(head.head)));
+  trained.chosen = fmt::format("frozen, head with C {:g}", head.c);
+  trained.train_seconds = watch.seconds();
+  return trained;
+}
+
+}  // namespace
+
+std::vector<float> Ladder::side_by_side(std::size_t label_count) const {
+  SMIDGEN_CHECK(!rungs.empty());
+  const std::size_t rows = rungs.front().out_of_fold.size() / label_count, width = rungs.size() * label_count;
+  std::vector<float> scores(rows * width);
+  for (std::size_t rung = 0; rung < rungs.size(); ++rung)
+    for (std::size_t row = 0; row < rows; ++row)
+      std::copy_n(rungs[rung].out_of_fold.begin() + static_cast<std::ptrdiff_t>(row * label_count), label_count,
+                  scores.begin() + static_cast<std::ptrdiff_t>(row * width + rung * label_count));
+  return scores;
+}
+
+Result<Ladder> train_ladder(const TrainingRows& rows, const LadderOptions& options, ThreadPool& pool,
+                            const Watcher& watcher) {
+  Ladder ladder;
+  std::shared_ptr<const Encoder> encoder;
+  if (options.static_vectors || options.encoder) {
+    SMIDGEN_ASSIGN(Encoder loaded, Encoder::load(options.encoder_folder, {options.tokens_max, nullptr}));
+    encoder = std::make_shared<const Encoder>(std::move(loaded));
+  }
+  if (options.linear) {
+    SMIDGEN_ASSIGN(TrainedRung trained, train_linear(rows, options, pool, named(watcher, "linear")));
+    ladder.rungs.push_back(std::move(trained));
+  }
+  if (options.encoder) {
+    SMIDGEN_ASSIGN(TrainedRung trained, train_encoder(rows, encoder, pool, named(watcher, "encoder")));
+    ladder.rungs.push_back(std::move(trained));
+  }
+  if (ladder.rungs.empty()) return Error::usage("no rung to train");
+  return ladder;
+}
+
+}  // namespace smidgen

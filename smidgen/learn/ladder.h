@@ -1,0 +1,59 @@
+// Trains every rung of the ladder on the same rows: choices on tune, out-of-fold scores for blending and calibration,
+// then a refit on all. It is handed training rows only, so nothing here can touch a row that certifies.
+//
+//   fit rows  --fit-->  settings  --judged on-->  tune rows      (C, feature set, pruning)
+//   fit + tune rows, K folds by unit  -->  out-of-fold scores    (calibration, blending, candidates, notable rows)
+//   fit + tune rows  -->  the rung that is kept
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "smidgen/base/progress.h"
+#include "smidgen/base/result.h"
+#include "smidgen/base/thread_pool.h"
+#include "smidgen/model/rung.h"
+
+namespace smidgen {
+
+// Rows to train on, cut out of a Dataset: nothing else of it is visible here.
+struct TrainingRows {
+  std::vector<std::string> texts;
+  std::vector<std::uint32_t> labels;     // below label_count
+  std::vector<std::uint32_t> units;      // dense or not; only equality matters
+  std::vector<std::uint32_t> fit, tune;  // row numbers; every row is in one of them
+  std::vector<std::uint32_t> fold_of;    // (rows) below folds; rows of one unit share a fold
+  std::size_t folds = 0;
+  std::vector<std::uint32_t> dataset_rows;  // where each row stands in the Dataset,
+  std::vector<std::uint64_t> lines;         // and in the file (1-based line)
+  std::size_t label_count = 0;
+  std::size_t size() const { return texts.size(); }
+};
+
+struct LadderOptions {
+  bool linear = true, static_vectors = true, encoder = true;
+  std::string encoder_folder;  // for static and encoder
+  std::size_t tokens_max = 0;  // of the encoder; 0: the folder's value
+  std::uint64_t seed = 1;
+};
+
+struct TrainedRung {
+  std::string name;  // "linear", "static", "encoder"
+  std::unique_ptr<Rung> rung;
+  std::vector<float> out_of_fold;  // (rows, labels) log-probabilities
+  double train_seconds = 0;        // wall time, choices and out-of-fold scores included
+  std::string chosen;              // settings in words: "C 32, words + characters, 25 % of 61,310 n-grams"
+};
+
+struct Ladder {
+  std::vector<TrainedRung> rungs;  // in ladder order
+  // (rows, rungs, labels): the out-of-fold scores side by side, as calibration reads them.
+  std::vector<float> side_by_side(std::size_t label_count) const;
+};
+
+Result<Ladder> train_ladder(const TrainingRows& rows, const LadderOptions& options, ThreadPool& pool,
+                            const Watcher& watcher);
+
+}  // namespace smidgen

@@ -1,0 +1,512 @@
+#include "smidgen/learn/pick.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <system_error>
+#include <unordered_set>
+
+#include "smidgen/base/file.h"
+#include "smidgen/base/json_write.h"
+#include "smidgen/base/version.h"
+#include "smidgen/learn/attempts.h"
+#include "smidgen/learn/certify.h"
+#include "smidgen/learn/pick_findings.h"
+#include "smidgen/learn/pick_measure.h"
+#include "smidgen/learn/prices.h"
+#include "smidgen/learn/training_rows.h"
+#include "smidgen/model/classifier.h"
+
+namespace smidgen {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t kTimedRowsMax = 400;
+constexpr double kTimingSecondsMax = 3;
+constexpr char kPrecision[] = "f32";
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// A folder beside the bundle for what is measured and thrown away; removed with all it holds.
+class Workspace {
+ public:
+  static Result<Workspace> create(const std::string& out) {
+    std::string path = out;
+    while (path.size() > 1 && path.back() == '/') path.pop_back();
+    path += ".work." + std::to_string(::getpid());
+    std::error_code code;
+    fs::remove_all(path, code);
+    if (!fs::create_directory(path, code))
+      return Error(ErrorKind::kCannotCreate, "cannot create folder: " + code.message()).in(path);
+    return Workspace(path);
+  }
+  Workspace(Workspace&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  Workspace& operator=(Workspace&&) = delete;
+  ~Workspace() {
+    std::error_code code;
+    if (!path_.empty()) fs::remove_all(path_, code);
+  }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  explicit Workspace(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+// The rows that certify: one a unit. Labels are looked at in test_plan only.
+struct CertifySet {
+  std::vector<std::string_view> texts;
+  std::vector<std::uint32_t> labels, units;
+  std::vector<std::uint8_t> large_correct;
+  std::vector<std::uint64_t> label_units;  // per label, for the early refusal
+  std::string split_id, salt;
+};
+
+Result<std::vector<std::uint8_t>> large_correct_of(const Dataset& data, std::span<const std::uint32_t> rows) {
+  if (data.extras.size() != data.size())
+    return Error::usage("--risk all needs the large model's answers")
+        .hint("name their column with --large-answers COLUMN");
+  std::vector<std::uint8_t> correct;
+  for (const std::uint32_t row : rows)
+    correct.push_back(data.extras[row] == data.label_names[data.labels[row]] ? 1 : 0);
+  return correct;
+}
+
+// Rows of the user's own test file that certify: labels by the data's numbers, units that were trained on left out.
+Result<CertifySet> certify_set_of_test(const Dataset& data, const Dataset& test, const PickRequest& request,
+                                       PickReport& report) {
+  const std::unordered_set<std::string> known(data.unit_keys.begin(), data.unit_keys.end());
+  CertifySet set;
+  set.salt = request.split.salt;
+  std::vector<std::uint32_t> rows;
+  for (const std::uint32_t row : one_row_per_unit(test, set.salt)) {
+    if (known.contains(test.unit_keys[test.units[row]])) continue;
+    const std::string& label = test.label_names[test.labels[row]];
+    const auto at = std::lower_bound(data.label_names.begin(), data.label_names.end(), label);
+    if (at == data.label_names.end() || *at != label)
+      return Error::bad_data("label \"" + label + "\" does not occur in the training data")
+          .in(test.path)
+          .at_line(test.lines[row]);
+    rows.push_back(row);
+    set.texts.push_back(test.texts[row]);
+    set.labels.push_back(static_cast<std::uint32_t>(at - data.label_names.begin()));
+    set.units.push_back(test.units[row]);
+  }
+  if (const std::size_t dropped = test.unit_keys.size() - rows.size(); dropped > 0)
+    report.notes.push_back(fmt::format("{} of {} units of {} also stand in the training data and do not certify.",
+                                       dropped, test.unit_keys.size(), test.path));
+  if (rows.empty()) return Error::bad_data("no unit that does not also stand in the training data").in(test.path);
+  if (request.risk_all) {
+    SMIDGEN_ASSIGN(set.large_correct, large_correct_of(test, rows));
+  }
+  set.split_id = split_id(test, rows, set.salt);
+  return set;
+}
+
+Result<CertifySet> certify_set_of_split(const Dataset& data, const Split& split, const PickRequest& request) {
+  CertifySet set;
+  set.salt = split.salt;
+  set.split_id = split.id;
+  for (const std::uint32_t row : split.certify) {
+    set.texts.push_back(data.texts[row]);
+    set.labels.push_back(data.labels[row]);
+    set.units.push_back(data.units[row]);
+  }
+  if (request.risk_all) {
+    SMIDGEN_ASSIGN(set.large_correct, large_correct_of(data, split.certify));
+  }
+  return set;
+}
+
+std::string unit_in_words(const Dataset& data, const PickRequest& request) {
+  return data.grouped ? "value of column `" + request.group_column + "`" : "distinct text";
+}
+
+void describe(const Dataset& data, const PickRequest& request, const PickServices& services, ThreadPool& pool,
+              PickReport& report) {
+  report.data = report_on(data);
+  report.data_path = data.path;
+  report.data_sha256 = data.sha256;
+  report.seed = request.ladder.seed;
+  report.threads = pool.threads();
+  report.machine = services.machine;
+  report.version = kVersion;
+  report.unit = unit_in_words(data, request);
+  report.accuracy_target = request.accuracy;
+  report.confidence = request.confidence;
+  report.risk = request.risk_all ? "all" : "selective";
+}
+
+void describe_split(const Dataset& data, const Split& split, const CertifySet& certify, PickReport& report) {
+  report.rows_fit = split.fit.size();
+  report.rows_tune = split.tune.size();
+  report.rows_certify = certify.texts.size();
+  report.units_fit = split.units_fit;
+  report.units_tune = split.units_tune;
+  report.units_certify = certify.texts.size();
+  report.split_salt = certify.salt;
+  for (const std::uint32_t label : split.labels_too_few) report.labels_too_few.push_back(data.label_names[label]);
+}
+
+// What an escalated row costs, and how that was worked out.
+Status price(const Dataset& data, const PickRequest& request, PickReport& report) {
+  PickCost& cost = report.cost;
+  cost.usd_per_core_hour = request.usd_per_core_hour;
+  double text_tokens = 0, label_tokens = 0;
+  for (const std::string& text : data.texts) text_tokens += tokens_of(text);
+  for (const std::string& label : data.label_names) label_tokens += tokens_of(label);
+  const RequestTokens tokens =
+      request_tokens(text_tokens / static_cast<double>(data.size()), label_tokens, data.label_names.size());
+  cost.tokens_in_per_row = tokens.in;
+  cost.tokens_out_per_row = tokens.out;
+  if (request.large_usd_per_row) {
+    cost.large_model = "--large-usd-per-1k-rows";
+    cost.large_usd_per_row = *request.large_usd_per_row;
+  } else {
+    SMIDGEN_ASSIGN(const LargeModelPrice list, find_price(request.large_model, request.prices_text));
+    cost.large_model = list.model;
+    cost.price_date = list.date;
+    cost.large_usd_per_row = usd_per_row(list, tokens);
+  }
+  cost.large_usd_per_million = cost.large_usd_per_row * 1e6;
+  return Ok{};
+}
+
+Result<std::vector<LabelTarget>> label_targets(const Dataset& data, const PickRequest& request) {
+  std::vector<LabelTarget> targets;
+  for (const NamedTarget& named : request.targets) {
+    const auto at = std::find(data.label_names.begin(), data.label_names.end(), named.label);
+    if (at == data.label_names.end())
+      return Error::usage("no label \"" + named.label + "\" in the data").hint("labels are matched byte for byte");
+    targets.push_back({named.recall ? LabelTarget::Kind::kRecall : LabelTarget::Kind::kPrecision,
+                       static_cast<std::uint32_t>(at - data.label_names.begin()), named.value});
+  }
+  return targets;
+}
+
+Result<CertificationOptions> certification_options(const Dataset& data, const Split& split, const CertifySet& certify,
+                                                   const PickRequest& request) {
+  CertificationOptions options;
+  options.accuracy = request.accuracy;
+  options.confidence = request.confidence;
+  options.risk_all = request.risk_all;
+  SMIDGEN_ASSIGN(options.targets, label_targets(data, request));
+  options.coverage_min = request.coverage_min;
+  options.units_certify = certify.texts.size();
+  options.label_names = data.label_names;
+  options.unit = unit_in_words(data, request);
+  for (const std::uint32_t label : split.labels_not_certified) options.not_claimed.push_back(data.label_names[label]);
+  options.candidates.seed = request.ladder.seed;
+  options.candidates.calibration.seed = request.ladder.seed;
+  return options;
+}
+
+// A bundle that runs the given rungs of the ladder and answers everything at the last one.
+Status save_rungs(const std::string& folder, const Dataset& data, const std::vector<TrainedRung>& ladder,
+                  const std::vector<std::size_t>& chosen) {
+  BundleInfo info{"classification", data.label_names, kPrecision, {}, {}};
+  std::vector<const Rung*> rungs;
+  for (const std::size_t index : chosen) {
+    const TrainedRung& trained = ladder[index];
+    info.rungs.push_back({trained.name, trained.rung->kind(), trained.name, trained.rung->tokens_max()});
+    rungs.push_back(trained.rung.get());
+    Stage stage;
+    stage.weights.assign(rungs.size(), 0);
+    stage.weights.back() = 1;
+    stage.threshold = rungs.size() == chosen.size() ? 0 : kNeverLeave;
+    info.policy.stages.push_back(stage);
+  }
+  return save_bundle(folder, true, info, rungs, std::nullopt, "Intermediate bundle of a pick.\n");
+}
+
+std::vector<std::string_view> timed_texts(const TrainingRows& training) {
+  std::vector<std::string_view> texts;
+  const std::size_t step = std::max<std::size_t>(1, training.size() / kTimedRowsMax);
+  for (std::size_t row = 0; row < training.size() && texts.size() < kTimedRowsMax; row += step)
+    texts.push_back(training.texts[row]);
+  return texts;
+}
+
+Result<std::string> write_jsonl(const Workspace& work, std::span<const std::string_view> texts) {
+  std::string lines;
+  for (const std::string_view text : texts) {
+    lines += "{\"text\":";
+    append_json_string(lines, text);
+    lines += "}\n";
+  }
+  const std::string path = work.file("timed.jsonl");
+  SMIDGEN_TRY(write_file_atomic(path, lines));
+  return path;
+}
+
+// Time, size and memory of each rung, as its own bundle on disk gives them.
+Result<std::vector<RungCost>> measure_rungs(const Dataset& data, const Ladder& ladder, const Workspace& work,
+                                            std::span<const std::string_view> texts, const PickServices& services,
+                                            const Watcher& watcher) {
+  std::vector<RungCost> costs;
+  SMIDGEN_ASSIGN(const std::string jsonl, write_jsonl(work, texts));
+  for (std::size_t index = 0; index < ladder.rungs.size(); ++index) {
+    const TrainedRung& trained = ladder.rungs[index];
+    watcher.report("measuring " + trained.name, static_cast<double>(index) / static_cast<double>(ladder.rungs.size()));
+    if (watcher.stop_requested()) return Error::cancelled();
+    const std::string folder = work.file(trained.name);
+    SMIDGEN_TRY(save_rungs(folder, data, ladder.rungs, {index}));
+    RungCost cost;
+    cost.timing = time_rung(*trained.rung, texts, kTimingSecondsMax);
+    SMIDGEN_ASSIGN(cost.bytes, folder_bytes(folder));
+    SMIDGEN_ASSIGN(cost.memory_mb, services.run_memory_mb(folder, jsonl));
+    cost.train_seconds = trained.train_seconds;
+    costs.push_back(cost);
+    std::error_code code;
+    fs::remove_all(folder, code);
+  }
+  return costs;
+}
+
+// Ceilings on a candidate before it is built: a row's p99 is at most the sum over the stages that 1 % of rows reach,
+// memory at most the sum.
+std::function<bool(const Candidate&)> ceilings(const PickRequest& request, std::vector<RungCost> costs) {
+  if (!request.latency_ms_max && !request.memory_mb_max) return {};
+  return [request, costs = std::move(costs)](const Candidate& draft) {
+    double us = 0, megabytes = 0;
+    for (std::size_t stage = 0; stage < draft.rungs.size(); ++stage) {
+      const bool reached = stage >= draft.reach.size() || draft.reach[stage] > 0.01;
+      if (reached) us += costs[draft.rungs[stage]].timing.us_p99;
+      megabytes += costs[draft.rungs[stage]].memory_mb;
+    }
+    return (!request.latency_ms_max || us <= 1000 * *request.latency_ms_max) &&
+           (!request.memory_mb_max || megabytes <= *request.memory_mb_max);
+  };
+}
+
+Result<CertificationPlan> make_plan(const TrainingRows& training, const Ladder& ladder,
+                                    const std::vector<float>& scores, const std::vector<std::uint8_t>& large_correct,
+                                    const PickRequest& request, const std::vector<RungCost>& costs,
+                                    const PickReport& report, CertificationOptions options, ThreadPool& pool) {
+  for (std::size_t rung = 0; rung < ladder.rungs.size(); ++rung) {
+    options.rung_names.push_back(ladder.rungs[rung].name);
+    const double us = costs[rung].timing.us_batched;
+    options.cost.seconds_per_row.push_back(us / 1e6);
+    options.cost.usd_per_row.push_back(usd_per_million(us, request.usd_per_core_hour) / 1e6);
+  }
+  options.cost.large_usd_per_row = report.cost.large_usd_per_row;
+  options.candidates.allowed = ceilings(request, costs);
+  TuneRows tune;
+  tune.scored = {scores, training.labels, training.units, ladder.rungs.size(), training.label_count};
+  tune.large_correct = large_correct;
+  return CertificationPlan::make(tune, std::move(options), &pool);
+}
+
+// Scores of the certify rows through the reloaded bundle, all threads, in row order: (n, rungs, labels).
+std::vector<float> score_rows(const Classifier& classifier, std::span<const std::string_view> texts, ThreadPool& pool,
+                              const Watcher& watcher, PickReport& report) {
+  constexpr std::size_t kChunk = 64;
+  const std::size_t width = classifier.bundle().rungs.size() * classifier.bundle().info.labels.size();
+  const std::size_t chunks = (texts.size() + kChunk - 1) / kChunk;
+  std::vector<float> scores(texts.size() * width);
+  std::vector<Classifier::Session> sessions;
+  for (std::size_t worker = 0; worker < pool.threads(); ++worker) sessions.push_back(classifier.session());
+  pool.parallel_for(chunks, [&](std::size_t chunk, std::size_t worker) {
+    const std::size_t first = chunk * kChunk, count = std::min(kChunk, texts.size() - first);
+    std::vector<float> part;
+    sessions[worker].score_all(texts.subspan(first, count), part);
+    std::copy(part.begin(), part.end(), scores.begin() + static_cast<std::ptrdiff_t>(first * width));
+    if (worker == 0) watcher.report("scoring held-out rows", static_cast<double>(chunk) / static_cast<double>(chunks));
+  });
+  report.rows_cut = 0;
+  for (const auto& session : sessions) report.rows_cut += session.rows_cut();
+  return scores;
+}
+
+// Writes the policy's bundle to `folder`, with only the rungs it needs.
+Status save_policy(const std::string& folder, bool replace, const Classifier& ladder, const Candidate& candidate,
+                   const std::optional<Certificate>& certificate, const std::string& card) {
+  const Bundle& bundle = ladder.bundle();
+  BundleInfo info{"classification", bundle.info.labels, kPrecision, {}, candidate.policy};
+  std::vector<const Rung*> rungs;
+  for (const std::size_t rung : candidate.rungs) {
+    info.rungs.push_back(bundle.info.rungs[rung]);
+    rungs.push_back(bundle.rungs[rung].get());
+  }
+  return save_bundle(folder, replace, info, rungs, certificate, card);
+}
+
+// The written bundle, loaded again, must decide every certify row as it was certified to: anything else is our bug.
+Status check_decisions(const Classifier& written, std::span<const std::string_view> texts,
+                       std::span<const Decision> wanted) {
+  auto session = written.session();
+  constexpr std::size_t kChunk = 50;  // not the chunk of scoring: answers must not depend on neighbours
+  for (std::size_t first = 0; first < texts.size(); first += kChunk) {
+    const std::size_t count = std::min(kChunk, texts.size() - first);
+    const auto answers = session.classify(texts.subspan(first, count));
+    for (std::size_t i = 0; i < count; ++i) {
+      const Decision& got = answers[i].decision;
+      const Decision& want = wanted[first + i];
+      if (got.label != want.label || got.escalated != want.escalated || got.stage != want.stage)
+        return Error::internal(
+            fmt::format("the written bundle decides held-out row {} differently from what was certified", first + i));
+    }
+  }
+  return Ok{};
+}
+
+struct Story {
+  const Dataset& data;
+  const PickRequest& request;
+  const PickServices& services;
+  ThreadPool& pool;
+  const Watcher& watcher;
+};
+
+// Saves, reloads, checks and measures the policy; writes it under its final name with certificate and card.
+Status write_policy(const Story& story, const Workspace& work, const Classifier& ladder, const Candidate& candidate,
+                    const PickFindings& findings, std::span<const std::string_view> certify_texts,
+                    std::span<const std::string_view> timed, Certificate certificate, PickReport& report) {
+  const std::string draft = work.file("policy");
+  SMIDGEN_TRY(save_policy(draft, true, ladder, candidate, certificate, "draft\n"));
+  SMIDGEN_ASSIGN(const Classifier written, Classifier::open(draft));
+  SMIDGEN_TRY(check_decisions(written, certify_texts, findings.outcome.decisions));
+  RungCost cost;
+  cost.timing = time_classifier(written, timed, kTimingSecondsMax);
+  SMIDGEN_ASSIGN(cost.bytes, folder_bytes(draft));
+  SMIDGEN_ASSIGN(cost.memory_mb, story.services.run_memory_mb(draft, work.file("timed.jsonl")));
+  report_policy(findings, candidate, cost, report);
+  report.bundle = story.request.out;
+  certificate.bundle_sha256 = written.bundle().sha256;
+  report.certificate = certificate;
+  return save_policy(story.request.out, story.request.force, ladder, candidate, certificate,
+                     story.services.model_card(report));
+}
+
+void complete(const Dataset& data, const CertifySet& certify, const PickReport& report, Certificate& certificate) {
+  certificate.data_sha256 = data.sha256;
+  certificate.split_salt = certify.salt;
+  certificate.precision = kPrecision;
+  certificate.version = kVersion;
+  certificate.attempts = report.attempts;
+}
+
+// Counts this look at the certify rows. A count that cannot be kept is said, not hidden.
+void count_attempt(const CertifySet& certify, PickReport& report) {
+  AttemptLog log(state_directory());
+  const auto attempts = log.record(certify.split_id);
+  if (attempts.ok()) {
+    report.attempts = *attempts;
+    if (!log.warning().empty()) report.notes.push_back(log.warning());
+  } else {
+    report.notes.push_back("Earlier attempts on this split could not be counted: " + attempts.error().message() + ".");
+  }
+}
+
+// The part that touches certify rows: from the fixed plan to the written bundle.
+Status certify_and_write(const Story& story, const CertificationPlan& plan, const CertifySet& certify,
+                         const Ladder& ladder, const TrainingRows& training, const std::vector<RungCost>& costs,
+                         const Workspace& work, std::span<const std::string_view> timed, PickReport& report) {
+  std::vector<std::size_t> all(ladder.rungs.size());
+  for (std::size_t rung = 0; rung < all.size(); ++rung) all[rung] = rung;
+  SMIDGEN_TRY(save_rungs(work.file("ladder"), story.data, ladder.rungs, all));
+  SMIDGEN_ASSIGN(const Classifier reloaded, Classifier::open(work.file("ladder")));
+  const std::vector<float> scores = score_rows(reloaded, certify.texts, story.pool, story.watcher, report);
+  count_attempt(certify, report);
+  const CertifyRows rows{scores, certify.labels, certify.units, certify.large_correct};
+  SMIDGEN_ASSIGN(CertificationOutcome outcome, test_plan(plan, rows));
+  complete(story.data, certify, report, outcome.certificate);
+
+  PickFindings findings{
+      plan, outcome, rows, training.labels, costs, {}, story.data.label_names, story.request.usd_per_core_hour};
+  for (const TrainedRung& rung : ladder.rungs) findings.rung_names.push_back(rung.name);
+  report_rungs(findings, report);
+  if (outcome.refusal) report.refusal = to_refusal(*outcome.refusal);
+  std::optional<std::size_t> written = outcome.chosen;
+  if (!written && story.request.allow_uncertified && !plan.order().empty()) written = plan.order().front();
+  const std::uint32_t subset = written ? subset_of(plan.candidates()[*written]) : (1U << all.size()) - 1;
+  report_curves(findings, subset, report);
+  report_notable_rows(findings, subset, training.lines,
+                      story.request.no_texts ? std::span<const std::string>() : training.texts, report);
+  if (!written) {
+    report.certificate = outcome.certificate;
+    return Ok{};
+  }
+  SMIDGEN_TRY(write_policy(story, work, reloaded, plan.candidates()[*written], findings, certify.texts, timed,
+                           outcome.certificate, report));
+  report.certified = outcome.chosen.has_value();
+  return Ok{};
+}
+
+// p99 through the written policy, measured: an estimate let it through, the measurement decides.
+void hold_to_ceilings(const PickRequest& request, PickReport& report) {
+  if (!report.certified) return;
+  for (const PickRow& row : report.rows) {
+    if (!row.chosen) continue;
+    if (request.latency_ms_max && row.us_p99 > 1000 * *request.latency_ms_max)
+      report.notes.push_back(
+          fmt::format("p99 measured through the written policy is {:.3f} ms, above the asked {} ms; it was "
+                      "estimated from its rungs when the policy was chosen.",
+                      row.us_p99 / 1000, *request.latency_ms_max));
+    if (request.memory_mb_max && row.memory_mb > *request.memory_mb_max)
+      report.notes.push_back(fmt::format("a run of the written policy peaked at {:.0f} MB, above the asked {} MB.",
+                                         row.memory_mb, *request.memory_mb_max));
+  }
+}
+
+}  // namespace
+
+Result<PickReport> pick(const Dataset& data, const PickRequest& request, const PickServices& services, ThreadPool& pool,
+                        const Watcher& watcher) {
+  const auto start = std::chrono::steady_clock::now();
+  PickReport report;
+  describe(data, request, services, pool, report);
+  SMIDGEN_TRY(price(data, request, report));
+  std::error_code code;
+  if (!request.force && fs::exists(request.out, code))
+    return Error(ErrorKind::kCannotCreate, "already exists")
+        .in(request.out)
+        .hint("choose another --out or pass --force");
+
+  SplitOptions split_options = request.split;
+  split_options.certify_elsewhere = request.test != nullptr;
+  SMIDGEN_ASSIGN(const Split split, make_split(data, split_options));
+  auto certify_result = request.test != nullptr ? certify_set_of_test(data, *request.test, request, report)
+                                                : certify_set_of_split(data, split, request);
+  SMIDGEN_ASSIGN(CertifySet certify, std::move(certify_result));
+  describe_split(data, split, certify, report);
+  SMIDGEN_ASSIGN(CertificationOptions options, certification_options(data, split, certify, request));
+  certify.label_units.assign(data.label_names.size(), 0);
+  for (const std::uint32_t label : certify.labels) ++certify.label_units[label];
+  if (const auto refusal = refuse_early(options, certify.label_units); refusal && !request.allow_uncertified) {
+    report.refusal = to_refusal(*refusal);
+    report.seconds = seconds_since(start);
+    return report;
+  }
+
+  SMIDGEN_ASSIGN(const Workspace work, Workspace::create(request.out));
+  SMIDGEN_ASSIGN(const TrainingRows training, cut_training_rows(data, split, request.ladder.seed));
+  std::vector<std::uint8_t> large_correct;
+  if (request.risk_all) {
+    SMIDGEN_ASSIGN(large_correct, large_correct_of(data, training.dataset_rows));
+  }
+  SMIDGEN_ASSIGN(const Ladder ladder, train_ladder(training, request.ladder, pool, watcher));
+  for (const TrainedRung& rung : ladder.rungs)
+    report.tokens_max = std::max<std::uint64_t>(report.tokens_max, rung.rung->tokens_max());
+  const std::vector<std::string_view> timed = timed_texts(training);
+  SMIDGEN_ASSIGN(const std::vector<RungCost> costs, measure_rungs(data, ladder, work, timed, services, watcher));
+  watcher.report("calibrating and listing candidates", 0);
+  const std::vector<float> scores = ladder.side_by_side(training.label_count);
+  SMIDGEN_ASSIGN(const CertificationPlan plan,
+                 make_plan(training, ladder, scores, large_correct, request, costs, report, std::move(options), pool));
+  if (watcher.stop_requested()) return Error::cancelled();
+  SMIDGEN_TRY(certify_and_write({data, request, services, pool, watcher}, plan, certify, ladder, training, costs, work,
+                                timed, report));
+  hold_to_ceilings(request, report);
+  report.seconds = seconds_since(start);
+  return report;
+}
+
+}  // namespace smidgen

@@ -1,0 +1,71 @@
+#include "smidgen/learn/pick_measure.h"
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <numeric>
+
+namespace smidgen {
+
+namespace {
+
+constexpr std::size_t kBatchRows = 64;
+constexpr std::size_t kWarmUpRows = 32;
+
+double seconds_of(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double quantile(std::vector<double>& values, double share) {
+  if (values.empty()) return 0;
+  const auto rank = static_cast<std::size_t>(share * static_cast<double>(values.size() - 1) + 0.5);
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(rank), values.end());
+  return values[rank];
+}
+
+// answer(first, count) answers texts [first, first + count).
+RowTiming time_rows(std::size_t rows, double seconds_max, const std::function<void(std::size_t, std::size_t)>& answer) {
+  RowTiming timing;
+  if (rows == 0) return timing;
+  for (std::size_t row = 0; row < std::min(rows, kWarmUpRows); ++row) answer(row, 1);
+  std::vector<double> single;
+  double spent = 0;
+  for (std::size_t row = 0; row < rows && spent < seconds_max / 2; ++row) {
+    single.push_back(seconds_of([&] { answer(row, 1); }));
+    spent += single.back();
+  }
+  timing.us_p50 = 1e6 * quantile(single, 0.5);
+  timing.us_p99 = 1e6 * quantile(single, 0.99);
+  double batched = 0;
+  std::size_t done = 0;
+  for (std::size_t first = 0; first < rows && batched < seconds_max / 2; first += kBatchRows) {
+    const std::size_t count = std::min(kBatchRows, rows - first);
+    batched += seconds_of([&] { answer(first, count); });
+    done += count;
+  }
+  timing.us_batched = 1e6 * batched / static_cast<double>(done);
+  return timing;
+}
+
+}  // namespace
+
+RowTiming time_rung(const Rung& rung, std::span<const std::string_view> texts, double seconds_max) {
+  const auto scratch = rung.make_scratch();
+  std::vector<float> scores(kBatchRows * rung.labels());
+  std::vector<std::uint32_t> rows(kBatchRows);
+  std::iota(rows.begin(), rows.end(), 0U);
+  return time_rows(texts.size(), seconds_max, [&](std::size_t first, std::size_t count) {
+    TextBatch batch(texts.subspan(first, count));
+    rung.score(batch, std::span(rows).first(count), *scratch, std::span(scores).first(count * rung.labels()));
+  });
+}
+
+RowTiming time_classifier(const Classifier& classifier, std::span<const std::string_view> texts, double seconds_max) {
+  auto session = classifier.session();
+  return time_rows(texts.size(), seconds_max,
+                   [&](std::size_t first, std::size_t count) { session.classify(texts.subspan(first, count)); });
+}
+
+}  // namespace smidgen

@@ -1,0 +1,93 @@
+// `train`: every row is fitted on, nothing certified. The choices are those of `pick`, with the part that certifies
+// left empty.
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
+#include "smidgen/learn/calibrate.h"
+#include "smidgen/learn/pick.h"
+#include "smidgen/learn/training_rows.h"
+#include "smidgen/model/bundle.h"
+
+namespace smidgen {
+
+namespace {
+
+
+Result<LadderOptions> rungs_for(const std::string& rung, LadderOptions options) {
+  if (rung != "linear" && rung != "static" && rung != "encoder" && rung != "blend")
+    return Error::usage("no rung called \"" + rung + "\"").hint("choose linear, static, encoder or blend");
+  options.linear = rung == "linear" || rung == "blend";
+  options.static_vectors = rung == "static" || rung == "blend";
+  options.encoder = rung == "encoder" || rung == "blend";
+  return options;
+}
+
+// The rungs to blend: of all subsets the one with the least cross-validated log loss.
+struct Blend {
+  std::vector<std::size_t> columns;
+  Calibration calibration;
+};
+Blend best_blend(const ScoredRows& rows, std::uint64_t seed, ThreadPool& pool) {
+  Blend best;
+  for (std::uint32_t subset = 1; subset < 1U << rows.rungs; ++subset) {
+    std::vector<std::size_t> columns;
+    for (std::size_t rung = 0; rung < rows.rungs; ++rung)
+      if ((subset >> rung & 1U) != 0) columns.push_back(rung);
+    CalibrationOptions options;
+    options.seed = seed;
+    Calibration calibration = calibrate(rows, columns, options, &pool);
+    if (best.columns.empty() || calibration.after.log_loss < best.calibration.after.log_loss)
+      best = {columns, std::move(calibration)};
+  }
+  return best;
+}
+
+}  // namespace
+
+Result<TrainSummary> train(const Dataset& data, const std::string& rung, const LadderOptions& ladder_options,
+                           const std::string& out, bool force, ThreadPool& pool, const Watcher& watcher) {
+  const auto start = std::chrono::steady_clock::now();
+  std::error_code code;
+  if (!force && std::filesystem::exists(out, code))
+    return Error(ErrorKind::kCannotCreate, "already exists").in(out).hint("choose another --out or pass --force");
+  SMIDGEN_ASSIGN(const LadderOptions options, rungs_for(rung, ladder_options));
+  SplitOptions split_options;
+  split_options.certify_elsewhere = true;
+  split_options.seed = options.seed;
+  SMIDGEN_ASSIGN(const Split split, make_split(data, split_options));
+  SMIDGEN_ASSIGN(const TrainingRows rows, cut_training_rows(data, split, options.seed));
+  SMIDGEN_ASSIGN(const Ladder ladder, train_ladder(rows, options, pool, watcher));
+
+  watcher.report("calibrating", 0);
+  const std::vector<float> scores = ladder.side_by_side(rows.label_count);
+  const Blend blend =
+      best_blend({scores, rows.labels, rows.units, ladder.rungs.size(), rows.label_count}, options.seed, pool);
+
+  BundleInfo info{"classification", data.label_names, "f32", {}, {}};
+  std::vector<const Rung*> rungs;
+  TrainSummary summary;
+  for (std::size_t stage = 0; stage < blend.columns.size(); ++stage) {
+    const TrainedRung& trained = ladder.rungs[blend.columns[stage]];
+    info.rungs.push_back({trained.name, trained.rung->kind(), trained.name, trained.rung->tokens_max()});
+    rungs.push_back(trained.rung.get());
+    Stage pass;
+    pass.weights.assign(stage + 1, 0);
+    pass.weights.back() = 1;
+    pass.threshold = kNeverLeave;
+    info.policy.stages.push_back(stage + 1 == blend.columns.size() ? blend.calibration.stage : pass);
+    summary.rungs.push_back(trained.name);
+    summary.chosen.push_back(trained.chosen);
+  }
+  info.policy.stages.back().threshold = 0;  // answers everything
+  const std::string card = "# Trained with `smidgen train`\n\nRungs: " + std::to_string(rungs.size()) +
+                           ". Nothing about its accuracy is certified; `smidgen pick` certifies.\n";
+  SMIDGEN_TRY(save_bundle(out, force, info, rungs, std::nullopt, card));
+  summary.bundle = out;
+  summary.rung = rung;
+  summary.accuracy_out_of_fold = blend.calibration.after.accuracy;
+  summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return summary;
+}
+
+}  // namespace smidgen

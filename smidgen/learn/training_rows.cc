@@ -1,0 +1,50 @@
+#include "smidgen/learn/training_rows.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace smidgen {
+
+Result<TrainingRows> cut_training_rows(const Dataset& data, const Split& split, std::uint64_t seed) {
+  TrainingRows rows;
+  rows.label_count = data.label_names.size();
+  rows.folds = kFolds;
+  rows.dataset_rows.resize(split.fit.size() + split.tune.size());
+  std::merge(split.fit.begin(), split.fit.end(), split.tune.begin(), split.tune.end(), rows.dataset_rows.begin());
+  std::vector<bool> is_tune(data.size());
+  for (const std::uint32_t row : split.tune) is_tune[row] = true;
+  for (const std::uint32_t row : rows.dataset_rows) {
+    (is_tune[row] ? rows.tune : rows.fit).push_back(static_cast<std::uint32_t>(rows.texts.size()));
+    rows.texts.push_back(data.texts[row]);
+    rows.labels.push_back(data.labels[row]);
+    rows.units.push_back(data.units[row]);
+    rows.lines.push_back(data.lines[row]);
+  }
+  const auto folds = assign_folds(data, rows.dataset_rows, kFolds, seed);
+  rows.fold_of.assign(folds.begin(), folds.end());
+  return rows;
+}
+
+double tokens_of(std::string_view text) {
+  constexpr std::size_t kLettersPerPiece = 6;
+  std::size_t tokens = 0, run = 0;
+  const auto end_run = [&] {
+    tokens += (run + kLettersPerPiece - 1) / kLettersPerPiece;
+    run = 0;
+  };
+  for (const char letter : text) {
+    const auto byte = static_cast<unsigned char>(letter);
+    const bool inside =
+        byte >= 0x80 || (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+    if (inside) {
+      ++run;
+      continue;
+    }
+    end_run();
+    if (byte > ' ') ++tokens;
+  }
+  end_run();
+  return static_cast<double>(tokens);
+}
+
+}  // namespace smidgen
