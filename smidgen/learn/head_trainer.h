@@ -28,7 +28,7 @@ namespace smidgen {
 
 struct HeadOptions {
   // Stop when the loss above the optimum, estimated from gradient and diagonal Hessian, is below this (nats a row).
-  double tolerance = 1e-7;
+  double tolerance = 1e-6;
   std::size_t iterations_max = 300;
 };
 

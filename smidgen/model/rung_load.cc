@@ -4,6 +4,7 @@
 #include "smidgen/model/encoder_rung.h"
 #include "smidgen/model/linear.h"
 #include "smidgen/model/rung.h"
+#include "smidgen/model/static.h"
 
 namespace smidgen {
 
@@ -25,9 +26,9 @@ Result<std::unique_ptr<Rung>> load_rung(RungKind kind, const std::string& folder
     case RungKind::kEncoder:
       return as_rung(EncoderRung::load(folder, labels, tokens_max));
     case RungKind::kStatic:
-      break;
+      return as_rung(StaticRung::load(folder, labels));
   }
-  return Error::bad_data("this version cannot load a rung of kind " + std::string(to_string(kind))).in(folder);
+  return Error::internal("unknown kind of rung").in(folder);
 }
 
 }  // namespace smidgen
