@@ -53,8 +53,7 @@ class Bert {
     std::vector<float> bias;
   };
   struct Layer {
-    AlignedFloats block;  // the four matrices, in the order of their use
-    Linear qkv;           // hidden -> 3 hidden: query | key | value
+    Linear qkv;  // hidden -> 3 hidden: query | key | value
     Linear attention_out;
     Norm attention_norm;
     Linear inner, out;  // hidden -> intermediate -> hidden
