@@ -42,6 +42,11 @@ std::string check_positive(const std::string& text) {
                                                                                   : text + " is not a number above 0";
 }
 
+std::string check_whole(const std::string& text) {
+  const bool digits = !text.empty() && text.size() <= 19 && text.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? "" : text + " is not a whole number from 0 on";
+}
+
 std::string check_split(const std::string& text) {
   double a = 0, b = 0, c = 0;
   char rest = 0;
@@ -52,7 +57,8 @@ std::string check_split(const std::string& text) {
 }
 
 const CLI::Validator kShare(check_share, "SHARE", "share"), kTarget(check_target, "LABEL=SHARE", "target"),
-    kAboveZero(check_positive, "NUMBER", "positive"), kSplit(check_split, "F/T/C", "split");
+    kAboveZero(check_positive, "NUMBER", "positive"), kSplit(check_split, "F/T/C", "split"),
+    kWhole(check_whole, "N", "whole");
 
 // ---- what each verb accepts; the structs keep what was said ----
 
@@ -63,7 +69,7 @@ struct RawOptions {
 };
 
 void declare_globals(CLI::App& app, GlobalOptions& global) {
-  app.add_option("--seed", global.seed, "seed of everything random [1]")->type_name("N");
+  app.add_option("--seed", global.seed, "seed of everything random [1]")->check(kWhole)->type_name("N");
   app.add_option("--threads", global.threads, "threads; the answers do not depend on it [all cores]")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
@@ -247,8 +253,8 @@ std::string option_lines(const CLI::App& app, bool positional) {
     if (option->get_positional() != positional) continue;
     std::string name = positional ? option->get_name() : option->get_name(false, true);
     std::replace(name.begin(), name.end(), ',', ' ');
-    if (!positional && option->get_expected_max() > 0 && !option->get_type_name().empty())
-      name += " " + option->get_type_name();
+    if (!positional && option->get_expected_max() > 0)
+      name += " " + option->get_type_name().substr(0, option->get_type_name().find(':'));  // without its checks
     const std::string mark = option->get_required() && !positional ? " (required)" : "";
     out += fmt::format("  {:<30} {}{}\n", name, option->get_description(), mark);
   }
@@ -296,6 +302,12 @@ std::optional<std::string> typed_verb(const std::vector<std::string>& arguments)
   return std::nullopt;
 }
 
+// Anywhere before "--".
+bool has_word(const std::vector<std::string>& arguments, const char* word) {
+  const auto end = std::find(arguments.begin(), arguments.end(), "--");
+  return std::find(arguments.begin(), end, word) != end;
+}
+
 std::vector<std::string> option_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options())
@@ -303,28 +315,36 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
-// An argument nobody asked for: name the nearest option, or say that there is one word too many.
-Error unexpected(const CLI::App& app, const CLI::App& verb) {
-  std::vector<std::string> extra = verb.remaining();
-  for (const std::string& word : app.remaining()) extra.push_back(word);
-  const std::string word = extra.empty() ? "" : extra.front();
-  const std::string command = "smidgen " + verb.get_name();
-  if (word.starts_with("-")) {
-    std::vector<std::string> names = option_names(verb);
-    for (std::string& name : option_names(app)) names.push_back(std::move(name));
-    const std::string name = word.substr(0, word.find('='));
-    Error error = Error::usage(command + " has no option " + name);
+// The first word that looks like an option and is none: the likeliest cause of whatever the parser complains about.
+std::optional<Error> unknown_option(const std::vector<std::string>& arguments, const CLI::App& app,
+                                    const CLI::App& verb) {
+  std::vector<std::string> names = option_names(verb);
+  for (std::string& name : option_names(app)) names.push_back(std::move(name));
+  for (const std::string& argument : arguments) {
+    if (argument == "--") return std::nullopt;
+    const std::string name = argument.substr(0, argument.find('='));
+    if (!name.starts_with("--") || std::find(names.begin(), names.end(), name) != names.end()) continue;
+    Error error = Error::usage("`" + verb.get_name() + "` has no option " + name.substr(0, 64));
     if (const auto near = nearest(name, names)) return std::move(error).hint("did you mean " + *near + "?");
-    return std::move(error).hint("see `" + command + " -h`");
+    return std::move(error).hint("see `smidgen " + verb.get_name() + " -h`");
   }
-  return Error::usage(command + ": \"" + word + "\" is one word too many")
-      .hint("quote texts with spaces; see `" + command + " -h`");
+  return std::nullopt;
 }
 
-Error parse_error(const CLI::ParseError& error, const CLI::App& app, const CLI::App& verb) {
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) return unexpected(app, verb);
-  const std::string command = "smidgen " + verb.get_name();
-  return Error::usage(command + ": " + error.what()).hint("see `" + command + " -h`");
+Error parse_error(const CLI::ParseError& error, const std::vector<std::string>& arguments, const CLI::App& app,
+                  const CLI::App& verb) {
+  if (auto unknown = unknown_option(arguments, app, verb)) return *std::move(unknown);
+  const std::string command = verb.get_name(), help = "see `smidgen " + command + " -h`";
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    std::vector<std::string> extra = verb.remaining();
+    for (const std::string& word : app.remaining()) extra.push_back(word);
+    const std::string word = extra.empty() ? "" : extra.front();
+    return Error::usage(command + ": \"" + word + "\" is one word too many").hint("quote texts with spaces; " + help);
+  }
+  const std::string what = error.what();
+  const std::size_t guess = what.find("; did you mean");
+  return Error::usage(command + ": " + what.substr(0, guess))
+      .hint(guess == std::string::npos ? help : what.substr(guess + 2));
 }
 
 struct Options {
@@ -380,10 +400,14 @@ std::optional<std::string> nearest(std::string_view word, const std::vector<std:
   for (const std::string& candidate : candidates) {
     std::vector<std::size_t> row(candidate.size() + 1);
     std::iota(row.begin(), row.end(), 0U);
+    std::vector<std::size_t> before, last = row;  // the rows of two characters and one character ago
     for (std::size_t i = 1; i <= word.size(); ++i) {
+      before = std::exchange(last, row);
       std::size_t diagonal = std::exchange(row[0], i);
       for (std::size_t j = 1; j <= candidate.size(); ++j) {
-        const std::size_t change = diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1);
+        std::size_t change = diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1);
+        const bool swapped = i > 1 && j > 1 && word[i - 1] == candidate[j - 2] && word[i - 2] == candidate[j - 1];
+        if (swapped) change = std::min(change, before[j - 2] + 1);
         diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, change}));
       }
     }
@@ -400,17 +424,18 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   auto options = std::make_unique<Options>();
   CLI::App app("smidgen");
   declare_all(app, line.global, *options);
-  const auto typed = typed_verb(arguments);
+  auto typed = typed_verb(arguments);
+  const bool help = typed == "help" || has_word(arguments, "-h") || has_word(arguments, "--help");
+  if (typed == "help") {
+    const auto at = std::find(arguments.begin(), arguments.end(), "help");
+    typed = typed_verb({at + 1, arguments.end()});
+  }
   const auto known = std::find_if(kVerbs.begin(), kVerbs.end(), [&](const VerbText& v) { return typed == v.name; });
-  const auto has = [&](const char* word) {
-    const auto end = std::find(arguments.begin(), arguments.end(), "--");
-    return std::find(arguments.begin(), end, word) != end;
-  };
-  if (has("-h") || has("--help") || typed == "help") {
+  if (help) {
     line.text = known == kVerbs.end() ? general_help(app) : verb_help(app, *known);
     return line;
   }
-  if (!typed && has("--version")) {
+  if (!typed && has_word(arguments, "--version")) {
     line.text = version_text();
     return line;
   }
@@ -424,7 +449,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them last first
   } catch (const CLI::ParseError& error) {
-    return parse_error(error, app, *app.get_subcommand(std::string(known->name)));
+    return parse_error(error, arguments, app, *app.get_subcommand(std::string(known->name)));
   }
   SMIDGEN_ASSIGN(line.command, chosen(std::string(known->name), *options, line.global));
   return line;

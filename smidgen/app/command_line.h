@@ -19,7 +19,8 @@ struct CommandLine {
 // `arguments` without the program's name.
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments);
 
-// The candidate with the smallest edit distance to `word`, when it is near enough to be a likely typing mistake.
+// The candidate with the smallest edit distance (insert, delete, change, swap of neighbours) to `word`, when it is near
+// enough to be a likely typing mistake.
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates);
 
 // "smidgen 0.1.0 (commit 0123abc)".

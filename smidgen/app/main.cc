@@ -1,7 +1,10 @@
 // smidgen: find, train, prove and run the smallest language model that does the job.
+#include <variant>
+
 #include "smidgen/app/app.h"
 #include "smidgen/app/command_line.h"
 #include "smidgen/app/commands.h"
+#include "smidgen/tensor/kernels.h"
 
 namespace {
 
@@ -28,5 +31,9 @@ int main(int argc, char** argv) {
   if (line->text) return finish_with(app, *line->text);  // help, version
   app.global = line->global;
   if (app.global.no_color || app.global.plain) app.terminal.no_colour();
+  // A forced instruction set that cannot be had is an error, never a silent fallback; the doctor explains it.
+  if (const auto kernels = smidgen::kernels_from_environment();
+      !kernels.ok() && !std::holds_alternative<smidgen::DoctorOptions>(line->command))
+    return app.fail(kernels.error());
   return std::visit(Verbs{app}, line->command);
 }

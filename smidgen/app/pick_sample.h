@@ -60,7 +60,8 @@ inline void add_page(PickReport& report) {
   report.curves = {curve("linear", 0.107, 3.0), curve("linear -> encoder", 0.058, 3.4), curve("static", 0.112, 2.5)};
   for (int i = 0; i < 8; ++i) {
     const double confidence = 0.31 + 0.0965 * i;
-    report.reliability.push_back({confidence, std::min(0.994, confidence + 0.03 * std::sin(2.0 * i)), std::uint64_t(40) << i});
+    report.reliability.push_back(
+        {confidence, std::min(0.994, confidence + 0.03 * std::sin(2.0 * i)), std::uint64_t(40) << i});
   }
   report.confusions = {{"card_arrival", "card_delivery_estimate", 14},
                        {"top_up_failed", "top_up_reverted", 11},

@@ -222,7 +222,7 @@ int run_run(const RunOptions& options, App& app) {
   watcher = Watcher{};
   pipeline.written = nullptr;
   const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
-  if (options.texts.empty() && !(summary.error && is_closed_pipe(*summary.error)))
+  if (options.texts.empty() && (!summary.error || summary.error->kind() != ErrorKind::kIo))
     report_summary(app, classifier->bundle().info, summary, seconds);
   if (!options.stats.empty())
     if (const Status status = write_stats(options.stats, classifier->bundle().info, summary, seconds); !status.ok())
