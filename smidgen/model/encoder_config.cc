@@ -196,6 +196,7 @@ Result<EncoderConfig> EncoderConfig::load(const std::string& folder) {
     config.files.emplace_back("modules.json");
   }
   const std::string prefix = modules.transformer.empty() ? "" : modules.transformer + "/";
+  config.body_prefix = prefix;
   config.body_folder = modules.transformer.empty() ? folder : folder + "/" + modules.transformer;
 
   const std::string path = config.body_folder + "/config.json";

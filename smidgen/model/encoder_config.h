@@ -32,6 +32,7 @@ struct EncoderConfig {
   bool normalize = false;          // divide by the Euclidean norm
   std::size_t tokens_max = 0;      // the folder's value, special tokens included, <= positions
   std::string body_folder;         // where config.json and the weights lie: the folder itself or one below
+  std::string body_prefix;         // of names below it, as seen from the folder: empty, or "sub/"
   std::vector<std::string> files;  // every file read so far, relative to the folder
 
   static Result<EncoderConfig> load(const std::string& folder);

@@ -16,10 +16,9 @@ Result<Encoder> Encoder::load(const std::string& folder, const EncoderOptions& o
         .hint("take tokenizer and weights from the same model");
   encoder.tokenizer_ = std::move(tokenizer);
   for (const char* name : {"tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json"}) {
-    const std::filesystem::path path = std::filesystem::path(body) / name;
     std::error_code ignored;
-    if (std::filesystem::is_regular_file(path, ignored))
-      encoder.config_.files.push_back(std::filesystem::relative(path, folder).string());
+    if (std::filesystem::is_regular_file(std::filesystem::path(body) / name, ignored))
+      encoder.config_.files.push_back(encoder.config_.body_prefix + name);
   }
   return encoder;
 }

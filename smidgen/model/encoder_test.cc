@@ -370,6 +370,40 @@ TEST_F(EncoderFolder, NeverReadsPickles) {
   EXPECT_NE(message.find("safe_serialization=True"), std::string::npos) << message;
 }
 
+// The Hugging Face cache keeps links to ../../blobs/HASH: the copy must hold the file under its own name.
+TEST_F(EncoderFolder, SavesFilesThatAreLinksUnderTheirNames) {
+  const fs::path outside = folder_.string() + "_blob", copy = folder_.string() + "_copy";
+  fs::rename(folder_ / "model.safetensors", outside);
+  fs::create_symlink(outside, folder_ / "model.safetensors");
+  fs::create_directories(copy);
+  const auto encoder = Encoder::load(folder_.string() + "/");
+  ASSERT_TRUE(encoder.ok()) << encoder.error().message();
+  ASSERT_TRUE(encoder->save(copy.string()).ok());
+  EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(copy / "model.safetensors")));
+  EXPECT_TRUE(fs::exists(copy / "tokenizer.json"));
+  EXPECT_TRUE(Encoder::load(copy.string()).ok());
+  fs::remove_all(copy);
+  fs::remove(outside);
+}
+
+TEST_F(EncoderFolder, ReadsABodyInItsOwnFolder) {
+  const auto golden = embed(*Encoder::load_body(folder_.string()), {{{2, 9, 3}}});
+  fs::create_directories(folder_ / "0_Transformer");
+  for (const char* name : {"config.json", "model.safetensors", "sentence_bert_config.json", "tokenizer.json"})
+    fs::rename(folder_ / name, folder_ / "0_Transformer" / name);
+  replace("modules.json", "\"path\": \"\"", "\"path\": \"0_Transformer\"");
+  const fs::path copy = folder_.string() + "_copy";
+  fs::create_directories(copy);
+  const auto encoder = Encoder::load(folder_.string());
+  ASSERT_TRUE(encoder.ok()) << encoder.error().message();
+  EXPECT_EQ(encoder->tokens_max(), 32U);
+  EXPECT_EQ(embed(*encoder, {{{2, 9, 3}}}), golden);
+  ASSERT_TRUE(encoder->save(copy.string()).ok());
+  EXPECT_TRUE(fs::exists(copy / "0_Transformer" / "model.safetensors"));
+  EXPECT_EQ(embed(*Encoder::load(copy.string()), {{{2, 9, 3}}}), golden);
+  fs::remove_all(copy);
+}
+
 TEST_F(EncoderFolder, SavesWhatItRead) {
   const fs::path copy = folder_.string() + "_copy";
   fs::create_directories(copy);
