@@ -57,6 +57,7 @@ class Descent {
 
   void step(std::size_t row, Epoch& epoch) {
     const float cost_of_row = cost(row);
+    if (!(cost_of_row > 0)) return;
     float* p = fit_.p.data() + row * fit_.lanes;
     gather(row);
     // The row's own columns: their weights are cost * (e_y - p) * value.
@@ -82,6 +83,7 @@ class Descent {
   // Two labels: p is a number, z the logit of label 1; solve s + a sigmoid(s) = z + a p for s = logit(p').
   void step_two_labels(std::size_t row, Epoch& epoch) {
     const double cost_of_row = cost(row);
+    if (!(cost_of_row > 0)) return;
     gather(row);
     const double y = y_[row], p = fit_.p[row];
     const double z = scores_[0] + cost_of_row * design_.own_square[row] * (y - p);

@@ -50,7 +50,7 @@ struct LinearFit {
   bool converged = false;
 };
 
-// y: label of each training row of the design, in [0, labels). row_weights: c_i, or empty for 1.
+// y: label of each training row of the design, in [0, labels). row_weights: c_i >= 0, or empty for 1.
 // `fit` is empty (labels == 0) or the outcome of a fit of the same design.
 Status fit_linear(const LinearDesign& design, std::span<const std::uint32_t> y, std::size_t labels,
                   std::span<const float> row_weights, const LinearSolverOptions& options, const Watcher& watcher,

@@ -230,10 +230,10 @@ LinearParts pack(const FloatModel& model, const LinearSettings& settings, std::s
     pack_row(model, c, parts);
   }
   pack_features(model, row_of_column, parts);
-  parts.bias.assign(parts.outputs(), absent_bias(model));
   if (model.fit.lanes == 1) {
-    parts.bias[0] = model.fit.bias[0];
+    parts.bias = {model.fit.bias[0]};
   } else {
+    parts.bias.assign(labels, absent_bias(model));
     for (std::size_t k = 0; k < model.label_of_class.size(); ++k) {
       parts.bias[model.label_of_class[k]] = model.fit.bias[k];
     }
