@@ -29,6 +29,29 @@ double dot(const std::vector<double>& a, const std::vector<double>& b) {
   return sum;
 }
 
+// sum_l p[l] s[l] and sum_l p[l] s[l] t[l]. Four partial sums: one chain of additions would wait for each of them.
+double weighted_sum(const double* p, const float* s, std::size_t n) {
+  double sums[4] = {0, 0, 0, 0};
+  std::size_t l = 0;
+  for (; l + 4 <= n; l += 4) {
+    for (std::size_t k = 0; k < 4; ++k) sums[k] += p[l + k] * static_cast<double>(s[l + k]);
+  }
+  for (; l < n; ++l) sums[0] += p[l] * static_cast<double>(s[l]);
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+double weighted_product(const double* p, const float* s, const float* t, std::size_t n) {
+  double sums[4] = {0, 0, 0, 0};
+  std::size_t l = 0;
+  for (; l + 4 <= n; l += 4) {
+    for (std::size_t k = 0; k < 4; ++k) {
+      sums[k] += p[l + k] * static_cast<double>(s[l + k]) * static_cast<double>(t[l + k]);
+    }
+  }
+  for (; l < n; ++l) sums[0] += p[l] * static_cast<double>(s[l]) * static_cast<double>(t[l]);
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
 // The mean regularised log loss over some rows as a function of theta = (weights of the active columns, bias), with its
 // gradient and products with its Hessian. Keeps the probabilities of the last point: (rows, labels).
 class LogLoss {
@@ -91,9 +114,7 @@ class LogLoss {
       for (std::size_t l = 0; l < labels; ++l) change[l] = p[l] * (change[l] - mean);
       for (std::size_t c = 0; c < weights; ++c) {
         const float* s = scores(i, c);
-        double sum = 0;
-        for (std::size_t l = 0; l < labels; ++l) sum += change[l] * static_cast<double>(s[l]);
-        out[c] += sum;
+        out[c] += weighted_sum(change.data(), s, labels);
       }
       for (std::size_t l = 0; l < labels; ++l) out[weights + l] += change[l];
     }
@@ -117,15 +138,10 @@ class LogLoss {
     mean.resize(weights);
     for (std::size_t c = 0; c < weights; ++c) {
       const float* s = scores(i, c);
-      mean[c] = 0;
-      for (std::size_t l = 0; l < labels; ++l) mean[c] += p[l] * static_cast<double>(s[l]);
+      mean[c] = weighted_sum(p, s, labels);
       gradient[c] += mean[c] - static_cast<double>(s[truth]);
       for (std::size_t d = bias_ ? c : 0; d <= c; ++d) {
-        const float* other = scores(i, d);
-        double product = 0;
-        for (std::size_t l = 0; l < labels; ++l) {
-          product += p[l] * static_cast<double>(s[l]) * static_cast<double>(other[l]);
-        }
+        const double product = weighted_product(p, s, scores(i, d), labels);
         const double covariance = product - mean[c] * mean[d];
         weight_hessian_[c * weights + d] += covariance;
         if (d == c) {

@@ -14,25 +14,35 @@
 namespace smidgen {
 namespace {
 
-// Shares of all units that a policy of the grid answers: finer where targets usually lie.
-constexpr double kCoverages[] = {1.0,  0.995, 0.99, 0.985, 0.98, 0.97, 0.96, 0.95, 0.94, 0.93, 0.92,
-                                 0.91, 0.9,   0.88, 0.86,  0.84, 0.82, 0.8,  0.77, 0.74, 0.7,  0.65,
-                                 0.6,  0.55,  0.5,  0.45,  0.4,  0.35, 0.3,  0.25, 0.2,  0.15, 0.1};
+// Shares of all units that a policy of the grid answers, falling: steps of 1 % down to a half, then of 5 %.
+std::vector<double> coverage_grid() {
+  std::vector<double> grid = {1.0, 0.995};
+  for (int percent = 99; percent >= 50; --percent) grid.push_back(percent / 100.0);
+  for (int percent = 45; percent >= 5; percent -= 5) grid.push_back(percent / 100.0);
+  return grid;
+}
 constexpr double kGridCombinationsMax = 130;  // threshold combinations of the stages before the last
 constexpr double kGridLevelsMax = 20;         // thresholds of one of them
 
-// What one stage (a subset of rungs) says about every counted unit, from cross-fitted probabilities.
+// What one stage (a subset of rungs) says about every counted unit: by cross-fitted probabilities, which judge a
+// candidate, and by the final stage, which will run. The folds' parameters differ a little, so a threshold is carried
+// over by rank: the final stage's threshold keeps as many tune units as the cross-fitted one did.
 struct Votes {
   std::vector<std::uint32_t> label;
-  std::vector<float> confidence;
-  std::vector<std::uint32_t> order;  // units by falling confidence, equal ones by number
+  std::vector<float> confidence, final_confidence;
+  std::vector<std::uint32_t> order, final_order;  // units by falling confidence, equal ones by number
+};
+
+struct Threshold {
+  double judged = kNeverLeave;  // for cross-fitted confidences
+  double runs = kNeverLeave;    // for the policy
 };
 
 // A candidate before it is worth building its policy.
 struct Draft {
   std::uint32_t subset = 0;
-  std::array<double, kLadderRungsMax> thresholds{};  // of its stages in order
-  Candidate facts;                                   // everything but the policy
+  std::array<Threshold, kLadderRungsMax> thresholds{};  // of its stages in order
+  Candidate facts;                                      // everything but the policy
 };
 
 struct Context {
@@ -42,6 +52,7 @@ struct Context {
   const CandidateOptions& options;
   std::vector<std::uint32_t> unit_rows;
   std::vector<Votes> votes;  // by subset
+  std::vector<double> coverages;
 };
 
 std::vector<std::size_t> rungs_of(std::uint32_t subset) {
@@ -59,28 +70,43 @@ std::uint32_t prefix(std::span<const std::size_t> rungs, std::size_t j) {
   return subset;
 }
 
-Votes make_votes(const Calibration& calibration, std::size_t labels, std::span<const std::uint32_t> unit_rows) {
+std::vector<std::uint32_t> falling_order(const std::vector<float>& confidence) {
+  std::vector<std::uint32_t> order(confidence.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return confidence[a] > confidence[b]; });
+  return order;
+}
+
+Votes make_votes(const ScoredRows& rows, std::span<const std::size_t> rungs, const Calibration& calibration,
+                 std::span<const std::uint32_t> unit_rows) {
+  const std::size_t labels = rows.label_count;
   Votes votes;
+  std::vector<float> scores(rungs.size() * labels), final_probabilities(labels);
   for (const std::uint32_t row : unit_rows) {
     const auto p = std::span(calibration.probabilities).subspan(row * labels, labels);
     votes.label.push_back(top_label(p));
     votes.confidence.push_back(p[votes.label.back()]);
+    for (std::size_t j = 0; j < rungs.size(); ++j) {
+      const auto own = rows.scores.subspan((row * rows.rungs + rungs[j]) * labels, labels);
+      std::copy(own.begin(), own.end(), scores.begin() + static_cast<std::ptrdiff_t>(j * labels));
+    }
+    blend_stage(calibration.stage, scores, final_probabilities);
+    votes.final_confidence.push_back(final_probabilities[top_label(final_probabilities)]);
   }
-  votes.order.resize(unit_rows.size());
-  std::iota(votes.order.begin(), votes.order.end(), 0u);
-  std::stable_sort(votes.order.begin(), votes.order.end(),
-                   [&](auto a, auto b) { return votes.confidence[a] > votes.confidence[b]; });
+  votes.order = falling_order(votes.confidence);
+  votes.final_order = falling_order(votes.final_confidence);
   return votes;
 }
 
 // Thresholds of a stage that is not the last: never, then those that would keep equal steps of all units.
-std::vector<double> early_thresholds(const Votes& votes, std::size_t levels) {
-  std::vector<double> thresholds = {kNeverLeave};
+std::vector<Threshold> early_thresholds(const Votes& votes, std::size_t levels) {
+  std::vector<Threshold> thresholds(1);
   const std::size_t n = votes.order.size();
   for (std::size_t k = 1; k < levels; ++k) {
     const std::size_t kept = std::max<std::size_t>(1, k * n / levels);
-    const double threshold = votes.confidence[votes.order[kept - 1]];
-    if (threshold < thresholds.back()) thresholds.push_back(threshold);
+    const double judged = votes.confidence[votes.order[kept - 1]];
+    if (judged >= thresholds.back().judged) continue;
+    thresholds.push_back({judged, votes.final_confidence[votes.final_order[kept - 1]]});
   }
   return thresholds;
 }
@@ -141,7 +167,7 @@ void sweep_last_stage(const Context& context, Draft draft, std::span<const std::
     std::size_t j = 0;
     for (; j < last; ++j) {
       ++reached[j];
-      if (leaves(draft.thresholds[j], stage_votes[j]->confidence[u])) break;
+      if (leaves(draft.thresholds[j].judged, stage_votes[j]->confidence[u])) break;
     }
     const std::uint32_t row = context.unit_rows[u];
     if (j < last) {
@@ -153,29 +179,37 @@ void sweep_last_stage(const Context& context, Draft draft, std::span<const std::
     }
   }
   const Votes& votes = *stage_votes[last];
-  std::size_t next = std::size(kCoverages);  // kCoverages[next - 1] is the smallest coverage not yet made
+  const std::vector<double>& grid = context.coverages;
+  std::size_t next = grid.size();  // grid[next - 1] is the smallest coverage not yet made
   const auto made = [&] { return static_cast<double>(tally.answered) / static_cast<double>(n); };
-  while (next > 0 && kCoverages[next - 1] < made() - 1e-12) --next;
+  while (next > 0 && grid[next - 1] < made() - 1e-12) --next;
+  std::vector<float> final_confidences;  // of the units at the last stage, falling
+  for (const std::uint32_t u : votes.final_order) {
+    if (at_last[u]) final_confidences.push_back(votes.final_confidence[u]);
+  }
+  std::size_t kept = 0;
   for (std::size_t k = 0; k < n; ++k) {
     const std::uint32_t u = votes.order[k];
     if (!at_last[u]) continue;
     const std::uint32_t row = context.unit_rows[u];
     tally.add_escalation(truth[row], large_wrong(context, row), targets, -1);
     tally.add_answer(truth[row], votes.label[u], targets);
+    ++kept;
     const bool tied = k + 1 < n && votes.confidence[votes.order[k + 1]] == votes.confidence[u];
-    if (tied || tally.answered == n || next == 0 || made() + 1e-12 < kCoverages[next - 1]) continue;
-    draft.thresholds[last] = static_cast<double>(votes.confidence[u]);
+    if (tied || tally.answered == n || next == 0 || made() + 1e-12 < grid[next - 1]) continue;
+    draft.thresholds[last] = {votes.confidence[u], final_confidences[kept - 1]};
     keep_if_allowed(context, draft, reached, drafts);
-    while (next > 0 && kCoverages[next - 1] <= made() + 1e-12) --next;
+    while (next > 0 && grid[next - 1] <= made() + 1e-12) --next;
   }
-  draft.thresholds[last] = 0;  // answer everything; a last stage nobody reached adds nothing to the shorter cascade
+  draft.thresholds[last] = {0,
+                            0};  // answer everything; a last stage nobody reached adds nothing to the shorter cascade
   if (reached[last] > 0) keep_if_allowed(context, draft, reached, drafts);
 }
 
 void draft_subset(const Context& context, std::uint32_t subset, std::vector<Draft>& drafts) {
   const std::vector<std::size_t> rungs = rungs_of(subset);
   const std::size_t early = rungs.size() - 1, levels = grid_levels(early);
-  std::vector<std::vector<double>> grids;
+  std::vector<std::vector<Threshold>> grids;
   for (std::size_t j = 0; j < early; ++j) grids.push_back(early_thresholds(context.votes[prefix(rungs, j)], levels));
   std::vector<std::size_t> at(early, 0);
   for (;;) {
@@ -317,6 +351,11 @@ bool cheaper(const Candidate& a, const Candidate& b) {
   return std::tie(a.usd_per_million, a.seconds_per_row) < std::tie(b.usd_per_million, b.seconds_per_row);
 }
 
+bool cheaper_by_a_step(const Candidate& a, const Candidate& b) {
+  if (a.usd_per_million == b.usd_per_million) return a.seconds_per_row < b.seconds_per_row;
+  return a.usd_per_million < (1 - kCostStep) * b.usd_per_million;
+}
+
 std::vector<std::size_t> fixed_sequence(std::span<const Candidate> candidates) {
   std::vector<std::size_t> order(candidates.size()), walk;
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -325,7 +364,7 @@ std::vector<std::size_t> fixed_sequence(std::span<const Candidate> candidates) {
     return cheaper(candidates[a], candidates[b]);
   });
   for (const std::size_t i : order) {
-    if (walk.empty() || cheaper(candidates[i], candidates[walk.back()])) walk.push_back(i);
+    if (walk.empty() || cheaper_by_a_step(candidates[i], candidates[walk.back()])) walk.push_back(i);
   }
   return walk;
 }
@@ -351,7 +390,7 @@ CandidateSet make_candidates(const TuneRows& rows, const Criteria& criteria, con
   const ScoredRows& scored = rows.scored;
   SMIDGEN_CHECK(scored.size() > 0 && scored.rungs >= 1 && scored.rungs <= kLadderRungsMax);
   SMIDGEN_CHECK(cost.usd_per_row.size() == scored.rungs && cost.seconds_per_row.size() == scored.rungs);
-  Context context{rows, criteria, cost, options, {}, {}};
+  Context context{rows, criteria, cost, options, {}, {}, coverage_grid()};
   if (scored.units.empty()) {
     context.unit_rows.resize(scored.size());
     std::iota(context.unit_rows.begin(), context.unit_rows.end(), 0u);
@@ -364,7 +403,7 @@ CandidateSet make_candidates(const TuneRows& rows, const Criteria& criteria, con
   context.votes.resize(subsets);
   for (std::uint32_t subset = 1; subset < subsets; ++subset) {
     set.calibrations[subset] = calibrate(scored, rungs_of(subset), options.calibration, pool);
-    context.votes[subset] = make_votes(set.calibrations[subset], scored.label_count, context.unit_rows);
+    context.votes[subset] = make_votes(scored, rungs_of(subset), set.calibrations[subset], context.unit_rows);
   }
   std::vector<Draft> drafts;
   for (std::uint32_t subset = 1; subset < subsets; ++subset) draft_subset(context, subset, drafts);
@@ -373,7 +412,7 @@ CandidateSet make_candidates(const TuneRows& rows, const Criteria& criteria, con
     Candidate candidate = std::move(draft.facts);
     for (std::size_t j = 0; j < candidate.rungs.size(); ++j) {
       candidate.policy.stages.push_back(set.calibrations[prefix(candidate.rungs, j)].stage);
-      candidate.policy.stages.back().threshold = draft.thresholds[j];
+      candidate.policy.stages.back().threshold = draft.thresholds[j].runs;
     }
     optimal.push_back(std::move(candidate));
   }

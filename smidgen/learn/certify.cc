@@ -61,6 +61,10 @@ std::vector<std::string> assumptions(const CertificationOptions& options) {
       "the target was set before these rows were looked at, and each repeated attempt on the same rows was counted",
   };
   if (options.risk_all) list.push_back("the large model answers escalated rows as it did in the certified file");
+  if (!options.not_claimed.empty()) {
+    list.push_back(fmt::format("nothing is claimed for rows whose true label had too few units to be held out: {}",
+                               fmt::join(options.not_claimed, ", ")));
+  }
   for (const LabelTarget& target : options.targets) {
     if (target.kind != LabelTarget::Kind::kRecall) continue;
     list.push_back("for recall, a row sent to the large model counts as found");
@@ -101,8 +105,8 @@ std::string statement_of(const CertificationPlan& plan, const CandidateTest& tes
                   with_commas(t.units), options.unit, with_commas(t.answered), percent(coverage), with_commas(wrong),
                   options.risk_all ? "of all answers" : "of these");
   const std::string method =
-      fmt::format("exact binomial test, largest p = {:.3g}, fixed sequence: {} of {} candidates tested", test.p_value,
-                  tested, plan.candidates().size());
+      fmt::format("exact binomial test, {}p = {:.3g}, fixed sequence: {} of {} candidates tested",
+                  options.targets.empty() ? "" : "largest ", test.p_value, tested, plan.candidates().size());
   return fmt::format("With {} confidence, for rows drawn like the certified ones, {}{} ({}; {}).",
                      percent(options.confidence), claim, targets, counts, method);
 }
@@ -237,7 +241,7 @@ Result<CertificationOutcome> test_plan(const CertificationPlan& plan, const Cert
   outcome.certificate = make_certificate(plan, reported, chosen.has_value(), outcome.tests.size());
   if (!chosen) {
     outcome.refusal = explain_refusal(plan, outcome.tests, rows.labels.size());
-    outcome.certificate.statement = "Not certified: " + outcome.refusal->sentence;
+    outcome.certificate.statement = "Not certified. " + outcome.refusal->sentence;
     outcome.certificate.lower_bound = outcome.refusal->certifiable_accuracy.value_or(0);
   }
   return outcome;
