@@ -1,5 +1,16 @@
-# Installed headers and a CMake package, so `find_package(smidgen)` gives `smidgen::smidgen`.
+# Installed headers and a CMake package: `find_package(smidgen)` gives `smidgen::smidgen` with all it stands on.
+# tests/install_test.py installs it and builds examples/classify.cc outside the tree.
 include(GNUInstallDirs)
-install(TARGETS smidgen EXPORT smidgenTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(TARGETS smidgen_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(DIRECTORY smidgen/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/smidgen FILES_MATCHING PATTERN "*.h" PATTERN "app" EXCLUDE)
+include(CMakePackageConfigHelpers)
+set(smidgen_package ${CMAKE_INSTALL_LIBDIR}/cmake/smidgen)
+target_compile_features(smidgen PUBLIC cxx_std_20)
+install(TARGETS smidgen EXPORT smidgenTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
+install(TARGETS smidgen_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
+install(DIRECTORY smidgen/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/smidgen COMPONENT library
+        FILES_MATCHING PATTERN "*.h" PATTERN "app" EXCLUDE PATTERN "fake_*.h" EXCLUDE)
+install(EXPORT smidgenTargets NAMESPACE smidgen:: DESTINATION ${smidgen_package} COMPONENT library)
+configure_package_config_file(cmake/smidgenConfig.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/smidgenConfig.cmake
+                              INSTALL_DESTINATION ${smidgen_package})
+write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/smidgenConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/smidgenConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/smidgenConfigVersion.cmake
+        DESTINATION ${smidgen_package} COMPONENT library)
