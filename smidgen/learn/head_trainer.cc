@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kDimensionsMax = 4096;
 constexpr std::size_t kHistory = 12;        // pairs kept by L-BFGS
 constexpr double kCurvatureFloor = 1e-5;    // of mean(p (1 - p)): labels that are never in doubt
+constexpr double kSearchTolerance = 1e-5;   // enough to rank the points of a path over C
 constexpr std::size_t kWorseInARowMax = 2;  // of the path over C
 
 double dot(std::span<const double> a, std::span<const double> b) {
@@ -417,12 +418,14 @@ Result<HeadSearch> HeadTrainer::search(std::span<const std::uint32_t> fit_rows,
                                        const Watcher& watcher) const {
   SMIDGEN_CHECK(!c_grid.empty() && !tune_rows.empty() && std::is_sorted(c_grid.begin(), c_grid.end()));
   HeadSearch search;
+  HeadOptions options;
+  options.tolerance = kSearchTolerance;
   std::size_t best = 0;
   HeadFit last;
   std::vector<float> scores(tune_rows.size() * labels());
   for (std::size_t i = 0; i < c_grid.size(); ++i) {
     watcher.report("head: choosing C", static_cast<double>(i) / static_cast<double>(c_grid.size()));
-    SMIDGEN_ASSIGN(last, fit(fit_rows, c_grid[i], watcher, i == 0 ? nullptr : &last));
+    SMIDGEN_ASSIGN(last, fit(fit_rows, c_grid[i], watcher, i == 0 ? nullptr : &last, options));
     score(last, tune_rows, scores);
     if (!add_point(search, best, judge(c_grid[i], scores, state_->truth, tune_rows, labels()))) break;
   }
