@@ -342,6 +342,7 @@ Result<LinearChoice> LinearTrainer::choose(std::span<const std::uint32_t> fit_ro
     FloatModel model;
     LinearSettings settings;
     settings.seed = options.seed;
+    settings.gap_max = options.gap_max;
     start_model(blocks_of(sets[s]), labels_, label_count_, fit_rows, sets[s], model);
     for (const double c : grid) {
       settings.c = c;
@@ -380,7 +381,7 @@ Result<LinearChoice> LinearTrainer::choose(std::span<const std::uint32_t> fit_ro
     const Measure packed = measure(rung_scores(*rung, texts_, tune_rows), y, label_count_);
     const bool allowed = packed.accuracy >= full.accuracy - options.accuracy_loss_max - 1e-12 &&
                          packed.log_loss <= 1.01 * full.log_loss + 1e-4;
-    if (keep != keeps.front() && !allowed) break;
+    if (keep != keeps.front() && !allowed) continue;
     choice.settings.keep = keep;
     choice.accuracy_packed = packed.accuracy;
   }

@@ -24,29 +24,53 @@ class Bert::Loader {
     return norm;
   }
 
+  // A linear layer as it lies in the file: weight (out, in), bias (out).
+  struct Raw {
+    std::size_t in = 0;
+    std::vector<float> weight, bias;
+  };
+
   // One or several layers that read the same input, side by side: their outputs are concatenated.
-  Result<Linear> linear(std::initializer_list<std::string> names, std::size_t in, std::size_t out) const {
-    Linear linear;
-    std::vector<float> weight;
+  Result<Raw> linear(std::initializer_list<std::string> names, std::size_t in, std::size_t out) const {
+    Raw raw;
+    raw.in = in;
     for (const std::string& name : names) {
-      SMIDGEN_ASSIGN(const std::vector<float> w, floats(name + ".weight", {out, in}));
-      SMIDGEN_ASSIGN(const std::vector<float> b, floats(name + ".bias", {out}));
-      weight.insert(weight.end(), w.begin(), w.end());
-      linear.bias.insert(linear.bias.end(), b.begin(), b.end());
+      SMIDGEN_ASSIGN(const std::vector<float> weight, floats(name + ".weight", {out, in}));
+      SMIDGEN_ASSIGN(const std::vector<float> bias, floats(name + ".bias", {out}));
+      raw.weight.insert(raw.weight.end(), weight.begin(), weight.end());
+      raw.bias.insert(raw.bias.end(), bias.begin(), bias.end());
     }
-    linear.weight = PackedMatrix::pack(kernels_, weight.data(), in, out * names.size(), 1, in);
+    return raw;
+  }
+
+  // Packs `raw` at `next`, which moves on.
+  Linear pack(Raw raw, float*& next) const {
+    const std::size_t out = raw.bias.size();
+    Linear linear;
+    linear.weight = PackedMatrix::pack_into(next, kernels_, raw.weight.data(), raw.in, out, 1, raw.in);
+    linear.bias = std::move(raw.bias);
+    next += PackedMatrix::packed_floats(kernels_, raw.in, out);
     return linear;
   }
 
   Result<Layer> layer(const std::string& name, const BertConfig& c) const {
     Layer layer;
     const std::string self = name + "attention.self.";
-    SMIDGEN_ASSIGN(layer.qkv, linear({self + "query", self + "key", self + "value"}, c.hidden, c.hidden));
-    SMIDGEN_ASSIGN(layer.attention_out, linear({name + "attention.output.dense"}, c.hidden, c.hidden));
+    SMIDGEN_ASSIGN(Raw qkv, linear({self + "query", self + "key", self + "value"}, c.hidden, c.hidden));
+    SMIDGEN_ASSIGN(Raw attention_out, linear({name + "attention.output.dense"}, c.hidden, c.hidden));
     SMIDGEN_ASSIGN(layer.attention_norm, norm(name + "attention.output.LayerNorm", c.hidden));
-    SMIDGEN_ASSIGN(layer.inner, linear({name + "intermediate.dense"}, c.hidden, c.intermediate));
-    SMIDGEN_ASSIGN(layer.out, linear({name + "output.dense"}, c.intermediate, c.hidden));
+    SMIDGEN_ASSIGN(Raw inner, linear({name + "intermediate.dense"}, c.hidden, c.intermediate));
+    SMIDGEN_ASSIGN(Raw out, linear({name + "output.dense"}, c.intermediate, c.hidden));
     SMIDGEN_ASSIGN(layer.norm, norm(name + "output.LayerNorm", c.hidden));
+    std::size_t floats = 0;
+    for (const Raw* raw : {&qkv, &attention_out, &inner, &out})
+      floats += PackedMatrix::packed_floats(kernels_, raw->in, raw->bias.size());
+    layer.block = allocate_floats(floats);
+    float* next = layer.block.get();
+    layer.qkv = pack(std::move(qkv), next);
+    layer.attention_out = pack(std::move(attention_out), next);
+    layer.inner = pack(std::move(inner), next);
+    layer.out = pack(std::move(out), next);
     return layer;
   }
 

@@ -53,7 +53,8 @@ class Bert {
     std::vector<float> bias;
   };
   struct Layer {
-    Linear qkv;  // hidden -> 3 hidden: query | key | value
+    AlignedFloats block;  // the four matrices, in the order of their use
+    Linear qkv;           // hidden -> 3 hidden: query | key | value
     Linear attention_out;
     Norm attention_norm;
     Linear inner, out;  // hidden -> intermediate -> hidden

@@ -15,7 +15,7 @@ namespace {
 // Tokens that share one pass over the weights. More would stream the weights less often but push the activations
 // (6 * 384 * 4 bytes a token in MiniLM's perceptron) out of the second-level cache.
 constexpr std::size_t kTokensPerPass = 192;
-constexpr std::size_t kSequencesPerItem = 32;
+constexpr std::size_t kTokensPerItem = 2 * kTokensPerPass;  // enough to hide handing out the work
 
 bool exists(const std::string& path) {
   std::error_code ignored;
@@ -103,14 +103,21 @@ bool Encoder::embed_text(std::string_view text, Scratch& scratch, float* out) co
 
 Status Encoder::embed_all(std::span<const std::span<const std::int32_t>> sequences, ThreadPool& pool,
                           const Watcher& watcher, std::string_view stage, float* out) const {
+  std::vector<std::size_t> begins = {0};  // of the pieces handed to the threads
+  std::size_t tokens = 0;
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    tokens += sequences[i].size();
+    if (tokens < kTokensPerItem && i + 1 < sequences.size()) continue;
+    begins.push_back(i + 1);
+    tokens = 0;
+  }
   std::vector<Scratch> scratch(pool.threads());
-  const std::size_t items = (sequences.size() + kSequencesPerItem - 1) / kSequencesPerItem;
   std::atomic<bool> stopped = false;
   std::mutex watching;
   std::size_t done = 0;
-  pool.parallel_for(items, [&](std::size_t item, std::size_t worker) {
+  pool.parallel_for(begins.size() - 1, [&](std::size_t item, std::size_t worker) {
     if (stopped) return;
-    const std::size_t first = item * kSequencesPerItem, count = std::min(kSequencesPerItem, sequences.size() - first);
+    const std::size_t first = begins[item], count = begins[item + 1] - first;
     embed(sequences.subspan(first, count), scratch[worker], out + first * dimensions());
     const std::lock_guard lock(watching);
     done += count;

@@ -163,9 +163,8 @@ void gemm_block(const GemmCall& call, size_t begin, size_t end) {
   const Accumulate* table = call.a_transposed ? kAccumulate<true> : kAccumulate<false>;
   for (size_t column = 0; column < call.n; column += kPanel) {
     const float* panel = call.panels + column * call.k;
-    const bool last = column + kPanel >= call.n;
-    const float* next = panel + call.k * kPanel;
-    const size_t lines = last ? 0 : (4 + tiles - 1) / tiles;
+    const float* next = panel + call.k * kPanel;  // after the last panel: whatever the caller put behind it
+    const size_t lines = (4 + tiles - 1) / tiles;
     size_t row = begin;
     for (size_t i = 0; i < tiles; ++i) {
       const size_t rows = m / tiles + (i < m % tiles ? 1 : 0);

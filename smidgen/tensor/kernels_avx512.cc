@@ -237,9 +237,8 @@ void gemm_block(const GemmCall& call, size_t begin, size_t end) {
   const Accumulate* table = call.a_transposed ? kAccumulate<true> : kAccumulate<false>;
   for (size_t column = 0; column < call.n; column += kPanel) {
     const float* panel = call.panels + column * call.k;
-    const bool last = column + kPanel >= call.n;
-    const float* next = panel + call.k * kPanel;
-    const size_t lines = last ? 0 : (8 + tiles - 1) / tiles;
+    const float* next = panel + call.k * kPanel;  // after the last panel: whatever the caller put behind it
+    const size_t lines = (8 + tiles - 1) / tiles;
     size_t row = begin;
     for (size_t i = 0; i < tiles; ++i) {
       const size_t rows = m / tiles + (i < m % tiles ? 1 : 0);
@@ -353,11 +352,44 @@ void axpy(float alpha, const float* x, float* y, size_t n) {
 
 // --- attention ---
 
+// out[i * 32 + j] = x[j * stride + i] for i < columns, j < 16, rows j >= rows read as zero: 16 x 16 in four rounds of
+// shuffles, pairs of 1, 2, 4 and 8.
+void transpose_16(const float* x, size_t stride, size_t rows, size_t columns, float* out) {
+  const __mmask16 lanes = first_lanes(columns);
+  __m512 a[16], b[16];
+  for (size_t j = 0; j < 16; ++j) a[j] = j < rows ? _mm512_maskz_loadu_ps(lanes, x + j * stride) : _mm512_setzero_ps();
+  for (size_t j = 0; j < 16; j += 2) {
+    b[j] = _mm512_unpacklo_ps(a[j], a[j + 1]);
+    b[j + 1] = _mm512_unpackhi_ps(a[j], a[j + 1]);
+  }
+  for (size_t j = 0; j < 16; j += 4)
+    for (size_t half = 0; half < 2; ++half) {
+      const __m512d low = _mm512_castps_pd(b[j + half]), high = _mm512_castps_pd(b[j + 2 + half]);
+      a[j + 2 * half] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+      a[j + 2 * half + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+    }
+  // Now 128-bit block l of a[4 g + c] holds column 4 l + c of rows 4 g .. 4 g + 3.
+  for (size_t c = 0; c < 4; ++c) {
+    const __m512 low01 = _mm512_shuffle_f32x4(a[c], a[4 + c], 0x44),
+                 high01 = _mm512_shuffle_f32x4(a[c], a[4 + c], 0xee);
+    const __m512 low23 = _mm512_shuffle_f32x4(a[8 + c], a[12 + c], 0x44);
+    const __m512 high23 = _mm512_shuffle_f32x4(a[8 + c], a[12 + c], 0xee);
+    b[c] = _mm512_shuffle_f32x4(low01, low23, 0x88);
+    b[4 + c] = _mm512_shuffle_f32x4(low01, low23, 0xdd);
+    b[8 + c] = _mm512_shuffle_f32x4(high01, high23, 0x88);
+    b[12 + c] = _mm512_shuffle_f32x4(high01, high23, 0xdd);
+  }
+  for (size_t i = 0; i < 16 && i < columns; ++i) _mm512_storeu_ps(out + i * kPanel, b[i]);
+}
+
 // x (t, d), row stride `stride` -> panels of x transposed, (t / 32, d, 32): the keys as a right-hand side.
 void pack_transposed(const float* x, size_t stride, size_t t, size_t d, float* panels) {
   for (size_t first = 0; first < t; first += kPanel, panels += d * kPanel)
-    for (size_t j = 0; j < kPanel; ++j)
-      for (size_t i = 0; i < d; ++i) panels[i * kPanel + j] = first + j < t ? x[(first + j) * stride + i] : 0.0F;
+    for (size_t j = 0; j < kPanel; j += 16)
+      for (size_t i = 0; i < d; i += 16) {
+        const size_t rows = first + j < t ? min(16, t - first - j) : 0;
+        transpose_16(x + (first + j) * stride + i, stride, rows, d - i, panels + i * kPanel + j);
+      }
 }
 
 // x (t, d), row stride `stride` -> panels of x, (d / 32, t, 32): the values.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #include "smidgen/base/result.h"
 
@@ -12,7 +13,8 @@ namespace smidgen {
 
 namespace {
 constexpr std::size_t kHugePage = 2U << 20;
-}
+constexpr std::size_t kLine = 64;
+}  // namespace
 
 void FreeAligned::operator()(float* p) const {
   std::free(p);
@@ -20,24 +22,36 @@ void FreeAligned::operator()(float* p) const {
 
 AlignedFloats allocate_floats(std::size_t count) {
   SMIDGEN_CHECK(count <= SIZE_MAX / sizeof(float) - kHugePage);
-  const std::size_t bytes = count * sizeof(float);
-  const std::size_t alignment = bytes >= kHugePage ? kHugePage : 64;
-  const std::size_t rounded = std::max<std::size_t>((bytes + alignment - 1) / alignment * alignment, alignment);
-  void* memory = std::aligned_alloc(alignment, rounded);
-  if (memory == nullptr) throw std::bad_alloc();                        // as operator new would
-  if (alignment == kHugePage) madvise(memory, rounded, MADV_HUGEPAGE);  // a wish: failing changes nothing but speed
+  const std::size_t bytes = count * sizeof(float), alignment = bytes >= kHugePage ? kHugePage : kLine;
+  void* memory = nullptr;
+  if (posix_memalign(&memory, alignment, std::max(bytes, kLine)) != 0) throw std::bad_alloc();  // as operator new would
+  // A wish for the whole huge pages inside: refusing it changes nothing but speed.
+  if (bytes >= kHugePage) static_cast<void>(madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE));
   return AlignedFloats(static_cast<float*>(memory));
+}
+
+std::size_t PackedMatrix::packed_floats(const Kernels& kernels, std::size_t k, std::size_t n) {
+  const std::size_t width = kernels.panel_columns;
+  return (n + width - 1) / width * width * k;
 }
 
 PackedMatrix PackedMatrix::pack(const Kernels& kernels, const float* b, std::size_t k, std::size_t n,
                                 std::size_t row_stride, std::size_t column_stride) {
+  AlignedFloats storage = allocate_floats(packed_floats(kernels, k, n));
+  PackedMatrix packed = pack_into(storage.get(), kernels, b, k, n, row_stride, column_stride);
+  packed.owned_ = std::move(storage);
+  return packed;
+}
+
+PackedMatrix PackedMatrix::pack_into(float* storage, const Kernels& kernels, const float* b, std::size_t k,
+                                     std::size_t n, std::size_t row_stride, std::size_t column_stride) {
   PackedMatrix packed;
   packed.kernels_ = &kernels;
   packed.k_ = k;
   packed.n_ = n;
-  const std::size_t width = kernels.panel_columns, panels = (n + width - 1) / width;
-  packed.panels_ = allocate_floats(panels * width * k);
-  float* out = packed.panels_.get();
+  packed.panels_ = storage;
+  const std::size_t width = kernels.panel_columns;
+  float* out = storage;
   for (std::size_t first = 0; first < n; first += width) {
     const std::size_t columns = std::min(width, n - first);
     for (std::size_t i = 0; i < k; ++i, out += width) {
