@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "smidgen/app/models.h"
+#include "smidgen/base/file.h"
 
 namespace smidgen {
 
@@ -17,6 +18,7 @@ Result<LadderOptions> ladder_options(const std::vector<std::string>& rungs, cons
   options.encoder = wanted("encoder");
   options.tokens_max = tokens_max;
   options.seed = app.global.seed;
+  options.cache_folder = cache_directory() + "/static";
   if (!options.static_vectors && !options.encoder) return options;
   auto folder = find_encoder(encoder);
   if (folder.ok()) {

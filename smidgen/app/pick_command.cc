@@ -55,6 +55,7 @@ Result<PickRequest> request_from(const PickOptions& options, const App& app, std
     SMIDGEN_ASSIGN(request.prices_text, read_file(options.prices, kPricesBytesMax));
   }
   request.no_texts = options.no_texts;
+  request.state_folder = state_directory();
   if (options.minutes_max)
     notes.push_back("This version does not fine-tune the encoder yet, so --minutes-max changes nothing.");
   return request;

@@ -6,11 +6,13 @@
 #include <numeric>
 #include <string_view>
 
+#include "smidgen/learn/distill.h"
 #include "smidgen/learn/embeddings.h"
 #include "smidgen/learn/head_trainer.h"
 #include "smidgen/learn/linear_trainer.h"
 #include "smidgen/model/encoder.h"
 #include "smidgen/model/encoder_rung.h"
+#include "smidgen/model/static.h"
 
 namespace smidgen {
 
@@ -81,6 +83,26 @@ Result<TrainedHead> train_head(const TrainingRows& rows, std::span<const float> 
   return trained;
 }
 
+Result<TrainedRung> train_static(const TrainingRows& rows, const Encoder& encoder, const std::string& cache_folder,
+                                 ThreadPool& pool, const Watcher& watcher) {
+  const Stopwatch watch;
+  DistillOptions distillation;
+  distillation.cache_folder = cache_folder;
+  SMIDGEN_ASSIGN(StaticTable table, distill(encoder, distillation, pool, watcher));
+  SMIDGEN_ASSIGN(StaticModel created, StaticModel::create(std::move(table), encoder.folder()));
+  const auto model = std::make_shared<const StaticModel>(std::move(created));
+  const std::vector<std::string_view> texts(rows.texts.begin(), rows.texts.end());
+  SMIDGEN_ASSIGN(const EmbeddingMatrix embeddings, embed_all(*model, texts, pool, watcher));
+  SMIDGEN_ASSIGN(TrainedHead head, train_head(rows, embeddings.values, embeddings.dimensions, pool, watcher));
+  TrainedRung trained;
+  trained.name = "static";
+  trained.out_of_fold = std::move(head.out_of_fold);
+  SMIDGEN_ASSIGN(trained.rung, StaticRung::create(model, std::move(head.head)));
+  trained.chosen = fmt::format("{} dimensions, head with C {:g}", embeddings.dimensions, head.c);
+  trained.train_seconds = watch.seconds();
+  return trained;
+}
+
 Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_ptr<const Encoder>& encoder,
                                   ThreadPool& pool, const Watcher& watcher) {
   const Stopwatch watch;
@@ -119,6 +141,11 @@ Result<Ladder> train_ladder(const TrainingRows& rows, const LadderOptions& optio
   }
   if (options.linear) {
     SMIDGEN_ASSIGN(TrainedRung trained, train_linear(rows, options, pool, named(watcher, "linear")));
+    ladder.rungs.push_back(std::move(trained));
+  }
+  if (options.static_vectors) {
+    SMIDGEN_ASSIGN(TrainedRung trained,
+                   train_static(rows, *encoder, options.cache_folder, pool, named(watcher, "static")));
     ladder.rungs.push_back(std::move(trained));
   }
   if (options.encoder) {

@@ -37,6 +37,7 @@ struct LadderOptions {
   std::string encoder_folder;  // for static and encoder
   std::size_t tokens_max = 0;  // of the encoder; 0: the folder's value
   std::uint64_t seed = 1;
+  std::string cache_folder;  // keeps distilled vectors between runs; empty: no cache
 };
 
 struct TrainedRung {

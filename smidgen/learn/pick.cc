@@ -394,8 +394,9 @@ void complete(const Dataset& data, const CertifySet& certify, const PickReport& 
 }
 
 // Counts this look at the certify rows. A count that cannot be kept is said, not hidden.
-void count_attempt(const CertifySet& certify, PickReport& report) {
-  AttemptLog log(state_directory());
+void count_attempt(const std::string& state_folder, const CertifySet& certify, PickReport& report) {
+  if (state_folder.empty()) return;
+  AttemptLog log(state_folder);
   const auto attempts = log.record(certify.split_id);
   if (attempts.ok()) {
     report.attempts = *attempts;
@@ -414,7 +415,7 @@ Status certify_and_write(const Story& story, const CertificationPlan& plan, cons
   SMIDGEN_TRY(save_rungs(work.file("ladder"), story.data, ladder.rungs, all));
   SMIDGEN_ASSIGN(const Classifier reloaded, Classifier::open(work.file("ladder")));
   const std::vector<float> scores = score_rows(reloaded, certify.texts, story.pool, story.watcher, report);
-  count_attempt(certify, report);
+  count_attempt(story.request.state_folder, certify, report);
   const CertifyRows rows{scores, certify.labels, certify.units, certify.large_correct};
   SMIDGEN_ASSIGN(CertificationOutcome outcome, test_plan(plan, rows));
   complete(story.data, certify, report, outcome.certificate);

@@ -48,6 +48,7 @@ struct PickRequest {
   std::optional<double> large_usd_per_row;  // instead of the price list
   std::string large_model, prices_text;     // see prices.h
   bool no_texts = false;
+  std::string state_folder;  // where attempts on a split are counted; empty: not counted
 };
 
 // What pick needs of the world around the library.
