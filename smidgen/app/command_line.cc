@@ -164,7 +164,7 @@ void declare_train(CLI::App& verb, TrainOptions& o, RawOptions& raw) {
   verb.add_option("DATA", o.data, "labelled rows: CSV, TSV or JSON lines")->required();
   verb.add_option("--rung", o.rung, "linear, static, encoder or blend")
       ->required()
-      ->check(CLI::IsMember({"linear", "static", "encoder", "blend"}))
+      ->check(CLI::IsMember({"linear", "static", "encoder", "blend", "all"}))
       ->type_name("RUNG");
   declare_output(verb, o.out, o.force);
   declare_reading(verb, o.read, raw, true);
@@ -175,6 +175,7 @@ void declare_eval(CLI::App& verb, EvalOptions& o, RawOptions& raw) {
   verb.add_option("BUNDLE", o.bundle, "folder that pick or train wrote")->required();
   verb.add_option("DATA", o.data, "labelled rows: CSV, TSV or JSON lines")->required();
   declare_reading(verb, o.read, raw, true);
+  verb.add_option("--predictions", o.predictions, "write every row's answer here as CSV")->type_name("FILE");
 }
 
 void declare_run(CLI::App& verb, RunOptions& o, RawOptions& raw) {

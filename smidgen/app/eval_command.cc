@@ -9,6 +9,7 @@
 #include "smidgen/app/commands.h"
 #include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
+#include "smidgen/base/file.h"
 #include "smidgen/base/statistics.h"
 #include "smidgen/base/thread_pool.h"
 #include "smidgen/learn/evaluate.h"
@@ -194,6 +195,21 @@ std::string to_text(const EvalOptions& options, const Findings& f, bool plain) {
   return out + "\n" + pairs.render(plain, 2);
 }
 
+// --predictions FILE: what the bundle said to every row, in file order.
+Status write_predictions(const std::string& path, const Bundle& bundle, const Dataset& data, const Answers& answers) {
+  const auto quoted = [](const std::string& text) {
+    std::string out = "\"";
+    for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+    return out + "\"";
+  };
+  std::string out = "line,label,answer,confidence,escalated\n";
+  for (std::size_t i = 0; i < data.size(); ++i)
+    out += fmt::format("{},{},{},{:.6f},{}\n", data.lines[i], quoted(data.label_names[data.labels[i]]),
+                       quoted(bundle.info.labels[answers.labels[i]]), answers.confidences[i],
+                       answers.kept[i] != 0 ? "false" : "true");
+  return write_file_atomic(path, out);
+}
+
 }  // namespace
 
 int run_eval(const EvalOptions& options, App& app) {
@@ -207,6 +223,10 @@ int run_eval(const EvalOptions& options, App& app) {
   for (std::size_t i = findings.labels_known; i < findings.names.size(); ++i)
     app.warn(fmt::format("the bundle does not know the label \"{}\": its {} count as wrong",
                          for_terminal(findings.names[i], 40), counted(findings.all.classes[i].support, "row", "rows")));
+  if (!options.predictions.empty())
+    if (const Status status = write_predictions(options.predictions, classifier->bundle(), *data, *answers);
+        !status.ok())
+      return app.fail(status.error());
   if (app.global.json)
     return finish_with(app,
                        to_json(options, *data, findings).dump(1, ' ', false, Json::error_handler_t::replace) + "\n");

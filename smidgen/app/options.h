@@ -52,7 +52,7 @@ struct PickOptions {
 struct TrainOptions {
   std::string data;
   ReadOptions read;
-  std::string rung;  // "linear", "static", "encoder" or "blend"
+  std::string rung;  // "linear", "static", "encoder", "blend" or "all"
   std::string out;
   bool force = false;
   std::string encoder;
@@ -72,6 +72,7 @@ struct RunOptions {
 
 struct EvalOptions {
   std::string bundle, data;
+  std::string predictions;  // CSV of every row's answer
   ReadOptions read;
 };
 

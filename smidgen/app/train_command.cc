@@ -9,40 +9,54 @@
 
 namespace smidgen {
 
+namespace {
+
+std::string to_json(const std::vector<TrainSummary>& summaries) {
+  nlohmann::ordered_json document = nlohmann::ordered_json::array();
+  for (const TrainSummary& summary : summaries)
+    document.push_back({{"bundle", summary.bundle},
+                        {"rung", summary.rung},
+                        {"rungs", summary.rungs},
+                        {"settings", summary.chosen},
+                        {"accuracy_out_of_fold", summary.accuracy_out_of_fold},
+                        {"seconds", summary.seconds},
+                        {"certified", false}});
+  if (document.size() == 1) document = nlohmann::ordered_json(document[0]);
+  return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string to_text(const Dataset& data, const std::vector<TrainSummary>& summaries) {
+  std::string text = fmt::format("trained on {} rows, {} labels, in {:.1f} s\n", data.size(), data.label_names.size(),
+                                 summaries.back().seconds);
+  for (const TrainSummary& summary : summaries) {
+    for (std::size_t rung = 0; rung < summary.rungs.size(); ++rung)
+      text += fmt::format("  {:<8} {}\n", summary.rungs[rung], summary.chosen[rung]);
+    text += fmt::format("accuracy out-of-fold: {:.3f} (an estimate; `pick` certifies, this certifies nothing)\n",
+                        summary.accuracy_out_of_fold);
+    text += fmt::format("written: {}\n", summary.bundle);
+  }
+  return text;
+}
+
+}  // namespace
+
 int run_train(const TrainOptions& options, App& app) {
-  const std::vector<std::string> rungs = options.rung == "blend"
-                                             ? std::vector<std::string>{"linear", "static", "encoder"}
-                                             : std::vector<std::string>{options.rung};
+  const bool every = options.rung == "blend" || options.rung == "all";
+  const std::vector<std::string> rungs =
+      every ? std::vector<std::string>{"linear", "static", "encoder"} : std::vector<std::string>{options.rung};
   std::vector<std::string> notes;
   auto ladder = ladder_options(rungs, options.encoder, options.tokens_max, app, notes);
   if (!ladder.ok()) return app.fail(ladder.error());
-  auto data = Dataset::load(options.data, options.read);
+  const auto data = Dataset::load(options.data, options.read);
   if (!data.ok()) return app.fail(data.error());
   ThreadPool pool(app.threads());
-  Result<TrainSummary> summary = Error::internal("not run");
+  Result<std::vector<TrainSummary>> written = Error::internal("not run");
   {
     const Watcher watcher = make_watcher(app);
-    summary = train(*data, options.rung, *ladder, options.out, options.force, pool, watcher);
+    written = train(*data, options.rung, *ladder, options.out, options.force, pool, watcher);
   }
-  if (!summary.ok()) return app.fail(summary.error());
-  if (app.global.json) {
-    const nlohmann::ordered_json document = {{"bundle", summary->bundle},
-                                             {"rung", summary->rung},
-                                             {"rungs", summary->rungs},
-                                             {"settings", summary->chosen},
-                                             {"accuracy_out_of_fold", summary->accuracy_out_of_fold},
-                                             {"seconds", summary->seconds},
-                                             {"certified", false}};
-    return finish_with(app, document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
-  }
-  std::string text = fmt::format("trained on {} rows, {} labels, in {:.1f} s\n", data->size(), data->label_names.size(),
-                                 summary->seconds);
-  for (std::size_t rung = 0; rung < summary->rungs.size(); ++rung)
-    text += fmt::format("  {:<8} {}\n", summary->rungs[rung], summary->chosen[rung]);
-  text += fmt::format("accuracy out-of-fold: {:.3f} (an estimate; `pick` certifies, this certifies nothing)\n",
-                      summary->accuracy_out_of_fold);
-  text += fmt::format("written: {}\n", summary->bundle);
-  return finish_with(app, text);
+  if (!written.ok()) return app.fail(written.error());
+  return finish_with(app, app.global.json ? to_json(*written) : to_text(*data, *written));
 }
 
 }  // namespace smidgen

@@ -66,7 +66,7 @@ Result<PickReport> pick(const Dataset& data, const PickRequest& request, const P
                         const Watcher& watcher);
 
 // What `train` does: every row is fitted on, nothing is certified, nothing escalates. rung: "linear", "static",
-// "encoder" or "blend".
+// "encoder", "blend" (of all three, what cross-validation keeps) or "all" (a bundle of each below `out`).
 struct TrainSummary {
   std::string bundle, rung;
   std::vector<std::string> rungs;   // those the bundle runs
@@ -74,7 +74,7 @@ struct TrainSummary {
   std::vector<std::string> chosen;  // settings of each rung, in words
   double seconds = 0;
 };
-Result<TrainSummary> train(const Dataset& data, const std::string& rung, const LadderOptions& ladder,
-                           const std::string& out, bool force, ThreadPool& pool, const Watcher& watcher);
+Result<std::vector<TrainSummary>> train(const Dataset& data, const std::string& rung, const LadderOptions& ladder,
+                                        const std::string& out, bool force, ThreadPool& pool, const Watcher& watcher);
 
 }  // namespace smidgen

@@ -13,13 +13,13 @@ namespace smidgen {
 
 namespace {
 
-
 Result<LadderOptions> rungs_for(const std::string& rung, LadderOptions options) {
-  if (rung != "linear" && rung != "static" && rung != "encoder" && rung != "blend")
-    return Error::usage("no rung called \"" + rung + "\"").hint("choose linear, static, encoder or blend");
-  options.linear = rung == "linear" || rung == "blend";
-  options.static_vectors = rung == "static" || rung == "blend";
-  options.encoder = rung == "encoder" || rung == "blend";
+  const bool every = rung == "blend" || rung == "all";
+  if (!every && rung != "linear" && rung != "static" && rung != "encoder")
+    return Error::usage("no rung called \"" + rung + "\"").hint("choose linear, static, encoder, blend or all");
+  options.linear = rung == "linear" || every;
+  options.static_vectors = rung == "static" || every;
+  options.encoder = rung == "encoder" || every;
   return options;
 }
 
@@ -43,27 +43,9 @@ Blend best_blend(const ScoredRows& rows, std::uint64_t seed, ThreadPool& pool) {
   return best;
 }
 
-}  // namespace
-
-Result<TrainSummary> train(const Dataset& data, const std::string& rung, const LadderOptions& ladder_options,
-                           const std::string& out, bool force, ThreadPool& pool, const Watcher& watcher) {
-  const auto start = std::chrono::steady_clock::now();
-  std::error_code code;
-  if (!force && std::filesystem::exists(out, code))
-    return Error(ErrorKind::kCannotCreate, "already exists").in(out).hint("choose another --out or pass --force");
-  SMIDGEN_ASSIGN(const LadderOptions options, rungs_for(rung, ladder_options));
-  SplitOptions split_options;
-  split_options.certify_elsewhere = true;
-  split_options.seed = options.seed;
-  SMIDGEN_ASSIGN(const Split split, make_split(data, split_options));
-  SMIDGEN_ASSIGN(const TrainingRows rows, cut_training_rows(data, split, options.seed));
-  SMIDGEN_ASSIGN(const Ladder ladder, train_ladder(rows, options, pool, watcher));
-
-  watcher.report("calibrating", 0);
-  const std::vector<float> scores = ladder.side_by_side(rows.label_count);
-  const Blend blend =
-      best_blend({scores, rows.labels, rows.units, ladder.rungs.size(), rows.label_count}, options.seed, pool);
-
+// Writes the rungs of `columns` as a bundle that answers everything at the last one.
+Result<TrainSummary> write_bundle(const Dataset& data, const Ladder& ladder, const Blend& blend,
+                                  const std::string& rung, const std::string& out, bool force) {
   BundleInfo info{"classification", data.label_names, "f32", {}, {}};
   std::vector<const Rung*> rungs;
   TrainSummary summary;
@@ -86,8 +68,48 @@ Result<TrainSummary> train(const Dataset& data, const std::string& rung, const L
   summary.bundle = out;
   summary.rung = rung;
   summary.accuracy_out_of_fold = blend.calibration.after.accuracy;
-  summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return summary;
+}
+
+}  // namespace
+
+Result<std::vector<TrainSummary>> train(const Dataset& data, const std::string& rung,
+                                        const LadderOptions& ladder_options, const std::string& out, bool force,
+                                        ThreadPool& pool, const Watcher& watcher) {
+  const auto start = std::chrono::steady_clock::now();
+  std::error_code code;
+  if (!force && std::filesystem::exists(out, code))
+    return Error(ErrorKind::kCannotCreate, "already exists").in(out).hint("choose another --out or pass --force");
+  SMIDGEN_ASSIGN(const LadderOptions options, rungs_for(rung, ladder_options));
+  SplitOptions split_options;
+  split_options.certify_elsewhere = true;
+  split_options.seed = options.seed;
+  SMIDGEN_ASSIGN(const Split split, make_split(data, split_options));
+  SMIDGEN_ASSIGN(const TrainingRows rows, cut_training_rows(data, split, options.seed));
+  SMIDGEN_ASSIGN(const Ladder ladder, train_ladder(rows, options, pool, watcher));
+
+  watcher.report("calibrating", 0);
+  const std::vector<float> scores = ladder.side_by_side(rows.label_count);
+  const ScoredRows scored{scores, rows.labels, rows.units, ladder.rungs.size(), rows.label_count};
+  std::vector<TrainSummary> written;
+  if (rung == "all") {
+    if (!std::filesystem::create_directory(out, code) && code)
+      return Error(ErrorKind::kCannotCreate, "cannot create folder: " + code.message()).in(out);
+    for (std::size_t column = 0; column < ladder.rungs.size(); ++column) {
+      const std::string& name = ladder.rungs[column].name;
+      const Blend alone{{column}, calibrate(scored, std::vector<std::size_t>{column}, {.seed = options.seed}, &pool)};
+      SMIDGEN_ASSIGN(TrainSummary summary, write_bundle(data, ladder, alone, name, out + "/" + name, force));
+      written.push_back(std::move(summary));
+    }
+  }
+  const std::string blend_out = rung == "all" ? out + "/blend" : out;
+  const Blend blend = best_blend(scored, options.seed, pool);
+  SMIDGEN_ASSIGN(TrainSummary summary,
+                 write_bundle(data, ladder, blend, rung == "all" ? "blend" : rung, blend_out, force));
+  written.push_back(std::move(summary));
+  for (TrainSummary& one : written)
+    one.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return written;
 }
 
 }  // namespace smidgen
