@@ -13,6 +13,8 @@ import tempfile
 BUILD = pathlib.Path(sys.argv[2])
 BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 SKIPPED = 77
+SAMPLES = (('targets', '96.3 %', 3), ('refused', 'Not certified', 3), ('untrained', 'would need 59 rows', 0),
+           ('hostile', '</script><script>alert(1)</script>', 3))
 
 
 def drawn(page, folder):
@@ -37,7 +39,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([BUILD / 'smidgen_tests', '--gtest_filter=PickPage.CanBeLookedAt'], check=True,
                        stdout=subprocess.DEVNULL, env={**os.environ, 'SMIDGEN_PAGES': folder})
-        for name in ('targets', 'refused', 'hostile'):
+        for name, wanted, charts in SAMPLES:
             try:
                 dom, complaints = drawn(pathlib.Path(folder) / f'{name}.html', folder)
             except subprocess.TimeoutExpired:
@@ -47,10 +49,9 @@ def main():
             shown = dom[dom.index('<main'):dom.index('</main>')]
             check(len(re.findall(r'<script\b', dom)) == 3, f'{name}: another script element')
             check('<script' not in shown and '<b>' not in shown, f'{name}: data became elements')
-            check(shown.count('<canvas') == 3 and shown.count('<h2') >= 5, f'{name}: parts of the page are missing')
+            check(shown.count('<canvas') == charts and '<h2' in shown, f'{name}: parts of the page are missing')
             check('NaN' not in shown and 'undefined' not in shown, f'{name}: NaN or undefined is shown')
             text = html.unescape(re.sub(r'<[^>]*>', '', shown))
-            wanted = {'targets': '96.3 %', 'refused': 'Not certified', 'hostile': '</script><script>alert(1)</script>'}[name]
             check(wanted in text, f'{name}: {wanted} is not shown')
     print('the page draws')
     return 0

@@ -1,5 +1,5 @@
 // Reports as a pick could have made them, for the tests of what people see: certified, certified with per-class
-// targets, refused, and one whose every text is hostile.
+// targets, refused, refused before training, and one whose every text is hostile.
 #pragma once
 
 #include <algorithm>
@@ -188,6 +188,21 @@ inline PickReport refused() {
   report.coverage = 0.99996;
   report.selective_accuracy = 0.94969;
   report.cost.policy_usd_per_million = 12.97;
+  return report;
+}
+
+// Refused before anything was trained: too few rows for any outcome to pass.
+inline PickReport untrained() {
+  PickReport report = base_report();
+  report.rows.clear();
+  report.curves.clear();
+  report.reliability.clear();
+  report.confusions.clear();
+  report.classes.clear();
+  report.hardest.clear();
+  report.label_errors.clear();
+  report.refusal =
+      Refusal{"even without one error this target would need 59 rows to certify; there are 40", {}, 95, {}};
   return report;
 }
 

@@ -75,13 +75,25 @@ TEST(PickTable, WrapsSentencesAndDefusesControls) {
 }
 
 TEST(PickTable, WorksWhenNothingWasTrained) {
-  PickReport report = sample::refused();
-  report.rows.clear();
-  report.policy.clear();
-  const std::string text = render_pick_table(report, false, 80);
-  EXPECT_NE(text.find("not certified: "), std::string::npos);
-  EXPECT_EQ(text.find("best found"), std::string::npos);
+  const std::string text = render_pick_table(sample::untrained(), false, 80);
+  EXPECT_NE(text.find("not certified: even without one error"), std::string::npos) << text;
+  EXPECT_EQ(text.find("nearest:"), std::string::npos);
+  EXPECT_EQ(text.find("p50"), std::string::npos);
   EXPECT_FALSE(render_pick_table(PickReport{}, false, 0).empty());
+}
+
+TEST(PickTable, SaysWhichAnswersTheCertificateIsAbout) {
+  PickReport report = sample::certified();
+  EXPECT_NE(render_pick_table(report, false, 0).find("95 % of the answers given locally are right"), std::string::npos);
+  report.certificate->risk = "all";
+  EXPECT_NE(render_pick_table(report, false, 0).find("95 % of all answers, the large model's included, are right"),
+            std::string::npos);
+}
+
+TEST(PickTable, GivesPricesByHandTheirFlag) {
+  PickReport report = sample::certified();
+  report.cost.price_date = "--large-usd-per-1k-rows";
+  EXPECT_NE(render_pick_table(report, false, 0).find("(price given by --large-usd-per-1k-rows)"), std::string::npos);
 }
 
 TEST(PickJson, HasTheFieldsOthersRelyOnInOrder) {
@@ -105,6 +117,15 @@ TEST(PickJson, HasTheFieldsOthersRelyOnInOrder) {
   EXPECT_EQ(*json_integer(root["certificate"].value(), "errors", 0, 100), 63);
   EXPECT_EQ(*json_string(root, "policy"), "linear -> encoder");
   EXPECT_TRUE(root["refusal"].is_null());
+}
+
+TEST(PickJson, IsDocumented) {
+  const auto page = read_file(std::string(SMIDGEN_SOURCE_DIR) + "/docs/pick_json.md", 1 << 20);
+  ASSERT_TRUE(page.ok()) << page.error().message();
+  const auto document = JsonDocument::parse(pick_json(sample::with_targets()));
+  const simdjson::dom::object root = document->root();
+  for (const auto [key, value] : root)
+    EXPECT_NE(page->find("| `" + std::string(key) + "` |"), std::string::npos) << key << " is not in docs/pick_json.md";
 }
 
 TEST(PickJson, RefusedHasNullsAndAdvice) {
@@ -185,6 +206,7 @@ TEST(PickPage, CanBeLookedAt) {
   for (const auto& [name, report] : {std::pair{"certified", sample::certified()},
                                      {"targets", sample::with_targets()},
                                      {"refused", sample::refused()},
+                                     {"untrained", sample::untrained()},
                                      {"hostile", sample::hostile()}})
     EXPECT_TRUE(write_file_atomic(std::string(folder) + "/" + name + ".html", render_pick_page(report)).ok());
 }
