@@ -80,7 +80,7 @@ int show(const PickReport& report, const PickOptions& options, App& app) {
     if (auto status = write_file_atomic(page, render_pick_page(report)); !status.ok()) return app.fail(status.error());
   }
   if (app.global.json) return finish_with(app, pick_json(report) + "\n", code);
-  return finish_with(app, render_pick_table(report, app.terminal.output_colour, app.terminal.columns) + "\n", code);
+  return finish_with(app, render_pick_table(report, app.terminal.output_colour, app.terminal.columns), code);
 }
 
 }  // namespace
