@@ -9,10 +9,11 @@ DEMO = build/demo
 # Leaves build/release/smidgen.
 build: install-packages
 	@cmake --preset release >/dev/null
-	@cmake --build --preset release -j$(JOBS)
+	@cmake --build --preset release -j$(JOBS) --target smidgen_program
 
 # Release build and the fast tests. The default encoder is fetched once (pinned by SHA-256), so that its tests run.
 test: build
+	@cmake --build --preset release -j$(JOBS)
 	@$(SMIDGEN) pull all-minilm-l6-v2 --quiet || echo "smidgen: no default encoder here; the tests that want it will skip and say so"
 	@cd build/release && ctest --output-on-failure -j$(JOBS)
 
