@@ -6,6 +6,7 @@
 
 #include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
+#include "smidgen/learn/refusal.h"
 
 namespace smidgen {
 
@@ -95,11 +96,12 @@ std::string certificate_section(const PickReport& report) {
   const Certificate& proof = *report.certificate;
   out += for_markdown(proof.statement, 4000) + "\n\n";
   out += fmt::format(
-      "Method: {}. Units {}, answered locally {}, wrong {}, p-value {:.3g}, lower bound {}; attempts on this split: "
+      "Method: {}. Units {}, answered locally {}, wrong {}, p-value {}, lower bound {}; attempts on this split: "
       "{}. "
       "`certificate.json` has every figure.\n\n",
       for_markdown(proof.method, 400), with_thousands(proof.n_units), with_thousands(proof.n_answered),
-      with_thousands(proof.errors), proof.p_value, rounded_down(proof.lower_bound, 4), with_thousands(proof.attempts));
+      with_thousands(proof.errors), p_in_words(proof.p_value), rounded_down(proof.lower_bound, 4),
+      with_thousands(proof.attempts));
   for (const auto& target : proof.targets) {
     out +=
         fmt::format("- {} of {}: at least {} ({} of {} here)\n", for_markdown(target.kind), for_markdown(target.label),

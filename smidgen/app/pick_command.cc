@@ -1,6 +1,7 @@
 // `pick`: reads the data, finds the models, hands both to learn/pick, and shows what came out.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <random>
 
 #include "smidgen/app/commands.h"
@@ -73,11 +74,25 @@ Result<double> run_memory_mb(const std::string& bundle, const std::string& jsonl
   return json_number(document.root(), "memory_peak_mb", 0, 1e9);
 }
 
-int show(const PickReport& report, const PickOptions& options, App& app) {
+// --report FILE is written last; a folder that is missing is better said first.
+Status check_page(const std::string& page) {
+  const std::filesystem::path parent = std::filesystem::path(page).parent_path();
+  std::error_code code;
+  if (page.empty() || parent.empty() || std::filesystem::is_directory(parent, code)) return Ok{};
+  return Error(ErrorKind::kCannotCreate, "the folder to write to does not exist")
+      .in(parent.string())
+      .hint("create it first");
+}
+
+int show(PickReport& report, const PickOptions& options, App& app) {
   const int code = report.certified ? 0 : static_cast<int>(ErrorKind::kNotAchieved);
   if (!report.bundle.empty()) {
-    const std::string page = options.report.empty() ? pick_page_path(report.bundle) : options.report;
-    if (auto status = write_file_atomic(page, render_pick_page(report)); !status.ok()) return app.fail(status.error());
+    report.page = options.report.empty() ? pick_page_path(report.bundle) : options.report;
+    // The bundle stands: a page that cannot be written costs the exit code, not the answer.
+    if (auto status = write_file_atomic(report.page, render_pick_page(report)); !status.ok()) {
+      finish_with(app, app.global.json ? pick_json(report) + "\n" : render_pick_table(report, false, 0), code);
+      return app.fail(status.error());
+    }
   }
   if (app.global.json) return finish_with(app, pick_json(report) + "\n", code);
   return finish_with(app, render_pick_table(report, app.terminal.output_colour, app.terminal.columns), code);
@@ -89,6 +104,7 @@ int run_pick(const PickOptions& options, App& app) {
   std::vector<std::string> notes;
   auto request = request_from(options, app, notes);
   if (!request.ok()) return app.fail(request.error());
+  if (const Status status = check_page(options.report); !status.ok()) return app.fail(status.error());
   auto data = Dataset::load(options.data, options.read);
   if (!data.ok()) return app.fail(data.error());
   std::optional<Dataset> test;

@@ -106,8 +106,10 @@ Json certificate_of(const PickReport& report) {
           {"lower_bound", proof.lower_bound},
           {"method", valid_utf8(proof.method)},
           {"candidates", proof.candidates},
+          {"tested", proof.tested},
           {"attempts", proof.attempts},
           {"data_sha256", valid_utf8(proof.data_sha256)},
+          {"test_sha256", string_or_null(proof.test_sha256)},
           {"split_salt", valid_utf8(proof.split_salt)},
           {"bundle_sha256", valid_utf8(proof.bundle_sha256)},
           {"precision", valid_utf8(proof.precision)},
@@ -123,6 +125,7 @@ Json refusal_of(const PickReport& report) {
   return {{"reason", valid_utf8(why.reason)},
           {"certifiable_accuracy", value_or_null(why.certifiable_accuracy)},
           {"units_needed", value_or_null(why.units_needed)},
+          {"units_at_least", value_or_null(why.units_at_least)},
           {"advice", strings(why.advice)}};
 }
 

@@ -270,7 +270,8 @@ void written(const PickReport& report, Paper& paper) {
   std::string folder = report.bundle;
   while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
   paper.sentence("written:", for_terminal(folder, 400) + "/" + (report.certified ? "" : " (marked as not certified)") +
-                                 "   report: " + for_terminal(pick_page_path(report.bundle), 400));
+                                 "   report: " +
+                                 for_terminal(report.page.empty() ? pick_page_path(report.bundle) : report.page, 400));
   paper.sentence("next:", "smidgen run " + shell_word(for_terminal(folder, 400)) + " --text \"...\"");
 }
 

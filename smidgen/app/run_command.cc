@@ -13,6 +13,7 @@
 
 #include "smidgen/app/commands.h"
 #include "smidgen/app/figures.h"
+#include "smidgen/app/foreign_text.h"
 #include "smidgen/app/machine.h"
 #include "smidgen/app/run_pipeline.h"
 #include "smidgen/base/file.h"
@@ -137,6 +138,13 @@ class OutFile {
   bool kept_ = false;
 };
 
+// What pick wrote without a certificate says so each time it answers. A bundle of `train` never claimed anything.
+void warn_if_uncertified(const App& app, const Bundle& bundle, const std::string& path) {
+  if (app.global.quiet || !bundle.certificate || bundle.certificate->certified) return;
+  app.warn("this bundle is not certified: nothing is claimed for its answers (see `smidgen show " +
+           shell_word(for_terminal(path, 200)) + "`)");
+}
+
 void report_summary(const App& app, const BundleInfo& info, const PipelineSummary& s, double seconds) {
   const auto share = [](std::uint64_t part, std::uint64_t all) {
     return all == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(all);
@@ -193,6 +201,7 @@ int run_run(const RunOptions& options, App& app) {
   if (const Status status = check_files(options.files, options.read); !status.ok()) return app.fail(status.error());
   const auto classifier = Classifier::open(options.bundle);
   if (!classifier.ok()) return app.fail(classifier.error());
+  warn_if_uncertified(app, classifier->bundle(), options.bundle);
   std::unique_ptr<OutFile> out;
   if (!options.out.empty() && options.out != "-") {
     auto created = OutFile::create(options.out);

@@ -8,6 +8,7 @@
 #include "smidgen/app/foreign_text.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/json.h"
+#include "smidgen/learn/refusal.h"
 #include "smidgen/model/bundle.h"
 #include "smidgen/model/bundle_json.h"
 
@@ -94,12 +95,17 @@ std::string to_text(const std::string& folder, const Bundle& bundle, const Sizes
   }
   const Certificate& c = *bundle.certificate;
   out += for_terminal(c.statement, 4000) + "\n";
-  out += fmt::format("  {} of {} units answered, {} wrong; p = {:.3g}, {} candidates, attempt {} on this split\n",
-                     with_thousands(c.n_answered), with_thousands(c.n_units), with_thousands(c.errors), c.p_value,
-                     c.candidates, c.attempts);
+  out +=
+      fmt::format("  {} of {} units answered, {} wrong; p = {}, {} of {} candidates tested, attempt {} on this split\n",
+                  with_thousands(c.n_answered), with_thousands(c.n_units), with_thousands(c.errors),
+                  p_in_words(c.p_value), c.tested, c.candidates, c.attempts);
   for (const Certificate::Target& t : c.targets)
-    out += fmt::format("  {} of {} at least {}: {} of {}, p = {:.3g}\n", t.kind, for_terminal(t.label, 40), t.target,
-                       with_thousands(t.hits), with_thousands(t.n), t.p_value);
+    out += fmt::format("  {} of {} {} {}: {} of {}, p = {}{}\n", t.kind, for_terminal(t.label, 40),
+                       c.certified ? "at least" : "asked to be at least", t.target, with_thousands(t.hits),
+                       with_thousands(t.n), p_in_words(t.p_value),
+                       t.kind == "recall" ? fmt::format(" (among local answers {} of {})", with_thousands(t.hits_local),
+                                                        with_thousands(t.n_local))
+                                          : "");
   for (const std::string& assumption : c.assumptions) out += "  assumes: " + for_terminal(assumption, 1000) + "\n";
   if (!c.not_claimed.empty()) {
     out += "  nothing is claimed for the labels:";

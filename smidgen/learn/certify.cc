@@ -12,6 +12,12 @@
 namespace smidgen {
 namespace {
 
+// 1 - share without the dust of binary fractions: 0.02 for 0.98, not 0.020000000000000018.
+double complement(double share) {
+  constexpr double kDigits = 1e15;
+  return std::round((1 - share) * kDigits) / kDigits;
+}
+
 Status check_options(const TuneRows& tune, const CertificationOptions& options) {
   const auto share = [](double x) { return x > 0 && x < 1; };
   const std::size_t rungs = tune.scored.rungs, labels = tune.scored.label_count;
@@ -62,7 +68,7 @@ std::vector<std::string> assumptions(const CertificationOptions& options) {
   };
   if (options.risk_all) list.push_back("the large model answers escalated rows as it did in the certified file");
   if (!options.not_claimed.empty()) {
-    list.push_back(fmt::format("nothing is claimed for rows whose true label had too few units to be held out: {}",
+    list.push_back(fmt::format("nothing is claimed for rows whose true label none of the certified units has: {}",
                                fmt::join(options.not_claimed, ", ")));
   }
   for (const LabelTarget& target : options.targets) {
@@ -104,9 +110,9 @@ std::string statement_of(const CertificationPlan& plan, const CandidateTest& tes
       fmt::format("{} units (unit: {}) never used for training or tuning, {} answered locally ({}), {} {} wrong",
                   with_commas(t.units), options.unit, with_commas(t.answered), percent(coverage), with_commas(wrong),
                   options.risk_all ? "of all answers" : "of these");
-  const std::string method =
-      fmt::format("exact binomial test, {}p = {:.3g}, fixed sequence: {} of {} candidates tested",
-                  options.targets.empty() ? "" : "largest ", test.p_value, tested, plan.candidates().size());
+  const std::string method = fmt::format("exact binomial test, {}p = {}, fixed sequence: {} of {} candidates tested",
+                                         options.targets.empty() ? "" : "largest ", p_in_words(test.p_value), tested,
+                                         plan.candidates().size());
   return fmt::format("With {} confidence, for rows drawn like the certified ones, {}{} ({}; {}).",
                      percent(options.confidence), claim, targets, counts, method);
 }
@@ -174,8 +180,8 @@ Result<CertificationPlan> CertificationPlan::make(const TuneRows& tune, Certific
                                                   ThreadPool* pool) {
   SMIDGEN_TRY(check_options(tune, options));
   CertificationPlan plan;
-  plan.criteria_ = {.alpha = 1 - options.accuracy,
-                    .delta = 1 - options.confidence,
+  plan.criteria_ = {.alpha = complement(options.accuracy),
+                    .delta = complement(options.confidence),
                     .risk_all = options.risk_all,
                     .targets = options.targets,
                     .units_certify = options.units_certify,
@@ -225,7 +231,8 @@ Result<CertificationOutcome> test_plan(const CertificationPlan& plan, const Cert
     test.tally = tally_candidate(plan.candidates()[index], rows, rungs, labels, options.targets, &decisions);
     const double log_p = log_p_value(test.tally, plan.criteria());
     test.p_value = std::exp(log_p);
-    test.passed = log_p <= log_delta;
+    // Both scales, so that what the certificate states (p <= delta) is what was tested, to the last bit.
+    test.passed = log_p <= log_delta && test.p_value <= plan.criteria().delta;
     test.enough_coverage =
         static_cast<double>(test.tally.answered) >= options.coverage_min * static_cast<double>(test.tally.units);
     const bool first = outcome.tests.empty(), passed = test.passed;

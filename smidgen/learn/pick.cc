@@ -5,18 +5,22 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <system_error>
 #include <unordered_set>
+#include <utility>
 
 #include "smidgen/base/file.h"
 #include "smidgen/base/json_write.h"
+#include "smidgen/base/sha256.h"
 #include "smidgen/base/version.h"
 #include "smidgen/learn/attempts.h"
 #include "smidgen/learn/certify.h"
 #include "smidgen/learn/pick_findings.h"
 #include "smidgen/learn/pick_measure.h"
 #include "smidgen/learn/prices.h"
+#include "smidgen/learn/refusal.h"
 #include "smidgen/learn/training_rows.h"
 #include "smidgen/model/classifier.h"
 
@@ -29,6 +33,8 @@ namespace {
 constexpr std::size_t kTimedRowsMax = 400;
 constexpr double kTimingSecondsMax = 3;
 constexpr char kPrecision[] = "f32";
+
+using Rows = std::vector<std::uint32_t>;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -60,7 +66,8 @@ class Workspace {
   std::string path_;
 };
 
-// The rows that certify: one a unit. Labels are looked at in test_plan only.
+// The rows that certify: one a unit. Before the plan is fixed only their number and, for the early refusal and the list
+// of labels nothing is claimed for, the number of each label are looked at; neither reaches the plan's candidates.
 struct CertifySet {
   std::vector<std::string_view> texts;
   std::vector<std::uint32_t> labels, units;
@@ -101,7 +108,7 @@ Result<CertifySet> certify_set_of_test(const Dataset& data, const Dataset& test,
   }
   if (const std::size_t dropped = test.unit_keys.size() - rows.size(); dropped > 0)
     report.notes.push_back(fmt::format("{} of {} units of {} also stand in the training data and do not certify.",
-                                       dropped, test.unit_keys.size(), test.path));
+                                       with_commas(dropped), with_commas(test.unit_keys.size()), test.path));
   if (rows.empty()) return Error::bad_data("no unit that does not also stand in the training data").in(test.path);
   if (request.risk_all) {
     SMIDGEN_ASSIGN(set.large_correct, large_correct_of(test, rows));
@@ -126,7 +133,9 @@ Result<CertifySet> certify_set_of_split(const Dataset& data, const Split& split,
 }
 
 std::string unit_in_words(const Dataset& data, const PickRequest& request) {
-  return data.grouped ? "value of column `" + request.group_column + "`" : "distinct text";
+  std::string words = data.grouped ? "value of column `" + request.group_column + "`" : "distinct text";
+  if (!data.times.empty() && request.test == nullptr) words += ", the newest by column `" + request.time_column + "`";
+  return words;
 }
 
 void describe(const Dataset& data, const PickRequest& request, const PickServices& services, ThreadPool& pool,
@@ -144,7 +153,8 @@ void describe(const Dataset& data, const PickRequest& request, const PickService
   report.risk = request.risk_all ? "all" : "selective";
 }
 
-void describe_split(const Dataset& data, const Split& split, const CertifySet& certify, PickReport& report) {
+void describe_split(const Dataset& data, const Split& split, const CertifySet& certify, const PickRequest& request,
+                    PickReport& report) {
   report.rows_fit = split.fit.size();
   report.rows_tune = split.tune.size();
   report.rows_certify = certify.texts.size();
@@ -152,18 +162,21 @@ void describe_split(const Dataset& data, const Split& split, const CertifySet& c
   report.units_tune = split.units_tune;
   report.units_certify = certify.texts.size();
   report.split_salt = certify.salt;
-  for (const std::uint32_t label : split.labels_too_few) report.labels_too_few.push_back(data.label_names[label]);
+  if (request.test == nullptr)  // with an own file the rare labels are certified on there
+    for (const std::uint32_t label : split.labels_too_few) report.labels_too_few.push_back(data.label_names[label]);
 }
 
-// What an escalated row costs, and how that was worked out.
-Status price(const Dataset& data, const PickRequest& request, PickReport& report) {
+// What an escalated row costs, and how that was worked out. The price decides which candidate is cheaper, so the rows
+// that certify have no say in it.
+Status price(const Dataset& data, const Split& split, const PickRequest& request, PickReport& report) {
   PickCost& cost = report.cost;
   cost.usd_per_core_hour = request.usd_per_core_hour;
   double text_tokens = 0, label_tokens = 0;
-  for (const std::string& text : data.texts) text_tokens += tokens_of(text);
+  for (const Rows* rows : {&split.fit, &split.tune})
+    for (const std::uint32_t row : *rows) text_tokens += tokens_of(data.texts[row]);
   for (const std::string& label : data.label_names) label_tokens += tokens_of(label);
-  const RequestTokens tokens =
-      request_tokens(text_tokens / static_cast<double>(data.size()), label_tokens, data.label_names.size());
+  const RequestTokens tokens = request_tokens(text_tokens / static_cast<double>(split.fit.size() + split.tune.size()),
+                                              label_tokens, data.label_names.size());
   cost.tokens_in_per_row = tokens.in;
   cost.tokens_out_per_row = tokens.out;
   if (request.large_usd_per_row) {
@@ -175,8 +188,22 @@ Status price(const Dataset& data, const PickRequest& request, PickReport& report
     cost.price_date = list.date;
     cost.large_usd_per_row = usd_per_row(list, tokens);
   }
+  if (!(cost.large_usd_per_row > 0))
+    return Error::usage("the large model's price a row must be above 0")
+        .hint(
+            "with a free large model the cheapest policy answers nothing; state a price with --large-usd-per-1k-rows");
   cost.large_usd_per_million = cost.large_usd_per_row * 1e6;
   return Ok{};
+}
+
+// "card, loan and 75 more"
+std::string some_of(const Dataset& data) {
+  constexpr std::size_t kShown = 8;
+  const std::size_t shown = std::min(kShown, data.label_names.size());
+  std::string words;
+  for (std::size_t i = 0; i < shown; ++i) words += (i == 0 ? "" : ", ") + data.label_names[i];
+  if (shown < data.label_names.size()) words += fmt::format(" and {} more", data.label_names.size() - shown);
+  return words;
 }
 
 Result<std::vector<LabelTarget>> label_targets(const Dataset& data, const PickRequest& request) {
@@ -184,14 +211,14 @@ Result<std::vector<LabelTarget>> label_targets(const Dataset& data, const PickRe
   for (const NamedTarget& named : request.targets) {
     const auto at = std::find(data.label_names.begin(), data.label_names.end(), named.label);
     if (at == data.label_names.end())
-      return Error::usage("no label \"" + named.label + "\" in the data").hint("labels are matched byte for byte");
+      return Error::usage("no label \"" + named.label + "\" in the data").hint("the labels are " + some_of(data));
     targets.push_back({named.recall ? LabelTarget::Kind::kRecall : LabelTarget::Kind::kPrecision,
                        static_cast<std::uint32_t>(at - data.label_names.begin()), named.value});
   }
   return targets;
 }
 
-Result<CertificationOptions> certification_options(const Dataset& data, const Split& split, const CertifySet& certify,
+Result<CertificationOptions> certification_options(const Dataset& data, const CertifySet& certify,
                                                    const PickRequest& request) {
   CertificationOptions options;
   options.accuracy = request.accuracy;
@@ -202,7 +229,8 @@ Result<CertificationOptions> certification_options(const Dataset& data, const Sp
   options.units_certify = certify.texts.size();
   options.label_names = data.label_names;
   options.unit = unit_in_words(data, request);
-  for (const std::uint32_t label : split.labels_not_certified) options.not_claimed.push_back(data.label_names[label]);
+  for (std::size_t label = 0; label < data.label_names.size(); ++label)
+    if (certify.label_units[label] == 0) options.not_claimed.push_back(data.label_names[label]);
   options.candidates.seed = request.ladder.seed;
   options.candidates.calibration.seed = request.ladder.seed;
   return options;
@@ -246,6 +274,13 @@ Result<std::string> write_jsonl(const Workspace& work, std::span<const std::stri
   return path;
 }
 
+Result<double> memory_of(const std::string& bundle, const std::string& jsonl, const PickServices& services,
+                         const Watcher& watcher) {
+  auto megabytes = services.run_memory_mb(bundle, jsonl);
+  if (!megabytes.ok() && watcher.stop_requested()) return Error::cancelled();  // Ctrl-C reached the child as well
+  return megabytes;
+}
+
 // Time, size and memory of each rung, as its own bundle on disk gives them.
 Result<std::vector<RungCost>> measure_rungs(const Dataset& data, const Ladder& ladder, const Workspace& work,
                                             std::span<const std::string_view> texts, const PickServices& services,
@@ -261,7 +296,7 @@ Result<std::vector<RungCost>> measure_rungs(const Dataset& data, const Ladder& l
     RungCost cost;
     cost.timing = time_rung(*trained.rung, texts, kTimingSecondsMax);
     SMIDGEN_ASSIGN(cost.bytes, folder_bytes(folder));
-    SMIDGEN_ASSIGN(cost.memory_mb, services.run_memory_mb(folder, jsonl));
+    SMIDGEN_ASSIGN(cost.memory_mb, memory_of(folder, jsonl, services, watcher));
     cost.train_seconds = trained.train_seconds;
     costs.push_back(cost);
     std::error_code code;
@@ -286,13 +321,19 @@ std::function<bool(const Candidate&)> ceilings(const PickRequest& request, std::
   };
 }
 
+// Measured time as it enters the plan: the nearest power of two. Money is mostly the large model's, own compute breaks
+// ties; taken as measured, the noise of a clock would reorder near-ties and could choose another policy in each run.
+double settled(double us) {
+  return us > 0 ? std::exp2(std::round(std::log2(us))) : 0;
+}
+
 Result<CertificationPlan> make_plan(const TrainingRows& training, const Ladder& ladder,
                                     const std::vector<float>& scores, const std::vector<std::uint8_t>& large_correct,
                                     const PickRequest& request, const std::vector<RungCost>& costs,
                                     const PickReport& report, CertificationOptions options, ThreadPool& pool) {
   for (std::size_t rung = 0; rung < ladder.rungs.size(); ++rung) {
     options.rung_names.push_back(ladder.rungs[rung].name);
-    const double us = costs[rung].timing.us_batched;
+    const double us = settled(costs[rung].timing.us_batched);
     options.cost.seconds_per_row.push_back(us / 1e6);
     options.cost.usd_per_row.push_back(usd_per_million(us, request.usd_per_core_hour) / 1e6);
   }
@@ -376,26 +417,40 @@ Status write_policy(const Story& story, const Workspace& work, const Classifier&
   RungCost cost;
   cost.timing = time_classifier(written, timed, kTimingSecondsMax);
   SMIDGEN_ASSIGN(cost.bytes, folder_bytes(draft));
-  SMIDGEN_ASSIGN(cost.memory_mb, story.services.run_memory_mb(draft, work.file("timed.jsonl")));
+  SMIDGEN_ASSIGN(cost.memory_mb, memory_of(draft, work.file("timed.jsonl"), story.services, story.watcher));
   report_policy(findings, candidate, cost, report);
   report.bundle = story.request.out;
   certificate.bundle_sha256 = written.bundle().sha256;
   report.certificate = certificate;
-  return save_policy(story.request.out, story.request.force, ladder, candidate, certificate,
-                     story.services.model_card(report));
+  SMIDGEN_TRY(save_policy(story.request.out, story.request.force, ladder, candidate, certificate,
+                          story.services.model_card(report)));
+  // bundle.json holds the hash of every other file: equal here means equal to what was loaded and checked above.
+  SMIDGEN_ASSIGN(const std::string sha256, sha256_file(story.request.out + "/bundle.json"));
+  if (sha256 != certificate.bundle_sha256)
+    return Error::internal("the bundle is not byte for byte the one that was checked; do not use it")
+        .in(story.request.out);
+  return Ok{};
 }
 
-void complete(const Dataset& data, const CertifySet& certify, const PickReport& report, Certificate& certificate) {
-  certificate.data_sha256 = data.sha256;
+void complete(const Story& story, const CertifySet& certify, const PickReport& report, bool counted,
+              Certificate& certificate) {
+  certificate.data_sha256 = story.data.sha256;
+  if (story.request.test != nullptr) certificate.test_sha256 = story.request.test->sha256;
   certificate.split_salt = certify.salt;
   certificate.precision = kPrecision;
   certificate.version = kVersion;
   certificate.attempts = report.attempts;
+  if (!counted)
+    certificate.assumptions.push_back(
+        "earlier attempts on these rows could not be counted; `attempts` is that of this run alone");
+  if (certify.salt != kDefaultSplitSalt)
+    certificate.assumptions.push_back("the certified rows were drawn anew with the salt " + certify.salt +
+                                      "; attempts on other draws of the same file are not in `attempts`");
 }
 
 // Counts this look at the certify rows. A count that cannot be kept is said, not hidden.
-void count_attempt(const std::string& state_folder, const CertifySet& certify, PickReport& report) {
-  if (state_folder.empty()) return;
+bool count_attempt(const std::string& state_folder, const CertifySet& certify, PickReport& report) {
+  if (state_folder.empty()) return false;
   AttemptLog log(state_folder);
   const auto attempts = log.record(certify.split_id);
   if (attempts.ok()) {
@@ -404,6 +459,7 @@ void count_attempt(const std::string& state_folder, const CertifySet& certify, P
   } else {
     report.notes.push_back("Earlier attempts on this split could not be counted: " + attempts.error().message() + ".");
   }
+  return attempts.ok();
 }
 
 // The part that touches certify rows: from the fixed plan to the written bundle.
@@ -415,10 +471,11 @@ Status certify_and_write(const Story& story, const CertificationPlan& plan, cons
   SMIDGEN_TRY(save_rungs(work.file("ladder"), story.data, ladder.rungs, all));
   SMIDGEN_ASSIGN(const Classifier reloaded, Classifier::open(work.file("ladder")));
   const std::vector<float> scores = score_rows(reloaded, certify.texts, story.pool, story.watcher, report);
-  count_attempt(story.request.state_folder, certify, report);
+  const bool counted = count_attempt(story.request.state_folder, certify, report);
   const CertifyRows rows{scores, certify.labels, certify.units, certify.large_correct};
   SMIDGEN_ASSIGN(CertificationOutcome outcome, test_plan(plan, rows));
-  complete(story.data, certify, report, outcome.certificate);
+  complete(story, certify, report, counted, outcome.certificate);
+  report.local_recalls = local_recalls(outcome.certificate);
 
   PickFindings findings{
       plan, outcome, rows, training.labels, costs, {}, story.data.label_names, story.request.usd_per_core_hour};
@@ -441,7 +498,8 @@ Status certify_and_write(const Story& story, const CertificationPlan& plan, cons
   return Ok{};
 }
 
-// p99 through the written policy, measured: an estimate let it through, the measurement decides.
+// Time and memory of the written policy against the ceilings. Its rungs' own figures let it through before the test;
+// what it takes as a whole can only be measured afterwards, and then be said.
 void hold_to_ceilings(const PickRequest& request, PickReport& report) {
   if (!report.certified) return;
   for (const PickRow& row : report.rows) {
@@ -457,35 +515,46 @@ void hold_to_ceilings(const PickRequest& request, PickReport& report) {
   }
 }
 
+// Before any work: the library is called by programs, too, and a target of 1 would never end.
+Status check_request(const PickRequest& request) {
+  const auto share = [](double x) { return x > 0 && x < 1; };
+  if (!share(request.accuracy)) return Error::usage("the accuracy to certify must lie between 0 and 1");
+  if (!share(request.confidence)) return Error::usage("the confidence must lie between 0 and 1");
+  if (!(request.coverage_min >= 0 && request.coverage_min <= 1))
+    return Error::usage("the least coverage must lie between 0 and 1");
+  for (const NamedTarget& target : request.targets)
+    if (!share(target.value)) return Error::usage("a recall or precision target must lie between 0 and 1");
+  return Ok{};
+}
+
 }  // namespace
 
 Result<PickReport> pick(const Dataset& data, const PickRequest& request, const PickServices& services, ThreadPool& pool,
                         const Watcher& watcher) {
   const auto start = std::chrono::steady_clock::now();
   PickReport report;
+  SMIDGEN_TRY(check_request(request));
+  SMIDGEN_TRY(check_bundle_target(request.out, request.force));
   describe(data, request, services, pool, report);
-  SMIDGEN_TRY(price(data, request, report));
-  std::error_code code;
-  if (!request.force && fs::exists(request.out, code))
-    return Error(ErrorKind::kCannotCreate, "already exists")
-        .in(request.out)
-        .hint("choose another --out or pass --force");
-
   SplitOptions split_options = request.split;
   split_options.certify_elsewhere = request.test != nullptr;
   SMIDGEN_ASSIGN(const Split split, make_split(data, split_options));
+  SMIDGEN_TRY(price(data, split, request, report));
   auto certify_result = request.test != nullptr ? certify_set_of_test(data, *request.test, request, report)
                                                 : certify_set_of_split(data, split, request);
   SMIDGEN_ASSIGN(CertifySet certify, std::move(certify_result));
-  describe_split(data, split, certify, report);
-  SMIDGEN_ASSIGN(CertificationOptions options, certification_options(data, split, certify, request));
+  describe_split(data, split, certify, request, report);
   certify.label_units.assign(data.label_names.size(), 0);
   for (const std::uint32_t label : certify.labels) ++certify.label_units[label];
+  SMIDGEN_ASSIGN(CertificationOptions options, certification_options(data, certify, request));
   if (const auto refusal = refuse_early(options, certify.label_units); refusal && !request.allow_uncertified) {
     report.refusal = to_refusal(*refusal);
     report.seconds = seconds_since(start);
     return report;
   }
+
+  if (certify.texts.empty())
+    return Error::usage("no unit is left to certify on").hint("give --split a third share above 0, or a --test file");
 
   SMIDGEN_ASSIGN(const Workspace work, Workspace::create(request.out));
   SMIDGEN_ASSIGN(const TrainingRows training, cut_training_rows(data, split, request.ladder.seed));

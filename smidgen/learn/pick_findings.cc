@@ -219,12 +219,22 @@ void report_notable_rows(const PickFindings& findings, std::uint32_t last_subset
     report.label_errors.push_back(note(order[i]));
 }
 
+std::vector<LocalRecall> local_recalls(const Certificate& certificate) {
+  std::vector<LocalRecall> recalls;
+  for (const Certificate::Target& target : certificate.targets) {
+    const auto same = [&](const LocalRecall& known) { return known.label == target.label; };
+    if (target.kind != "recall" || std::any_of(recalls.begin(), recalls.end(), same)) continue;
+    recalls.push_back({target.label, target.n_local, target.hits_local});
+  }
+  return recalls;
+}
+
 Refusal to_refusal(const RefusalFacts& facts) {
   Refusal refusal;
   refusal.reason = facts.sentence;
   refusal.certifiable_accuracy = facts.certifiable_accuracy;
   if (facts.further) refusal.units_needed = facts.further->units_further;
-  if (!refusal.units_needed && facts.units_needed_at_least > 0) refusal.units_needed = facts.units_needed_at_least;
+  if (facts.units_needed_at_least > 0) refusal.units_at_least = facts.units_needed_at_least;
   refusal.advice = facts.advice;
   return refusal;
 }

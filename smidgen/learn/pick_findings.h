@@ -46,6 +46,8 @@ void report_curves(const PickFindings& findings, std::uint32_t last_subset, Pick
 // out.
 void report_notable_rows(const PickFindings& findings, std::uint32_t last_subset, std::span<const std::uint64_t> lines,
                          std::span<const std::string> texts, PickReport& report);
+// One for each label with a recall target, whatever the number of targets on it.
+std::vector<LocalRecall> local_recalls(const Certificate& certificate);
 // Why nothing was certified.
 Refusal to_refusal(const RefusalFacts& facts);
 // "linear -> encoder"

@@ -68,6 +68,8 @@ struct Refusal {
   std::optional<double> certifiable_accuracy;  // the best that these rows certify (Clopper-Pearson at delta/2)
   std::optional<std::uint64_t> units_needed;  // further labelled units until the target would pass with probability 0.8
   std::vector<std::string> advice;            // sentences: larger rung, lower target, more labels, a large model
+  // Units that certification needs when none is wrong; set when there were fewer and nothing was trained. Exact.
+  std::optional<std::uint64_t> units_at_least = {};
 };
 
 // Recall of a label among the units answered locally: printed beside a certified recall, where an escalated unit counts
@@ -121,6 +123,7 @@ struct PickReport {
   std::vector<std::string> notes;  // sentences a user should read
 
   // For the page.
+  std::string page;  // where it was written; empty: beside the bundle under its name
   std::vector<RiskCurve> curves;
   std::vector<ReliabilityBin> reliability;        // of the chosen policy's last stage, out-of-fold
   std::vector<ConfusionPair> confusions;          // most frequent first, at most 20 (out-of-fold on fit and tune)

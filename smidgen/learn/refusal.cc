@@ -156,6 +156,12 @@ std::string percent(double share) {
   return fmt::format("{:g} %", shown);
 }
 
+std::string p_in_words(double p_value) {
+  if (!(p_value > 0) || p_value >= 1) return fmt::format("{:g}", p_value);
+  const double step = std::pow(10.0, std::floor(std::log10(p_value)) - 2);
+  return fmt::format("{:.3g}", std::min(1.0, std::ceil(p_value / step - 1e-9) * step));
+}
+
 std::string with_commas(std::uint64_t number) {
   std::string digits = std::to_string(number);
   for (std::ptrdiff_t at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) {
@@ -245,13 +251,13 @@ RefusalFacts explain_refusal(const CertificationPlan& plan, std::span<const Cand
   }
   facts.sentence = fmt::format(
       "The most promising policy answered {} of {} units and was wrong on {}: too many to show {} accuracy with {} "
-      "confidence (p = {:.3g}).",
+      "confidence (p = {}).",
       with_commas(t.answered), with_commas(t.units), with_commas(wrong), percent(options.accuracy),
-      percent(options.confidence), first.p_value);
+      percent(options.confidence), p_in_words(first.p_value));
   const bool accuracy_passes = log_p_accuracy(t, plan.criteria()) <= std::log(plan.criteria().delta);
   if (accuracy_passes && !first.passed) {
-    facts.sentence = fmt::format("The most promising policy meets {} accuracy but misses a label target (p = {:.3g}).",
-                                 percent(options.accuracy), first.p_value);
+    facts.sentence = fmt::format("The most promising policy meets {} accuracy but misses a label target (p = {}).",
+                                 percent(options.accuracy), p_in_words(first.p_value));
   } else if (first.passed) {
     facts.sentence = fmt::format("The policies that meet the target answer less than {} of the certified units.",
                                  percent(options.coverage_min));

@@ -78,9 +78,10 @@ Result<std::vector<TrainSummary>> train(const Dataset& data, const std::string& 
                                         ThreadPool& pool, const Watcher& watcher) {
   const auto start = std::chrono::steady_clock::now();
   std::error_code code;
-  if (!force && std::filesystem::exists(out, code))
-    return Error(ErrorKind::kCannotCreate, "already exists").in(out).hint("choose another --out or pass --force");
   SMIDGEN_ASSIGN(const LadderOptions options, rungs_for(rung, ladder_options));
+  if (rung != "all") SMIDGEN_TRY(check_bundle_target(out, force));
+  if (rung == "all" && !force && std::filesystem::exists(out, code))
+    return Error(ErrorKind::kCannotCreate, "already exists").in(out).hint("choose another --out or pass --force");
   SplitOptions split_options;
   split_options.certify_elsewhere = true;
   split_options.seed = options.seed;

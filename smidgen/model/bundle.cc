@@ -1,6 +1,7 @@
 #include "smidgen/model/bundle.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -100,6 +101,22 @@ Status check_replaceable(const std::string& folder) {
 }
 
 }  // namespace
+
+Status check_bundle_target(const std::string& folder, bool replace) {
+  std::error_code code;
+  if (!replace && fs::exists(fs::symlink_status(folder, code)))
+    return Error(ErrorKind::kCannotCreate, "already exists").in(folder).hint("choose another --out or pass --force");
+  SMIDGEN_TRY(check_replaceable(folder));
+  std::string plain = folder;
+  while (plain.size() > 1 && plain.back() == '/') plain.pop_back();
+  const std::string parent = fs::path(plain).parent_path().string();
+  const std::string shown = parent.empty() ? "." : parent;
+  if (!fs::is_directory(shown, code))
+    return Error(ErrorKind::kCannotCreate, "the folder to write to does not exist").in(shown).hint("create it first");
+  if (::access(shown.c_str(), W_OK | X_OK) != 0)
+    return Error(ErrorKind::kCannotCreate, std::string("cannot write there: ") + std::strerror(errno)).in(shown);
+  return Ok{};
+}
 
 Result<Bundle> Bundle::load(const std::string& folder) {
   return load(folder, load_rung);

@@ -37,6 +37,7 @@ struct Certificate {
   std::vector<Target> targets;
   std::vector<std::string> assumptions, not_claimed;  // sentences; labels with too few units
   std::uint64_t tested = 0;  // candidates of the fixed sequence that were tested, the failing one included
+  std::string test_sha256;   // of the file that certified (--test); empty when a part of the data did
 };
 
 struct BundleRung {
@@ -71,6 +72,8 @@ struct Bundle {
   static Result<Bundle> load(const std::string& folder, const RungLoader& loader);
 };
 
+// Whether save_bundle could write there, without writing: asked before the work whose result is to be kept.
+Status check_bundle_target(const std::string& folder, bool replace);
 // Writes all of it to `folder` (staged, renamed). `model_card` becomes README.md. The certificate's bundle_sha256 is
 // filled in. With `replace`, only a bundle or an empty folder is replaced: anything else is kCannotCreate.
 Status save_bundle(const std::string& folder, bool replace, const BundleInfo& info,

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "smidgen/base/json.h"
+#include "smidgen/base/statistics.h"
 
 namespace smidgen {
 
@@ -247,7 +248,9 @@ Result<std::string> certificate_to_json(const Certificate& c) {
                        {"target", target.target},
                        {"n", target.n},
                        {"hits", target.hits},
-                       {"p_value", target.p_value}});
+                       {"p_value", target.p_value},
+                       {"n_local", target.n_local},
+                       {"hits_local", target.hits_local}});
   const Json root = {{"format", kBundleFormat},
                      {"certified", c.certified},
                      {"statement", c.statement},
@@ -262,11 +265,13 @@ Result<std::string> certificate_to_json(const Certificate& c) {
                      {"lower_bound", c.lower_bound},
                      {"method", c.method},
                      {"candidates", c.candidates},
+                     {"tested", c.tested},
                      {"attempts", c.attempts},
                      {"targets", targets},
                      {"assumptions", c.assumptions},
                      {"not_claimed", c.not_claimed},
                      {"data_sha256", c.data_sha256},
+                     {"test_sha256", c.test_sha256},
                      {"split_salt", c.split_salt},
                      {"bundle_sha256", c.bundle_sha256},
                      {"precision", c.precision},
@@ -285,7 +290,8 @@ Result<std::vector<Certificate::Target>> read_targets(element root) {
   std::vector<Certificate::Target> targets;
   for (const element item : array) {
     if (!item.is_object()) return wrong("targets", "an array of objects");
-    SMIDGEN_TRY(check_keys(item, {"kind", "label", "target", "n", "hits", "p_value"}, "a target"));
+    SMIDGEN_TRY(
+        check_keys(item, {"kind", "label", "target", "n", "hits", "p_value", "n_local", "hits_local"}, "a target"));
     Certificate::Target target;
     SMIDGEN_ASSIGN(target.kind, json_string(item, "kind", 16));
     if (target.kind != "recall" && target.kind != "precision") return wrong("kind", "\"recall\" or \"precision\"");
@@ -296,6 +302,10 @@ Result<std::vector<Certificate::Target>> read_targets(element root) {
     SMIDGEN_ASSIGN(target.p_value, json_number(item, "p_value", 0, 1));
     target.n = static_cast<std::uint64_t>(n);
     target.hits = static_cast<std::uint64_t>(hits);
+    SMIDGEN_ASSIGN(const std::int64_t n_local, json_integer(item, "n_local", 0, n));
+    SMIDGEN_ASSIGN(const std::int64_t hits_local, json_integer(item, "hits_local", 0, std::min(hits, n_local)));
+    target.n_local = static_cast<std::uint64_t>(n_local);
+    target.hits_local = static_cast<std::uint64_t>(hits_local);
     targets.push_back(std::move(target));
   }
   return targets;
@@ -312,7 +322,22 @@ Status read_counts(element root, Certificate& c) {
   c.errors = static_cast<std::uint64_t>(errors);
   c.candidates = static_cast<std::uint64_t>(candidates);
   c.attempts = static_cast<std::uint64_t>(attempts);
+  SMIDGEN_ASSIGN(const std::int64_t tested, json_integer(root, "tested", 0, candidates));
+  c.tested = static_cast<std::uint64_t>(tested);
   return Ok{};
+}
+
+// The exact test again, from the counts that are stated.
+bool counts_pass(const Certificate& c) {
+  constexpr double kRounding = 1e-9;
+  const auto passes = [&](std::uint64_t wrong_answers, std::uint64_t n, double alpha) {
+    return n > 0 && alpha > 0 && alpha < 1 && c.delta > 0 &&
+           log_binomial_lower_tail(wrong_answers, n, alpha) <= std::log(c.delta) + kRounding;
+  };
+  const std::uint64_t counted = c.risk == "all" ? c.n_units : c.n_answered;
+  if (c.errors > counted || !passes(c.errors, counted, c.alpha)) return false;
+  return std::all_of(c.targets.begin(), c.targets.end(),
+                     [&](const Certificate::Target& t) { return passes(t.n - t.hits, t.n, 1 - t.target); });
 }
 
 Status check_claims(const Certificate& c) {
@@ -320,11 +345,15 @@ Status check_claims(const Certificate& c) {
   for (const auto& [key, hash] :
        {std::pair<const char*, const std::string&>("data_sha256", c.data_sha256), {"bundle_sha256", c.bundle_sha256}})
     if (!is_hex64(hash)) return wrong(key, "64 lower-case hexadecimal digits");
+  if (!c.test_sha256.empty() && !is_hex64(c.test_sha256))
+    return wrong("test_sha256", "empty or 64 lower-case hexadecimal digits");
   // What the numbers do not bear out is no certificate, whatever the flag says.
   bool passed = c.p_value <= c.delta && c.n_answered > 0;
   for (const Certificate::Target& target : c.targets) passed = passed && target.p_value <= c.delta;
   if (c.certified && !passed)
     return Error::bad_data("`certified` is true, yet a p-value is above delta or nothing was answered");
+  if (c.certified && !counts_pass(c))
+    return Error::bad_data("`certified` is true, yet its counts do not pass the exact binomial test at delta");
   return Ok{};
 }
 
@@ -334,11 +363,12 @@ Result<Certificate> certificate_from_json(std::string_view text) {
   SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::parse(text));
   const element root = document.root();
   SMIDGEN_TRY(check_format(root, "certificate"));
-  SMIDGEN_TRY(check_keys(root, {"format",      "certified",  "statement",     "risk",      "alpha",       "delta",
-                                "n_units",     "n_answered", "errors",        "coverage",  "p_value",     "lower_bound",
-                                "method",      "candidates", "attempts",      "targets",   "assumptions", "not_claimed",
-                                "data_sha256", "split_salt", "bundle_sha256", "precision", "version"},
-                         "certificate.json"));
+  SMIDGEN_TRY(check_keys(
+      root, {"format",     "certified", "statement",   "risk",        "alpha",       "delta",      "n_units",
+             "n_answered", "errors",    "coverage",    "p_value",     "lower_bound", "method",     "candidates",
+             "attempts",   "targets",   "assumptions", "not_claimed", "data_sha256", "split_salt", "bundle_sha256",
+             "precision",  "version",   "tested",      "test_sha256"},
+      "certificate.json"));
   Certificate c;
   SMIDGEN_ASSIGN(c.certified, json_bool(root, "certified"));
   SMIDGEN_ASSIGN(c.statement, json_string(root, "statement"));
@@ -354,6 +384,7 @@ Result<Certificate> certificate_from_json(std::string_view text) {
   SMIDGEN_ASSIGN(c.assumptions, strings_at(root, "assumptions", 0, 1000, 1 << 16));
   SMIDGEN_ASSIGN(c.not_claimed, strings_at(root, "not_claimed", 0, kLabelsMax, kLabelBytesMax));
   SMIDGEN_ASSIGN(c.data_sha256, json_string(root, "data_sha256", 64));
+  SMIDGEN_ASSIGN(c.test_sha256, json_string(root, "test_sha256", 64));
   SMIDGEN_ASSIGN(c.split_salt, json_string(root, "split_salt", 256));
   SMIDGEN_ASSIGN(c.bundle_sha256, json_string(root, "bundle_sha256", 64));
   SMIDGEN_ASSIGN(c.precision, json_string(root, "precision", 64));

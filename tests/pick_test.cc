@@ -1,0 +1,393 @@
+// pick from a labelled file to a bundle, with the rung `linear` alone: what is written is what was certified, and
+// nothing that certifies has a say in what is tested.
+#include "smidgen/learn/pick.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+#include <set>
+
+#include "smidgen/base/file.h"
+#include "smidgen/base/json.h"
+#include "smidgen/base/random.h"
+#include "smidgen/base/sha256.h"
+#include "smidgen/base/statistics.h"
+#include "smidgen/model/classifier.h"
+
+namespace smidgen {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::vector<std::string> kKinds = {"card", "loan", "transfer"};
+
+// A row of the synthetic task: words of its label among words that say nothing. `noise`: share of labels drawn anew.
+struct Row {
+  std::string text, label;
+};
+std::vector<Row> make_rows(std::size_t count, double noise, std::uint64_t seed) {
+  Random random(seed);
+  std::vector<Row> rows;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t kind = i % kKinds.size();
+    std::string text = "case " + std::to_string(seed) + "x" + std::to_string(i);
+    for (int word = 0; word < 7; ++word)
+      text += random.uniform() < 0.45 ? fmt::format(" {}{}", kKinds[kind], random.below(12))
+                                      : fmt::format(" w{}", random.below(150));
+    const std::size_t label = random.uniform() < noise ? random.below(kKinds.size()) : kind;
+    rows.push_back({text, kKinds[label]});
+  }
+  return rows;
+}
+
+std::string to_csv(const std::vector<Row>& rows, const std::function<std::string(std::size_t)>& third = {}) {
+  std::string csv = third ? "text,label,third\n" : "text,label\n";
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    csv += rows[i].text + "," + rows[i].label + (third ? "," + third(i) : "") + "\n";
+  return csv;
+}
+
+class PickTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = testing::TempDir() + "smidgen_pick_test." + std::to_string(::getpid());
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    request_.out = folder_ + "/a.smidgen";
+    request_.accuracy = 0.9;
+    request_.ladder.static_vectors = request_.ladder.encoder = false;
+    request_.large_usd_per_row = 0.0005;
+    request_.state_folder = folder_ + "/state";
+    services_.run_memory_mb = [](const std::string& bundle, const std::string& jsonl) -> Result<double> {
+      EXPECT_TRUE(fs::exists(bundle + "/bundle.json"));
+      EXPECT_TRUE(fs::exists(jsonl));
+      return 12.5;
+    };
+    services_.model_card = [](const PickReport& report) { return "policy " + report.policy + "\n"; };
+    services_.machine = "test";
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  static Dataset load(const std::string& csv, const ReadOptions& options = {}) {
+    auto data = Dataset::from_memory(csv, "data.csv", options);
+    EXPECT_TRUE(data.ok()) << data.error().message();
+    return std::move(*data);
+  }
+  Result<PickReport> run(const Dataset& data, std::size_t threads = 2) {
+    ThreadPool pool(threads);
+    return pick(data, request_, services_, pool, watcher_);
+  }
+  PickReport picked(const Dataset& data, std::size_t threads = 2) {
+    auto report = run(data, threads);
+    EXPECT_TRUE(report.ok()) << report.error().message();
+    return report.ok() ? std::move(*report) : PickReport{};
+  }
+  std::string written(const std::string& name) const { return *read_file(request_.out + "/" + name, 1 << 20); }
+  // The hashes of a rung's files, side by side.
+  std::string hashes_of(const std::string& rung) const {
+    std::set<std::string> files;
+    for (const auto& entry : fs::directory_iterator(request_.out + "/" + rung))
+      files.insert(entry.path().filename().string() + " " + *sha256_file(entry.path()));
+    EXPECT_FALSE(files.empty());
+    std::string all;
+    for (const std::string& file : files) all += file + "\n";
+    return all;
+  }
+  // Everything but the bundle and the counts is gone.
+  std::set<std::string> left_behind() const {
+    std::set<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder_)) names.insert(entry.path().filename());
+    names.erase("state");
+    return names;
+  }
+
+  std::string folder_;
+  PickRequest request_;
+  PickServices services_;
+  Watcher watcher_;
+};
+
+TEST_F(PickTest, WritesWhatItCertified) {
+  const Dataset data = load(to_csv(make_rows(900, 0.02, 1)));
+  const PickReport report = picked(data);
+  ASSERT_TRUE(report.certified);
+  EXPECT_EQ(left_behind(), std::set<std::string>{"a.smidgen"});
+  const auto bundle = Classifier::open(request_.out);
+  ASSERT_TRUE(bundle.ok()) << bundle.error().message();
+  ASSERT_TRUE(bundle->bundle().certificate.has_value());
+  const Certificate& stored = *bundle->bundle().certificate;
+  EXPECT_TRUE(stored.certified);
+  EXPECT_EQ(stored.statement, report.certificate->statement);
+  EXPECT_EQ(stored.bundle_sha256, report.certificate->bundle_sha256);
+  EXPECT_EQ(stored.bundle_sha256, sha256_hex(written("bundle.json")));
+  EXPECT_EQ(stored.data_sha256, data.sha256);
+  EXPECT_EQ(stored.split_salt, kDefaultSplitSalt);
+  EXPECT_EQ(stored.attempts, 1U);
+  EXPECT_GE(stored.tested, 1U);
+  EXPECT_LE(stored.tested, stored.candidates);
+  EXPECT_EQ(written("README.md"), "policy linear\n");
+
+  // The counts, once more from nothing: the split by its rule, the answers by the written bundle.
+  const Split split = *make_split(data, request_.split);
+  auto session = bundle->session();
+  std::uint64_t answered = 0, errors = 0;
+  for (const std::uint32_t row : split.certify) {
+    const std::string_view text = data.texts[row];
+    const Answer answer = session.classify(std::span(&text, 1))[0];
+    if (answer.decision.escalated) continue;
+    ++answered;
+    errors += answer.label == data.label_names[data.labels[row]] ? 0 : 1;
+  }
+  EXPECT_EQ(stored.n_units, split.certify.size());
+  EXPECT_EQ(stored.n_answered, answered);
+  EXPECT_EQ(stored.errors, errors);
+  EXPECT_NEAR(stored.p_value, binomial_cdf(errors, answered, 0.1), 1e-9);
+  EXPECT_LE(stored.p_value, 0.05);
+
+  request_.force = true;
+  EXPECT_EQ(picked(data).certificate->attempts, 2U);
+}
+
+TEST_F(PickTest, CertificateHasEveryField) {
+  request_.targets = {{true, "loan", 0.85}};
+  const PickReport report = picked(load(to_csv(make_rows(900, 0.02, 1))));
+  ASSERT_TRUE(report.certified);
+  const auto document = JsonDocument::parse(written("certificate.json"));
+  ASSERT_TRUE(document.ok());
+  for (const char* key :
+       {"format",      "statement",  "risk",          "alpha",       "delta",   "n_units",    "n_answered",
+        "errors",      "coverage",   "p_value",       "lower_bound", "method",  "candidates", "attempts",
+        "data_sha256", "split_salt", "bundle_sha256", "precision",   "version", "certified",  "tested",
+        "test_sha256", "targets",    "assumptions",   "not_claimed"}) {
+    EXPECT_FALSE(document->root().at_key(key).error()) << key;
+  }
+  ASSERT_EQ(report.certificate->targets.size(), 1U);
+  const Certificate::Target& target = Bundle::load(request_.out)->certificate->targets.at(0);
+  EXPECT_EQ(target.label, "loan");
+  EXPECT_LE(target.hits_local, target.n_local);
+  EXPECT_EQ(target.n - target.n_local, target.hits - target.hits_local);  // the escalated ones, found by definition
+  EXPECT_NEAR(target.p_value, binomial_cdf(target.n - target.hits, target.n, 0.15), 1e-9);
+  EXPECT_LE(target.p_value, 0.05);
+  EXPECT_GE(report.certificate->p_value, target.p_value);
+  ASSERT_EQ(report.local_recalls.size(), 1U);
+  EXPECT_EQ(report.local_recalls[0].n, target.n_local);
+  EXPECT_EQ(report.local_recalls[0].hits, target.hits_local);
+  EXPECT_NE(report.certificate->statement.find("at least 85 % of the units of \"loan\" are found"), std::string::npos);
+}
+
+TEST_F(PickTest, IsTheSameAtAnyNumberOfThreads) {
+  const Dataset data = load(to_csv(make_rows(700, 0.05, 2)));
+  picked(data, 1);
+  const std::string bundle = written("bundle.json"), certificate = written("certificate.json");
+  request_.force = true;
+  request_.state_folder += "2";
+  picked(data, 3);
+  EXPECT_EQ(written("bundle.json"), bundle);
+  EXPECT_EQ(written("certificate.json"), certificate);
+}
+
+TEST_F(PickTest, RefusesAndWritesNothing) {
+  request_.accuracy = 0.97;
+  const PickReport report = picked(load(to_csv(make_rows(700, 0.4, 3))));
+  EXPECT_FALSE(report.certified);
+  EXPECT_EQ(report.bundle, "");
+  EXPECT_EQ(report.policy, "");
+  EXPECT_TRUE(left_behind().empty());
+  ASSERT_TRUE(report.refusal.has_value());
+  EXPECT_FALSE(report.refusal->advice.empty());
+  ASSERT_TRUE(report.refusal->certifiable_accuracy.has_value());
+  EXPECT_LT(*report.refusal->certifiable_accuracy, 0.97);
+  ASSERT_GE(report.rows.size(), 2U);
+  EXPECT_EQ(report.rows[0].name, "majority");
+  EXPECT_FALSE(report.certificate->certified);
+  EXPECT_TRUE(report.certificate->statement.starts_with("Not certified."));
+}
+
+TEST_F(PickTest, AllowedUncertifiedSaysSoInTheBundle) {
+  request_.accuracy = 0.97;
+  request_.allow_uncertified = true;
+  const PickReport report = picked(load(to_csv(make_rows(700, 0.4, 3))));
+  EXPECT_FALSE(report.certified);
+  EXPECT_EQ(report.bundle, request_.out);
+  const auto bundle = Bundle::load(request_.out);
+  ASSERT_TRUE(bundle.ok()) << bundle.error().message();
+  ASSERT_TRUE(bundle->certificate.has_value());
+  EXPECT_FALSE(bundle->certificate->certified);
+  EXPECT_TRUE(bundle->certificate->statement.starts_with("Not certified."));
+}
+
+TEST_F(PickTest, RefusesBeforeTrainingWhenZeroErrorsCouldNotPass) {
+  services_.run_memory_mb = [](const std::string&, const std::string&) -> Result<double> {
+    ADD_FAILURE() << "something was trained";
+    return 1.0;
+  };
+  request_.accuracy = 0.99;
+  const PickReport report = picked(load(to_csv(make_rows(120, 0, 4))));
+  EXPECT_FALSE(report.certified);
+  ASSERT_TRUE(report.refusal.has_value());
+  EXPECT_EQ(report.refusal->units_at_least, 299U);         // (1 - 0.01)^n <= 0.05
+  EXPECT_FALSE(report.refusal->units_needed.has_value());  // that is an estimate of another thing
+  EXPECT_FALSE(fs::exists(request_.state_folder));         // no look at the rows, no attempt
+  EXPECT_TRUE(left_behind().empty());
+}
+
+// Certify rows with other texts and labels (their groups, and so the split, stay) must not change what is trained, what
+// it is said to cost, or which candidate is tested first.
+TEST_F(PickTest, CertifyRowsHaveNoSayBeforeTheTest) {
+  const std::vector<Row> rows = make_rows(700, 0.05, 5);
+  const auto group = [](std::size_t i) { return "g" + std::to_string(i); };
+  const ReadOptions read = {.group_column = "third"};
+  const Dataset data = load(to_csv(rows, group), read);
+  request_.group_column = "third";
+  request_.large_usd_per_row.reset();  // priced by measured tokens
+  request_.allow_uncertified = true;
+  const Split split = *make_split(data, request_.split);
+  std::vector<PickReport> reports = {picked(data)};
+  std::vector<std::string> bundles = {written("bundle.json")}, weights = {hashes_of("linear")};
+  request_.force = true;
+  for (const std::string gibberish : {"zq ", "a much longer story about nothing at all, told twice over, "}) {
+    std::vector<Row> changed = rows;
+    for (const std::uint32_t row : split.certify) {
+      changed[row].text = "\"" + gibberish + std::to_string(row) + "\"";
+      changed[row].label = kKinds[row % 2];
+    }
+    reports.push_back(picked(load(to_csv(changed, group), read)));
+    bundles.push_back(written("bundle.json"));
+    weights.push_back(hashes_of("linear"));
+  }
+  EXPECT_FALSE(reports[1].certified);
+  EXPECT_EQ(bundles[1], bundles[2]);  // the first of the order, and its rungs
+  for (std::size_t i = 1; i < reports.size(); ++i) {
+    EXPECT_EQ(weights[i], weights[0]);
+    EXPECT_EQ(reports[i].cost.large_usd_per_row, reports[0].cost.large_usd_per_row);
+    EXPECT_EQ(reports[i].certificate->candidates, reports[0].certificate->candidates);
+    ASSERT_EQ(reports[i].hardest.size(), reports[0].hardest.size());
+    for (std::size_t k = 0; k < reports[i].hardest.size(); ++k)
+      EXPECT_EQ(reports[i].hardest[k].text, reports[0].hardest[k].text);
+    EXPECT_EQ(reports[i].reliability.size(), reports[0].reliability.size());
+  }
+}
+
+TEST_F(PickTest, CountsGroupsNotRows) {
+  const ReadOptions read = {.group_column = "third"};
+  const Dataset data =
+      load(to_csv(make_rows(1200, 0, 6), [](std::size_t i) { return "thread " + std::to_string(i / 6); }), read);
+  request_.group_column = "third";
+  request_.accuracy = 0.8;
+  const PickReport report = picked(data);
+  const Split split = *make_split(data, request_.split);
+  EXPECT_EQ(report.units_fit + report.units_tune + report.units_certify, 200U);
+  EXPECT_EQ(report.rows_certify, report.units_certify);
+  EXPECT_EQ(report.certificate->n_units, split.units_certify);
+  EXPECT_LT(report.certificate->n_units, 120U);
+  EXPECT_EQ(report.unit, "value of column `third`");
+  ASSERT_TRUE(report.certified);
+  EXPECT_NE(report.certificate->statement.find("unit: value of column `third`"), std::string::npos);
+}
+
+TEST_F(PickTest, ATestFileCertifiesWithoutWhatWasTrainedOn) {
+  const std::vector<Row> rows = make_rows(500, 0.02, 7);
+  std::vector<Row> fresh = make_rows(300, 0.02, 8);
+  for (std::size_t i = 0; i < 40; ++i) fresh.push_back({"  " + rows[i].text, rows[i].label});  // same unit, other bytes
+  fresh.push_back(fresh[0]);                                                                   // one unit, two rows
+  const Dataset data = load(to_csv(rows)), test = load(to_csv(fresh));
+  request_.test = &test;
+  const PickReport report = picked(data);
+  ASSERT_TRUE(report.certified);
+  EXPECT_EQ(report.units_certify, 300U);
+  EXPECT_EQ(report.certificate->n_units, 300U);
+  EXPECT_EQ(report.rows_fit + report.rows_tune, 500U);
+  EXPECT_TRUE(report.certificate->not_claimed.empty());
+  EXPECT_TRUE(report.labels_too_few.empty());
+  EXPECT_EQ(report.certificate->data_sha256, data.sha256);
+  EXPECT_EQ(report.certificate->test_sha256, test.sha256);
+  ASSERT_FALSE(report.notes.empty());
+  EXPECT_NE(report.notes[0].find("40 of 340 units"), std::string::npos) << report.notes[0];
+
+  request_.force = true;
+  const Dataset unknown = load(to_csv({{"a strange one", "bond"}, {"a known one", "card"}}));
+  request_.test = &unknown;
+  auto refused = run(data);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().exit_code(), 65);
+  EXPECT_NE(refused.error().message().find("data.csv:2"), std::string::npos) << refused.error().message();
+  const Dataset same = load(to_csv(rows));
+  request_.test = &same;
+  EXPECT_EQ(run(data).error().exit_code(), 65);
+}
+
+TEST_F(PickTest, RiskOverAllAnswersCountsTheLargeModel) {
+  const std::vector<Row> rows = make_rows(900, 0.02, 9);
+  const Dataset data = load(to_csv(rows, [&](std::size_t i) { return i % 50 == 0 ? "dunno" : rows[i].label; }),
+                            {.extra_column = "third"});
+  request_.risk_all = true;
+  const PickReport report = picked(data);
+  ASSERT_TRUE(report.certified);
+  EXPECT_EQ(report.certificate->risk, "all");
+  EXPECT_NEAR(report.certificate->p_value, binomial_cdf(report.certificate->errors, report.certificate->n_units, 0.1),
+              1e-9);
+  EXPECT_NE(report.certificate->statement.find("the large model's"), std::string::npos);
+  request_.force = true;
+  EXPECT_EQ(run(load(to_csv(rows))).error().exit_code(), 64);  // no column of its answers
+}
+
+TEST_F(PickTest, AnotherSplitIsRecorded) {
+  request_.split.salt = "smidgen-1-0badcafe";
+  const PickReport report = picked(load(to_csv(make_rows(700, 0.02, 10))));
+  ASSERT_TRUE(report.certificate.has_value());
+  EXPECT_EQ(report.certificate->split_salt, "smidgen-1-0badcafe");
+  bool said = false;
+  for (const std::string& line : report.certificate->assumptions)
+    said = said || line.find("drawn anew with the salt smidgen-1-0badcafe") != std::string::npos;
+  EXPECT_TRUE(said);
+}
+
+TEST_F(PickTest, LeavesNothingAfterAFailureOrAnInterrupt) {
+  const Dataset data = load(to_csv(make_rows(500, 0.02, 11)));
+  services_.run_memory_mb = [](const std::string&, const std::string&) -> Result<double> {
+    return Error::io("no space left on device");
+  };
+  EXPECT_EQ(run(data).error().exit_code(), 74);
+  EXPECT_TRUE(left_behind().empty());
+  bool interrupted = false;
+  watcher_.cancelled = [&] { return interrupted; };
+  services_.run_memory_mb = [&](const std::string&, const std::string&) -> Result<double> {
+    interrupted = true;
+    return Error::internal("the trial run was interrupted as well");
+  };
+  EXPECT_EQ(run(data).error().exit_code(), 130);
+  EXPECT_TRUE(left_behind().empty());
+}
+
+TEST_F(PickTest, AsksForAPlaceBeforeTheWork) {
+  services_.run_memory_mb = [](const std::string&, const std::string&) -> Result<double> {
+    ADD_FAILURE() << "something was trained";
+    return 1.0;
+  };
+  const Dataset data = load(to_csv(make_rows(500, 0.02, 12)));
+  fs::create_directory(request_.out);
+  ASSERT_TRUE(write_file_atomic(request_.out + "/thesis.txt", "years of work").ok());
+  EXPECT_EQ(run(data).error().exit_code(), 73);
+  request_.force = true;  // replaces bundles, not a folder of somebody's work
+  EXPECT_EQ(run(data).error().exit_code(), 73);
+  EXPECT_TRUE(fs::exists(request_.out + "/thesis.txt"));
+  request_.out = folder_ + "/nowhere/a.smidgen";
+  const auto refused = run(data);
+  EXPECT_EQ(refused.error().exit_code(), 73);
+  EXPECT_NE(refused.error().message().find("does not exist"), std::string::npos);
+  request_.out = folder_ + "/b.smidgen";
+  request_.accuracy = 1;
+  EXPECT_EQ(run(data).error().exit_code(), 64);
+  request_.accuracy = 0.9;
+  request_.large_usd_per_row = 0;
+  EXPECT_EQ(run(data).error().exit_code(), 64);
+  request_.large_usd_per_row = 1e-4;
+  request_.targets = {{true, "bond", 0.9}};
+  EXPECT_EQ(run(data).error().exit_code(), 64);
+}
+
+}  // namespace
+}  // namespace smidgen
