@@ -384,5 +384,15 @@ TEST(CertifySimulation, AnswersWhereItCan) {
   EXPECT_LE(result.violations, violations_limit(100, 0.05));
 }
 
+TEST(Certify, PValuesInWordsAreNeverSmallerThanTheyAre) {
+  EXPECT_EQ(p_in_words(0.0272098), "0.0273");
+  EXPECT_EQ(p_in_words(0.05), "0.05");
+  EXPECT_EQ(p_in_words(0.0499999), "0.05");
+  EXPECT_EQ(p_in_words(0.0500001), "0.0501");
+  EXPECT_EQ(p_in_words(2.834e-11), "2.84e-11");
+  EXPECT_EQ(p_in_words(0.99999), "1");
+  EXPECT_EQ(p_in_words(0), "0");
+}
+
 }  // namespace
 }  // namespace smidgen

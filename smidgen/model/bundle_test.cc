@@ -44,11 +44,13 @@ Certificate sample_certificate() {
   c.lower_bound = 0.96;
   c.method = "fixed-sequence testing";
   c.candidates = 12;
+  c.tested = 7;
+  c.test_sha256 = std::string(64, 'b');
   c.data_sha256 = std::string(64, 'a');
   c.split_salt = "salt";
   c.precision = "f32";
   c.version = "0.1.0";
-  c.targets = {{"recall", "a\nb\x01", 0.9, 100, 97, 0.01}};
+  c.targets = {{"recall", "a\nb\x01", 0.9, 100, 97, 0.01, 80, 77}};
   c.assumptions = {"rows to come are like these"};
   c.not_claimed = {"caf\xc3\xa9"};
   return c;
@@ -88,7 +90,19 @@ class BundleTest : public testing::Test {
     certificate["bundle_sha256"] = sha256_hex(bytes);
     write("certificate.json", certificate.dump());
   }
+  // Writes the certificate as it was saved but for these fields; returns it.
+  json certificate_with(const json& fields) {
+    if (saved_.is_null()) {
+      EXPECT_TRUE(save(true).ok());
+      saved_ = json::parse(text("certificate.json"));
+    }
+    json root = saved_;
+    for (const auto& [key, value] : fields.items()) root[key] = value;
+    write("certificate.json", root.dump());
+    return root;
+  }
   std::string root_, folder_;
+  json saved_;
 };
 
 TEST_F(BundleTest, ComesBackAsItWasSaved) {
@@ -105,7 +119,11 @@ TEST_F(BundleTest, ComesBackAsItWasSaved) {
   }
   ASSERT_TRUE(bundle->certificate.has_value());
   EXPECT_EQ(bundle->certificate->bundle_sha256, bundle->sha256);
+  EXPECT_EQ(bundle->certificate->tested, 7U);
+  EXPECT_EQ(bundle->certificate->test_sha256, std::string(64, 'b'));
   EXPECT_EQ(bundle->certificate->targets[0].hits, 97U);
+  EXPECT_EQ(bundle->certificate->targets[0].n_local, 80U);
+  EXPECT_EQ(bundle->certificate->targets[0].hits_local, 77U);
   EXPECT_EQ(bundle->certificate->not_claimed[0], "caf\xc3\xa9");
   EXPECT_EQ(text("README.md"), "# card\n");
   EXPECT_EQ(json::parse(text("bundle.json"))["format"], 1);
@@ -247,6 +265,23 @@ TEST_F(BundleTest, CertificateMustFitTheBundle) {
   root["p_value"] = 0.2;
   write("certificate.json", root.dump());
   EXPECT_THAT(load_error(), HasSubstr("`certified` is true"));
+  const json whole = certificate_with({});
+  for (const json& forged : {json{{"errors", 90}}, json{{"alpha", 0.03}}, json{{"delta", 1e-6}, {"p_value", 1e-7}},
+                             json{{"n_answered", 50}}}) {
+    certificate_with(forged);
+    EXPECT_THAT(load_error(), HasSubstr("`certified` is true")) << forged;
+  }
+  json targets = whole["targets"];
+  targets[0]["hits"] = 93;
+  certificate_with({{"targets", targets}});
+  EXPECT_THAT(load_error(), HasSubstr("do not pass the exact binomial test"));
+  targets[0]["hits_local"] = 94;
+  certificate_with({{"targets", targets}});
+  EXPECT_THAT(load_error(), HasSubstr("hits_local"));
+  certificate_with({{"tested", 13}});
+  EXPECT_THAT(load_error(), HasSubstr("tested"));
+  certificate_with({});
+  EXPECT_TRUE(load().ok());
   fs::remove(folder_ + "/certificate.json");
   const auto bundle = load();
   ASSERT_TRUE(bundle.ok());
