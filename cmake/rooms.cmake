@@ -50,7 +50,7 @@ target_link_libraries(smidgen PUBLIC ${smidgen_libraries})
 target_include_directories(smidgen PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}> $<INSTALL_INTERFACE:include>)
 set_target_properties(smidgen PROPERTIES ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 if(SMIDGEN_SANITIZE OR SMIDGEN_FUZZ)
-  target_link_libraries(smidgen PUBLIC smidgen_flags)
+  target_link_libraries(smidgen PUBLIC $<BUILD_INTERFACE:smidgen_flags>)
 endif()
 
 # The program. Its sources but main.cc form a library, so tests can call them.

@@ -25,7 +25,7 @@ constexpr size_t kRows = 14;
 constexpr size_t kBlockFloats = 128 * 1024;  // rows of A kept in the second-level cache while panels pass by
 
 inline __mmask16 first_lanes(size_t n) {
-  return n >= 16 ? 0xffff : static_cast<__mmask16>((1U << n) - 1U);
+  return static_cast<__mmask16>(n >= 16 ? 0xffffU : (1U << n) - 1U);
 }
 inline size_t min(size_t a, size_t b) {
   return a < b ? a : b;
