@@ -335,7 +335,8 @@ std::optional<Error> unknown_option(const std::vector<std::string>& arguments, c
 Error parse_error(const CLI::ParseError& error, const std::vector<std::string>& arguments, const CLI::App& app,
                   const CLI::App& verb) {
   if (auto unknown = unknown_option(arguments, app, verb)) return *std::move(unknown);
-  const std::string command = verb.get_name(), help = "see `smidgen " + command + " -h`";
+  const std::string& command = verb.get_name();
+  const std::string help = "see `smidgen " + command + " -h`";
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     std::vector<std::string> extra = verb.remaining();
     for (const std::string& word : app.remaining()) extra.push_back(word);

@@ -113,7 +113,7 @@ bool is_kept(const PinnedPackage& package) {
 
 std::string hub_cache_directory() {
   for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"})
-    if (const std::string value = environment(name); !value.empty()) return value;
+    if (std::string value = environment(name); !value.empty()) return value;
   if (const std::string home = environment("HF_HOME"); !home.empty()) return home + "/hub";
   if (const std::string cache = environment("XDG_CACHE_HOME"); !cache.empty()) return cache + "/huggingface/hub";
   return environment("HOME") + "/.cache/huggingface/hub";

@@ -88,8 +88,11 @@ void read_all(Shared& shared, bool strict) {
   for (;;) {
     record.error.reset();
     auto got = shared.source(record);
-    if (!got.ok()) error = std::move(got).error();
-    if (error || !*got) break;
+    if (!got.ok()) {
+      error = std::move(got).error();
+      break;
+    }
+    if (!*got) break;
     if (strict && record.error) {
       error = *record.error;
       break;
