@@ -46,6 +46,7 @@ int App::fail(const Error& error) const {
 
 void install_signal_handlers() {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // over `ulimit -f`: a failed write with a message and a clean-up, not a kill
   struct sigaction action {};
   action.sa_handler = on_interrupt;  // no SA_RESTART: a blocked read returns
   ::sigaction(SIGINT, &action, nullptr);

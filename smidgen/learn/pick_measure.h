@@ -15,7 +15,7 @@ namespace smidgen {
 
 struct RowTiming {
   double us_p50 = 0, us_p99 = 0;  // one row at a time: what a single request waits
-  double us_batched = 0;          // mean in batches of 64: what a million rows cost
+  double us_batched = 0;          // mean processor time in batches of 64: what a million rows cost
 };
 
 // Texts are asked one by one, after a warm-up, for at most `seconds_max` (every text at least once if time allows).
