@@ -7,8 +7,16 @@ set -eu
 smidgen=$1
 folder=${2:-demo}
 mkdir -p "$folder"
+# Prints a command so that it can be pasted into a shell, then runs it.
 show() {
-  printf '\n$ smidgen %s\n' "$*"
+  printf '\n$ smidgen'
+  for word; do
+    case $word in
+      *" "*) printf ' "%s"' "$word" ;;
+      *) printf ' %s' "$word" ;;
+    esac
+  done
+  printf '\n'
   "$smidgen" "$@"
 }
 show pull all-minilm-l6-v2

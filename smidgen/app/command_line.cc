@@ -22,9 +22,15 @@ namespace {
 std::string check_share(const std::string& text) {
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
+  if (end != text.c_str() && *end == ',') {
+    std::string pointed = text;
+    std::replace(pointed.begin(), pointed.end(), ',', '.');
+    return text + " is not a number; did you mean " + pointed + "?";
+  }
   if (end == text.c_str() || (*end != '\0' && std::string_view(end) != "%")) return text + " is not a number";
   if ((*end == '%' || value >= 1.5) && value <= 100)
     return fmt::format("{} is not a share between 0 and 1; did you mean {:g}?", text, value / 100);
+  if (value == 1) return text + " is more than any number of rows can show; give less, such as 0.99";
   if (!(value > 0 && value < 1)) return text + " is not between 0 and 1 (exclusive)";
   return {};
 }
@@ -162,7 +168,7 @@ void declare_pick(CLI::App& verb, PickOptions& o, RawOptions& raw) {
 
 void declare_train(CLI::App& verb, TrainOptions& o, RawOptions& raw) {
   verb.add_option("DATA", o.data, "labelled rows: CSV, TSV or JSON lines")->required();
-  verb.add_option("--rung", o.rung, "linear, static, encoder or blend")
+  verb.add_option("--rung", o.rung, "linear, static, encoder, blend, or all: one bundle of each in DIR")
       ->required()
       ->check(CLI::IsMember({"linear", "static", "encoder", "blend", "all"}))
       ->type_name("RUNG");
@@ -442,7 +448,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
     return line;
   }
   if (known == kVerbs.end()) {
-    if (!typed) return Error::usage("which command?").hint("see `smidgen -h`");
+    if (!typed) return Error::usage("no command given").hint("see `smidgen -h`");
     Error error = Error::usage("\"" + *typed + "\" is not a command");
     if (const auto near = nearest(*typed, verb_names()))
       return std::move(error).hint("did you mean `smidgen " + *near + "`?");

@@ -55,7 +55,8 @@ std::string data_section(const PickReport& report) {
                        counted(data.rows_repeated, "row", "rows"), with_thousands(data.rows_conflicting));
   }
   out += fmt::format(
-      "Divided by {}: fit {}, tune {}, certify {} rows. Nothing but the measurements below used the last part.\n\n",
+      "Divided by {}: fit {}, tune {}, certify {} rows (one of each). Nothing but the measurements below used the last "
+      "part.\n\n",
       for_markdown(report.unit, 200), with_thousands(report.rows_fit), with_thousands(report.rows_tune),
       with_thousands(report.rows_certify));
   out += "| label | rows |\n|---|---:|\n";

@@ -65,9 +65,11 @@ Result<PickRequest> request_from(const PickOptions& options, const App& app, std
 // A separate `run` over the file, asked for its own peak: the parent's memory would hide in what the system accounts to
 // a child.
 Result<double> run_memory_mb(const std::string& bundle, const std::string& jsonl) {
-  const std::string stats = jsonl + ".stats", log = jsonl + ".log";
-  SMIDGEN_ASSIGN(const ProcessOutcome outcome, run_process({own_program(), "run", bundle, jsonl, "--out",
-                                                            jsonl + ".answers", "--stats", stats, "--quiet"},
+  // A relative name may begin with "-", and would be read as an option.
+  const std::string here = jsonl.starts_with('-') ? "./" : "";
+  const std::string rows = here + jsonl, stats = rows + ".stats", log = rows + ".log";
+  SMIDGEN_ASSIGN(const ProcessOutcome outcome, run_process({own_program(), "run", here + bundle, rows, "--out",
+                                                            rows + ".answers", "--stats", stats, "--quiet"},
                                                            log));
   if (outcome.exit_code != 0) return Error::internal("a trial `run` of the bundle failed: " + outcome.output);
   SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::load(stats, kStatsBytesMax));

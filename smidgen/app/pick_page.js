@@ -448,14 +448,15 @@ function verdict() {
     if (known(why.certifiable_accuracy)) {
       node.append(
           el('p', {},
-             'The best that these rows certify is ' + accuracy(why.certifiable_accuracy) + '; asked was ' +
-                 accuracy(report.asked.accuracy) + ' with ' + level(report.asked.confidence) + ' confidence.'));
+             'These rows show at least ' + accuracy(why.certifiable_accuracy) + ' for it, with ' +
+                 level(1 - (1 - report.asked.confidence) / 2) + ' confidence; asked was ' +
+                 accuracy(report.asked.accuracy) + ' with ' + level(report.asked.confidence) + '.'));
     }
     if (known(why.units_needed)) {
       node.append(
           el('p', {},
              'About ' + plural(why.units_needed, 'more labelled row', 'more labelled rows') +
-                 ' would be needed (an estimate, for 8 chances in 10).'));
+                 ', all for certification, would be needed (an estimate, for 8 chances in 10).'));
     }
     if (why.advice && why.advice.length) node.append(list(why.advice));
   }

@@ -223,13 +223,16 @@ void refusal(const PickReport& report, Paper& paper) {
   if (!report.refusal) return;
   const Refusal& why = *report.refusal;
   if (why.certifiable_accuracy) {
-    paper.sentence("", fmt::format("The best that these rows certify is {}; asked was {} with {} confidence.",
-                                   rounded_down(*why.certifiable_accuracy, 3), rounded_down(report.accuracy_target, 3),
-                                   level_percent(report.confidence)));
+    paper.sentence(
+        "", fmt::format("These rows show at least {} for it, with {} confidence; asked was {} with {}.",
+                        rounded_down(*why.certifiable_accuracy, 3), level_percent(1 - (1 - report.confidence) / 2),
+                        rounded_down(report.accuracy_target, 3), level_percent(report.confidence)));
   }
   if (why.units_needed) {
-    paper.sentence("", fmt::format("About {} more labelled {} would be needed (an estimate, for 8 chances in 10).",
-                                   with_thousands(*why.units_needed), *why.units_needed == 1 ? "row" : "rows"));
+    paper.sentence(
+        "", fmt::format(
+                "About {} more labelled {}, all for certification, would be needed (an estimate, for 8 chances in 10).",
+                with_thousands(*why.units_needed), *why.units_needed == 1 ? "row" : "rows"));
   }
   for (const auto& advice : why.advice) paper.sentence("try:", for_terminal(advice, 1000));
 }

@@ -60,7 +60,11 @@ Status check_files(const std::vector<std::string>& files, const ReadOptions& rea
   for (const std::string& file : files) {
     std::error_code code;
     if (file == "-") continue;
-    if (!fs::exists(file, code)) return Error::no_input("no such file").in(file);
+    if (!fs::exists(file, code)) {
+      Error error = Error::no_input("no such file").in(file);
+      if (file.find(' ') == std::string::npos) return error;
+      return std::move(error).hint("a text to answer goes behind --text");
+    }
     if (fs::is_directory(file, code)) return Error::no_input("is a folder, a file is wanted").in(file);
     if (is_regular(file)) {
       auto reader = RecordReader::open(file, read);
@@ -151,14 +155,14 @@ void report_summary(const App& app, const BundleInfo& info, const PipelineSummar
   };
   const std::uint64_t answered = s.rows - s.bad;
   std::string line = fmt::format(
-      "smidgen: {} rows in {} ({} rows/s), {} to the large model", with_thousands(s.rows), seconds_text(seconds),
+      "smidgen: {} in {} ({} rows/s), {} to the large model", counted(s.rows, "row", "rows"), seconds_text(seconds),
       with_thousands(static_cast<std::uint64_t>(static_cast<double>(s.rows) / std::max(seconds, 1e-3))),
       escalated_percent(1 - share(s.escalated, answered)));
   if (info.rungs.size() > 1)
     for (std::size_t i = 0; i < info.rungs.size(); ++i)
       line += fmt::format(", {} {}", info.rungs[i].name, answered_percent(share(s.rows_at_rung[i], answered)));
   if (s.cut > 0) line += fmt::format(", {} cut at tokens_max", with_thousands(s.cut));
-  if (s.bad > 0) line += fmt::format(", {} bad rows", with_thousands(s.bad));
+  if (s.bad > 0) line += ", " + counted(s.bad, "bad row", "bad rows");
   app.say(line);
 }
 

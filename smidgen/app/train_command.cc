@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "smidgen/app/commands.h"
+#include "smidgen/app/figures.h"
 #include "smidgen/app/ladder_choice.h"
 #include "smidgen/learn/pick.h"
 
@@ -26,8 +27,8 @@ std::string to_json(const std::vector<TrainSummary>& summaries) {
 }
 
 std::string to_text(const Dataset& data, const std::vector<TrainSummary>& summaries) {
-  std::string text = fmt::format("trained on {} rows, {} labels, in {:.1f} s\n", data.size(), data.label_names.size(),
-                                 summaries.back().seconds);
+  std::string text = fmt::format("trained on {}, {}, in {:.1f} s\n", counted(data.size(), "row", "rows"),
+                                 counted(data.label_names.size(), "label", "labels"), summaries.back().seconds);
   for (const TrainSummary& summary : summaries) {
     for (std::size_t rung = 0; rung < summary.rungs.size(); ++rung)
       text += fmt::format("  {:<8} {}\n", summary.rungs[rung], summary.chosen[rung]);

@@ -23,6 +23,7 @@
 #include "smidgen/learn/refusal.h"
 #include "smidgen/learn/training_rows.h"
 #include "smidgen/model/classifier.h"
+#include "smidgen/text/column_names.h"
 
 namespace smidgen {
 
@@ -210,8 +211,12 @@ Result<std::vector<LabelTarget>> label_targets(const Dataset& data, const PickRe
   std::vector<LabelTarget> targets;
   for (const NamedTarget& named : request.targets) {
     const auto at = std::find(data.label_names.begin(), data.label_names.end(), named.label);
-    if (at == data.label_names.end())
-      return Error::usage("no label \"" + named.label + "\" in the data").hint("the labels are " + some_of(data));
+    if (at == data.label_names.end()) {
+      const std::string_view near = nearest_name(named.label, data.label_names);
+      return Error::usage("no label \"" + named.label + "\" in the data")
+          .hint((near.empty() ? "" : "did you mean \"" + std::string(near) + "\"? ") + "the labels are " +
+                some_of(data));
+    }
     targets.push_back({named.recall ? LabelTarget::Kind::kRecall : LabelTarget::Kind::kPrecision,
                        static_cast<std::uint32_t>(at - data.label_names.begin()), named.value});
   }
@@ -492,10 +497,9 @@ Status certify_and_write(const Story& story, const CertificationPlan& plan, cons
     report.certificate = outcome.certificate;
     return Ok{};
   }
-  SMIDGEN_TRY(write_policy(story, work, reloaded, plan.candidates()[*written], findings, certify.texts, timed,
-                           outcome.certificate, report));
-  report.certified = outcome.chosen.has_value();
-  return Ok{};
+  report.certified = outcome.chosen.has_value();  // before the card of the bundle, which says so, is written
+  return write_policy(story, work, reloaded, plan.candidates()[*written], findings, certify.texts, timed,
+                      outcome.certificate, report);
 }
 
 // Time and memory of the written policy against the ceilings. Its rungs' own figures let it through before the test;

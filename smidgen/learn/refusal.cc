@@ -118,12 +118,6 @@ std::vector<RefusalFacts::LowerTarget> lower_targets(const CertificationPlan& pl
 }
 
 void add_advice(const CertificationPlan& plan, RefusalFacts& facts) {
-  if (facts.certifiable_accuracy && *facts.certifiable_accuracy > 0) {
-    facts.advice.push_back(
-        fmt::format("What these rows do show for the most promising policy: at least {} right, with "
-                    "{} confidence.",
-                    percent(*facts.certifiable_accuracy), percent(facts.certifiable_confidence)));
-  }
   if (facts.further && facts.further->units_further > 0) {
     facts.advice.push_back(
         fmt::format("More labels: about {} further units for certification (a separate --test file), or {} in the "
@@ -250,7 +244,7 @@ RefusalFacts explain_refusal(const CertificationPlan& plan, std::span<const Cand
     facts.certifiable_accuracy = clopper_pearson_lower(counted - wrong, counted, plan.criteria().delta / 2);
   }
   facts.sentence = fmt::format(
-      "The most promising policy answered {} of {} units and was wrong on {}: too many to show {} accuracy with {} "
+      "The most promising policy answered {} of {} units and was wrong on {}: not enough to show {} accuracy with {} "
       "confidence (p = {}).",
       with_commas(t.answered), with_commas(t.units), with_commas(wrong), percent(options.accuracy),
       percent(options.confidence), p_in_words(first.p_value));

@@ -103,6 +103,7 @@ Status check_replaceable(const std::string& folder) {
 }  // namespace
 
 Status check_bundle_target(const std::string& folder, bool replace) {
+  if (folder == "-") return Error::usage("a bundle is a folder; it cannot go to standard output").hint("name a folder");
   std::error_code code;
   if (!replace && fs::exists(fs::symlink_status(folder, code)))
     return Error(ErrorKind::kCannotCreate, "already exists").in(folder).hint("choose another --out or pass --force");

@@ -42,6 +42,21 @@ std::string_view only_candidate(const std::vector<std::string>& names) {
   return candidate;
 }
 
+// One column whose name holds another separator: the file is not separated by what its format says. Spreadsheets of
+// many countries write semicolons into .csv.
+std::string hint_for_separator(const std::vector<std::string>& names) {
+  if (names.size() != 1) return {};
+  if (names[0].find('\t') != std::string::npos) return "the columns seem to be separated by tabs: pass --format tsv";
+  for (const char separator : {';', '|'}) {
+    if (names[0].find(separator) == std::string::npos) continue;
+    return std::string("the columns seem to be separated by '") + separator +
+           "': save the file with commas, or convert it with python3 -c 'import csv, sys; "
+           "csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter=\"" +
+           separator + "\"))' < OLD > NEW";
+  }
+  return {};
+}
+
 }  // namespace
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -82,6 +97,10 @@ Error missing_name(std::string_view noun, const std::string& wanted, const std::
     what += (i > 0 ? ", " : "") + quoted_for_message(names[i]);
   if (names.empty()) what += "none";
   if (names.size() > kNamesListed) what += " and " + std::to_string(names.size() - kNamesListed) + " more";
+  if (noun == "column") {
+    if (std::string hint = hint_for_separator(names); !hint.empty())
+      return Error::bad_data(std::move(what)).hint(std::move(hint));
+  }
   std::string_view offer = nearest_name(wanted, names);
   std::string hint;
   if (!offer.empty()) {

@@ -104,6 +104,15 @@ std::vector<BadInput> bad_files() {
        "f.csv",
        {"!f.csv:1: no column \"text\"; the columns are \"id\", \"the message\", \"label\" (byte 0); if \"the message\" "
         "holds the text, pass --text-column \"the message\"; the first line must name the columns"}},
+      {"text;label\nhello;x\n",
+       "f.csv",
+       {"!f.csv:1: no column \"text\"; the columns are \"text;label\" (byte 0); the columns seem to be separated by "
+        "';': save the file with commas, or convert it with python3 -c 'import csv, sys; "
+        "csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter=\";\"))' < OLD > NEW"}},
+      {"text\tlabel\nhello\tx\n",
+       "f.csv",
+       {"!f.csv:1: no column \"text\"; the columns are \"text\\tlabel\" (byte 0); the columns seem to be separated by "
+        "tabs: pass --format tsv"}},
       {"I want my card,card\nhello,x\n",
        "f.csv",
        {"!f.csv:1: no column \"text\"; the columns are \"I want my card\", \"card\" (byte 0); pass --text-column NAME; "
