@@ -9,6 +9,7 @@
 #include "smidgen/app/commands.h"
 #include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
+#include "smidgen/app/keep_input.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/statistics.h"
 #include "smidgen/base/thread_pool.h"
@@ -213,6 +214,8 @@ Status write_predictions(const std::string& path, const Bundle& bundle, const Da
 }  // namespace
 
 int run_eval(const EvalOptions& options, App& app) {
+  if (const Status status = keep_input(options.predictions, {&options.data, 1}); !status.ok())
+    return app.fail(status.error());
   const auto data = Dataset::load(options.data, options.read);
   if (!data.ok()) return app.fail(data.error());
   const auto classifier = Classifier::open(options.bundle);

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "smidgen/app/commands.h"
+#include "smidgen/app/keep_input.h"
 #include "smidgen/app/ladder_choice.h"
 #include "smidgen/app/machine.h"
 #include "smidgen/app/model_card.h"
@@ -107,6 +108,9 @@ int run_pick(const PickOptions& options, App& app) {
   auto request = request_from(options, app, notes);
   if (!request.ok()) return app.fail(request.error());
   if (const Status status = check_page(options.report); !status.ok()) return app.fail(status.error());
+  const std::string page = options.report.empty() ? pick_page_path(options.out) : options.report;
+  for (const std::string& input : {options.data, options.test})
+    if (const Status status = keep_input(page, {&input, 1}); !status.ok()) return app.fail(status.error());
   auto data = Dataset::load(options.data, options.read);
   if (!data.ok()) return app.fail(data.error());
   std::optional<Dataset> test;

@@ -14,6 +14,7 @@
 #include "smidgen/app/commands.h"
 #include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
+#include "smidgen/app/keep_input.h"
 #include "smidgen/app/machine.h"
 #include "smidgen/app/run_pipeline.h"
 #include "smidgen/base/file.h"
@@ -203,6 +204,8 @@ int run_run(const RunOptions& options, App& app) {
     app.say("smidgen: reading the terminal, one text a line; Ctrl-D ends");
   }
   if (const Status status = check_files(options.files, options.read); !status.ok()) return app.fail(status.error());
+  for (const std::string& written : {options.out, options.stats})
+    if (const Status status = keep_input(written, options.files); !status.ok()) return app.fail(status.error());
   const auto classifier = Classifier::open(options.bundle);
   if (!classifier.ok()) return app.fail(classifier.error());
   warn_if_uncertified(app, classifier->bundle(), options.bundle);

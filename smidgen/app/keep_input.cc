@@ -1,0 +1,22 @@
+#include "smidgen/app/keep_input.h"
+
+#include <filesystem>
+#include <system_error>
+
+namespace smidgen {
+
+namespace fs = std::filesystem;
+
+Status keep_input(const std::string& out, std::span<const std::string> inputs) {
+  if (out.empty() || out == "-") return Ok{};
+  for (const std::string& input : inputs) {
+    std::error_code code;
+    // A device or a pipe holds nothing to lose.
+    if (input.empty() || input == "-" || !fs::is_regular_file(input, code)) continue;
+    if (fs::equivalent(out, input, code) && !code)
+      return Error(ErrorKind::kCannotCreate, "is also the input and would be lost").in(out).hint("choose another name");
+  }
+  return Ok{};
+}
+
+}  // namespace smidgen
