@@ -664,7 +664,10 @@ function data_facts(d, s) {
     ['Repeated texts', count(d.rows_repeated)],
     ['Same text, another label', count(d.rows_conflicting) + (pairs ? ' (lines ' + pairs + ')' : '')],
     ['Empty texts', count(d.rows_empty)],
-    ['Cut at ' + count(report.tokens_max) + ' tokens', report.tokens_max > 0 ? cut : null],
+    [
+      report.tokens_max > 0 ? 'Cut at ' + count(report.tokens_max) + ' tokens' : 'Too long to be read whole',
+      report.tokens_max > 0 || report.rows_cut > 0 ? cut : null,
+    ],
     ['Unit', foreign(s.unit, 200)],
     ['Fit', part(s.fit)],
     ['Tune', part(s.tune)],

@@ -248,9 +248,11 @@ void caveats(const PickReport& report, Paper& paper) {
     paper.sentence("note:", text + ". All their rows were trained on.");
   }
   if (report.rows_cut > 0) {
-    paper.sentence("note:", fmt::format("{} longer than {} tokens; the encoder reads only their beginning.",
-                                        counted(report.rows_cut, "held-out row is", "held-out rows are"),
-                                        with_thousands(report.tokens_max)));
+    const std::string rows = counted(report.rows_cut, "held-out row is", "held-out rows are");
+    paper.sentence("note:", report.tokens_max > 0
+                                ? fmt::format("{} longer than {} tokens; the encoder reads only their beginning.", rows,
+                                              with_thousands(report.tokens_max))
+                                : rows + " too long to be read whole; only the beginning counts.");
   }
   if (report.attempts > 1) {
     const double delta = 1 - report.confidence;

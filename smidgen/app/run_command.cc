@@ -162,7 +162,7 @@ void report_summary(const App& app, const BundleInfo& info, const PipelineSummar
   if (info.rungs.size() > 1)
     for (std::size_t i = 0; i < info.rungs.size(); ++i)
       line += fmt::format(", {} {}", info.rungs[i].name, answered_percent(share(s.rows_at_rung[i], answered)));
-  if (s.cut > 0) line += fmt::format(", {} cut at tokens_max", with_thousands(s.cut));
+  if (s.cut > 0) line += ", " + counted(s.cut, "row", "rows") + " too long and read in part";
   if (s.bad > 0) line += ", " + counted(s.bad, "bad row", "bad rows");
   app.say(line);
 }

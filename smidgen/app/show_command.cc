@@ -78,7 +78,7 @@ std::string to_text(const std::string& folder, const Bundle& bundle, const Sizes
   for (std::size_t i = 0; i < info.rungs.size(); ++i) {
     const BundleRung& rung = info.rungs[i];
     table.add({rung.name, std::string(to_string(rung.kind)), byte_size(sizes.rungs[i]),
-               rung.tokens_max == 0 ? "no limit" : with_thousands(rung.tokens_max),
+               rung.tokens_max == 0 ? "-" : with_thousands(rung.tokens_max),
                leaves(info.policy.stages[i], i + 1 == info.rungs.size())});
   }
   out += table.render(app.global.plain, 2);
