@@ -146,9 +146,7 @@ std::string certified_sentence(const PickReport& report) {
   const std::string claim = fmt::format("with {} confidence, at least {} of ", level_percent(1 - proof.delta),
                                         level_percent(1 - proof.alpha));
   const std::string units = with_thousands(proof.n_units), errors = with_thousands(proof.errors);
-  const std::string untouched =
-      fmt::format("; none of the rows was used for training or tuning). The bound itself is {}.",
-                  rounded_down(proof.lower_bound, 4));
+  const std::string untouched = "; none of the rows was used for training or tuning).";
   if (proof.risk == "all") {
     return claim + "all answers, the large model's included, are right (exact binomial bound; " + units +
            " held-out rows, " + errors + " wrong" + untouched;

@@ -354,6 +354,8 @@ Status check_claims(const Certificate& c) {
     return Error::bad_data("`certified` is true, yet a p-value is above delta or nothing was answered");
   if (c.certified && !counts_pass(c))
     return Error::bad_data("`certified` is true, yet its counts do not pass the exact binomial test at delta");
+  if (c.certified && std::abs(c.lower_bound - (1 - c.alpha)) > 1e-9)
+    return Error::bad_data("`certified` is true, yet `lower_bound` is not 1 - `alpha`, which is what the test shows");
   return Ok{};
 }
 

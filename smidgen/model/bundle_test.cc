@@ -41,7 +41,7 @@ Certificate sample_certificate() {
   c.errors = 60;
   c.coverage = 0.95;
   c.p_value = 0.001;
-  c.lower_bound = 0.96;
+  c.lower_bound = 0.95;
   c.method = "fixed-sequence testing";
   c.candidates = 12;
   c.tested = 7;
@@ -266,8 +266,8 @@ TEST_F(BundleTest, CertificateMustFitTheBundle) {
   write("certificate.json", root.dump());
   EXPECT_THAT(load_error(), HasSubstr("`certified` is true"));
   const json whole = certificate_with({});
-  for (const json& forged : {json{{"errors", 90}}, json{{"alpha", 0.03}}, json{{"delta", 1e-6}, {"p_value", 1e-7}},
-                             json{{"n_answered", 50}}}) {
+  for (const json& forged : {json{{"errors", 90}}, json{{"alpha", 0.03}}, json{{"lower_bound", 0.99}},
+                             json{{"delta", 1e-6}, {"p_value", 1e-7}}, json{{"n_answered", 50}}}) {
     certificate_with(forged);
     EXPECT_THAT(load_error(), HasSubstr("`certified` is true")) << forged;
   }
