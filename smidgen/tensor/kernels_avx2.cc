@@ -290,6 +290,7 @@ void attend(const AttentionCall& call, const float* query, const float* keys, co
   for (size_t r = 0; r < rows; ++r) inverse[r] = 1.0F / exponentials(scores + r * padded, call.t, padded, call.scale);
   alignas(32) float tile[kRows * kPanel];
   for (size_t d = 0; d < call.head_dim; d += kPanel) {
+    // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): tiles <= m, so rows >= 1, and entries 1..kRows are set
     kAccumulate<false>[rows](scores, padded, values + d * call.t, call.t, nullptr, 0, tile, kPanel);
     for (size_t r = 0; r < rows; ++r)
       for (size_t half = 0; half < kPanel && d + half < call.head_dim; half += 8)

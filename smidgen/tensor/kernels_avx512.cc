@@ -244,6 +244,7 @@ void gemm_block(const GemmCall& call, size_t begin, size_t end) {
       const size_t rows = m / tiles + (i < m % tiles ? 1 : 0);
       const float* a = call.a + (call.a_transposed ? row : row * call.a_stride);
       const bool ask = i * lines < 8;
+      // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): tiles <= m, so rows >= 1, and entries 1..kRows are set
       table[rows](a, call.a_stride, panel, call.k, next, ask ? lines : 0, tile, kPanel);
       if (ask) next += call.k / 4 * lines * 16;
       call.gelu ? finish_tile<true>(call, tile, row, rows, column) : finish_tile<false>(call, tile, row, rows, column);

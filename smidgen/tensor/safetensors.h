@@ -54,6 +54,7 @@ enum class DType {
 std::string_view to_string(DType type);  // "F32"
 std::size_t dtype_bits(DType type);
 
+// NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): the analyzer loses what a Result holds when it moves
 struct TensorView {
   DType dtype = DType::kF32;
   std::vector<std::size_t> shape;  // empty: a scalar
