@@ -90,13 +90,14 @@ Status add_tokens(std::vector<AddedToken> added, std::size_t model_tokens, BertR
                              std::to_string(id));
   }
   if (bytes >= ByteTrie::kBytesMax) return Error::bad_data("the added tokens hold more than 16 MiB of text");
+  // Before rules.tokens grows: `sorted` looks into its strings.
+  for (const char* name : {"[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]"}) {
+    if (const std::int32_t id = find_token(sorted, name); id >= 0) rules.special.push_back(id);
+  }
   for (const AddedToken& token : added) {
     if (static_cast<std::size_t>(token.id) >= rules.tokens.size()) rules.tokens.resize(token.id + std::size_t{1});
     rules.tokens[static_cast<std::size_t>(token.id)] = token.content;
     if (token.special) rules.special.push_back(token.id);
-  }
-  for (const char* name : {"[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]"}) {
-    if (const std::int32_t id = find_token(sorted, name); id >= 0) rules.special.push_back(id);
   }
   rules.special.push_back(rules.unknown_id);
   rules.special.insert(rules.special.end(), rules.before.begin(), rules.before.end());
