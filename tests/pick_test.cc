@@ -165,7 +165,7 @@ TEST_F(PickTest, CertificateHasEveryField) {
     EXPECT_FALSE(document->root().at_key(key).error()) << key;
   }
   ASSERT_EQ(report.certificate->targets.size(), 1U);
-  const Certificate::Target& target = Bundle::load(request_.out)->certificate->targets.at(0);
+  const Certificate::Target target = Bundle::load(request_.out)->certificate->targets.at(0);
   EXPECT_EQ(target.label, "loan");
   EXPECT_LE(target.hits_local, target.n_local);
   EXPECT_EQ(target.n - target.n_local, target.hits - target.hits_local);  // the escalated ones, found by definition
