@@ -68,7 +68,7 @@ double measure(const Encoder& encoder, std::size_t rows, std::size_t tokens, dou
 }
 
 // Floating-point operations of one sequence: the linear layers, and the two products of attention.
-double operations(const BertConfig& c, std::size_t tokens) {
+double operations(const BodyConfig& c, std::size_t tokens) {
   const double t = static_cast<double>(tokens), h = static_cast<double>(c.hidden);
   const double linear = 4 * h * h + 2 * h * static_cast<double>(c.intermediate);
   return static_cast<double>(c.layers) * (2 * t * linear + 4 * t * t * h);
@@ -106,9 +106,9 @@ void print_table(const Encoder& encoder) {
                                                                                      {32, 16},
                                                                                      {32, 32},
                                                                                      {16, 128}}) {
-    if (tokens > encoder.config().bert.positions) continue;
+    if (tokens > encoder.config().body.positions) continue;
     const double ms = measure(encoder, rows, tokens, 0.5) / static_cast<double>(rows);
-    const double rate = operations(encoder.config().bert, tokens) / ms * 1e-6;
+    const double rate = operations(encoder.config().body, tokens) / ms * 1e-6;
     std::printf("%5zu %7zu %10.3f %8.1f %5.0f%%\n", rows, tokens, ms, rate, 100 * rate / peak);
     std::fflush(stdout);
   }
@@ -118,7 +118,7 @@ void answer_questions(const Encoder& encoder) {
   std::size_t rows = 0, tokens = 0;
   double seconds = 0;
   while (std::cin >> rows >> tokens >> seconds) {
-    if (rows < 1 || rows > 4096 || tokens < 1 || tokens > encoder.config().bert.positions) return;
+    if (rows < 1 || rows > 4096 || tokens < 1 || tokens > encoder.config().body.positions) return;
     std::printf("%.6f\n", measure(encoder, rows, tokens, seconds));
     std::fflush(stdout);
   }

@@ -41,14 +41,14 @@ Result<Encoder> Encoder::load_body(const std::string& folder, const EncoderOptio
   SMIDGEN_ASSIGN(EncoderConfig config, EncoderConfig::load(folder));
   SMIDGEN_ASSIGN(const Safetensors weights, open_weights(config.body_folder));
   const Kernels& table = options.kernels == nullptr ? smidgen::kernels() : *options.kernels;
-  SMIDGEN_ASSIGN(Bert bert, Bert::load(config.bert, weights, table));
+  SMIDGEN_ASSIGN(EncoderBody body, EncoderBody::load(config.body, weights, table));
   const std::size_t tokens_max = options.tokens_max == 0 ? config.tokens_max : options.tokens_max;
-  if (tokens_max < 2 || tokens_max > config.bert.positions)
+  if (tokens_max < 2 || tokens_max > config.body.positions)
     return Error::usage("tokens_max is " + std::to_string(tokens_max) + ", this encoder can read 2.." +
-                        std::to_string(config.bert.positions) + " tokens")
+                        std::to_string(config.body.positions) + " tokens")
         .in(folder);
   config.files.push_back(config.body_prefix + "model.safetensors");
-  Encoder encoder(folder, std::move(config), std::move(bert));
+  Encoder encoder(folder, std::move(config), std::move(body));
   encoder.tokens_max_ = tokens_max;
   return encoder;
 }
@@ -68,8 +68,8 @@ void Encoder::embed(std::span<const std::span<const std::int32_t>> sequences, Sc
       scratch.lengths_.push_back(sequences[end].size());
       ++end;
     }
-    bert_.forward(scratch.ids_, scratch.lengths_, scratch.body_);
-    const float* tokens = scratch.body_.hidden();
+    body_.forward({scratch.ids_, {}, scratch.lengths_}, scratch.body_);
+    const float* tokens = scratch.body_.output().f32();
     for (; first < end; ++first) {
       pool(tokens, sequences[first].size(), out + first * dimensions());
       tokens += sequences[first].size() * dimensions();

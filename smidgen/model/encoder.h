@@ -1,4 +1,4 @@
-// Encoder: token ids in, one vector per sequence out. A BERT body with pooling, from a Hugging Face or
+// Encoder: token ids in, one vector per sequence out. An encoder body with pooling, from a Hugging Face or
 // sentence-transformers folder.
 //
 //   SMIDGEN_ASSIGN(Encoder encoder, Encoder::load("all-MiniLM-L6-v2"));
@@ -21,7 +21,7 @@
 #include "smidgen/base/progress.h"
 #include "smidgen/base/result.h"
 #include "smidgen/base/thread_pool.h"
-#include "smidgen/model/bert.h"
+#include "smidgen/model/encoder_body.h"
 #include "smidgen/model/encoder_config.h"
 #include "smidgen/text/tokenizer.h"
 
@@ -37,7 +37,7 @@ class Encoder {
   class Scratch {
    private:
     friend class Encoder;
-    Bert::Scratch body_;
+    EncoderBody::Scratch body_;
     std::vector<std::int32_t> ids_, text_ids_;
     std::vector<std::size_t> lengths_;
   };
@@ -48,11 +48,11 @@ class Encoder {
   // The same without its tokenizer, for callers that bring ids: tokenizer() and embed_text() may not be called.
   static Result<Encoder> load_body(const std::string& folder, const EncoderOptions& options = {});
 
-  std::size_t dimensions() const { return bert_.config().hidden; }
+  std::size_t dimensions() const { return body_.config().hidden; }
   std::size_t tokens_max() const { return tokens_max_; }
-  std::size_t vocabulary_size() const { return bert_.config().vocabulary; }
+  std::size_t vocabulary_size() const { return body_.config().vocabulary; }
   const EncoderConfig& config() const { return config_; }
-  const Kernels& kernels() const { return bert_.kernels(); }
+  const Kernels& kernels() const { return body_.kernels(); }
   const Tokenizer& tokenizer() const;
   const std::string& folder() const { return folder_; }
 
@@ -70,14 +70,14 @@ class Encoder {
   Status save(const std::string& folder) const;
 
  private:
-  Encoder(std::string folder, EncoderConfig config, Bert bert)
-      : folder_(std::move(folder)), config_(std::move(config)), bert_(std::move(bert)) {}
+  Encoder(std::string folder, EncoderConfig config, EncoderBody body)
+      : folder_(std::move(folder)), config_(std::move(config)), body_(std::move(body)) {}
   void pool(const float* tokens, std::size_t count, float* out) const;
 
   std::string folder_;
   EncoderConfig config_;
   std::size_t tokens_max_ = 0;
-  Bert bert_;
+  EncoderBody body_;
   std::unique_ptr<const Tokenizer> tokenizer_;
 };
 

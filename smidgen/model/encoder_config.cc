@@ -34,44 +34,6 @@ Result<std::size_t> size_value(element root, std::string_view key, std::int64_t 
   return static_cast<std::size_t>(value);
 }
 
-// A value that, when given, must be the one this program computes with.
-Status expect_string(element root, std::string_view key, std::string_view wanted, const std::string& why) {
-  if (!json_has(root, key)) return Ok{};
-  SMIDGEN_ASSIGN(const std::string value, json_string(root, key));
-  if (value == wanted) return Ok{};
-  return Error::bad_data("`" + std::string(key) + "` " + in_quotes(value) + " is not supported: " + why)
-      .hint("use a model with " + std::string(key) + " = " + in_quotes(wanted));
-}
-
-Result<BertConfig> parse_bert(element root) {
-  SMIDGEN_TRY(expect_string(root, "model_type", "bert", "this program runs BERT encoders"));
-  SMIDGEN_TRY(expect_string(root, "hidden_act", "gelu", "only the exact GELU is built"));
-  SMIDGEN_TRY(expect_string(root, "position_embedding_type", "absolute", "only absolute positions are built"));
-  if (json_has(root, "is_decoder")) {
-    SMIDGEN_ASSIGN(const bool decoder, json_bool(root, "is_decoder"));
-    if (decoder) return Error::bad_data("`is_decoder` is true; an encoder is needed");
-  }
-  BertConfig bert;
-  SMIDGEN_ASSIGN(bert.vocabulary, size_value(root, "vocab_size", 1 << 22));
-  SMIDGEN_ASSIGN(bert.hidden, size_value(root, "hidden_size", 16384));
-  SMIDGEN_ASSIGN(bert.layers, size_value(root, "num_hidden_layers", 256));
-  SMIDGEN_ASSIGN(bert.heads, size_value(root, "num_attention_heads", 256));
-  SMIDGEN_ASSIGN(bert.intermediate, size_value(root, "intermediate_size", 65536));
-  SMIDGEN_ASSIGN(bert.positions, size_value(root, "max_position_embeddings", 65536));
-  bert.types = 2;
-  if (json_has(root, "type_vocab_size")) {
-    SMIDGEN_ASSIGN(bert.types, size_value(root, "type_vocab_size", 16));
-  }
-  if (json_has(root, "layer_norm_eps")) {
-    SMIDGEN_ASSIGN(const double epsilon, json_number(root, "layer_norm_eps", 0, 0.1));
-    bert.epsilon = static_cast<float>(epsilon);
-  }
-  if (bert.hidden % bert.heads != 0)
-    return Error::bad_data("`hidden_size` " + std::to_string(bert.hidden) +
-                           " is not a multiple of `num_attention_heads` " + std::to_string(bert.heads));
-  return bert;
-}
-
 Result<Pooling> pooling_by_name(std::string_view name) {
   if (name == "mean") return Pooling::kMean;
   if (name == "cls") return Pooling::kCls;
@@ -200,23 +162,23 @@ Result<EncoderConfig> EncoderConfig::load(const std::string& folder) {
   config.body_folder = modules.transformer.empty() ? folder : folder + "/" + modules.transformer;
 
   const std::string path = config.body_folder + "/config.json";
-  SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::load(path, kConfigBytesMax));
-  auto bert = parse_bert(document.root());
-  if (!bert.ok()) return in_file(std::move(bert).error(), path);
-  config.bert = *bert;
+  SMIDGEN_ASSIGN(const std::string text, read_file(path, kConfigBytesMax));
+  auto body = BodyConfig::from_json(text);
+  if (!body.ok()) return in_file(std::move(body).error(), path);
+  config.body = *std::move(body);
   config.files.push_back(prefix + "config.json");
 
   if (modules.has_pooling) {
     const std::string name = modules.pooling + "/config.json", pooling_path = folder + "/" + name;
     SMIDGEN_ASSIGN(const JsonDocument pooling_document, JsonDocument::load(pooling_path, kConfigBytesMax));
-    auto pooling = parse_pooling(pooling_document.root(), config.bert.hidden);
+    auto pooling = parse_pooling(pooling_document.root(), config.body.hidden);
     if (!pooling.ok()) return in_file(std::move(pooling).error(), pooling_path);
     config.pooling = *pooling;
     config.files.push_back(name);
   }
   config.normalize = modules.normalize;
   SMIDGEN_ASSIGN(config.tokens_max,
-                 read_tokens_max(folder, prefix + "sentence_bert_config.json", config.bert.positions, config.files));
+                 read_tokens_max(folder, prefix + "sentence_bert_config.json", config.body.positions, config.files));
   return config;
 }
 

@@ -8,26 +8,15 @@
 #include <vector>
 
 #include "smidgen/base/result.h"
+#include "smidgen/model/body_config.h"
 
 namespace smidgen {
 
 enum class Pooling { kMean, kCls, kMax };
 std::string_view to_string(Pooling pooling);  // "mean", "cls", "max"
 
-// The shape of a BERT body. Limits are far above any model this program is for; they keep products of sizes in 64 bits.
-struct BertConfig {
-  std::size_t vocabulary = 0;    // 1..4,194,304
-  std::size_t hidden = 0;        // 1..16,384, a multiple of heads
-  std::size_t layers = 0;        // 1..256
-  std::size_t heads = 0;         // 1..256
-  std::size_t intermediate = 0;  // 1..65,536
-  std::size_t positions = 0;     // 1..65,536
-  std::size_t types = 0;         // 1..16
-  float epsilon = 1e-12F;        // of the layer norms
-};
-
 struct EncoderConfig {
-  BertConfig bert;
+  BodyConfig body;
   Pooling pooling = Pooling::kMean;
   bool normalize = false;          // divide by the Euclidean norm
   std::size_t tokens_max = 0;      // the folder's value, special tokens included, <= positions

@@ -318,8 +318,8 @@ TEST_F(EncoderFolder, RefusesWhatItDoesNotBuildByName) {
   const struct {
     const char *file, *from, *to, *message;
   } cases[] = {
-      {"config.json", "\"model_type\": \"bert\"", "\"model_type\": \"roberta\"", "`model_type` \"roberta\""},
-      {"config.json", "\"hidden_act\": \"gelu\"", "\"hidden_act\": \"gelu_new\"", "`hidden_act` \"gelu_new\""},
+      {"config.json", "\"model_type\": \"bert\"", "\"model_type\": \"gpt2\"", "`model_type` \"gpt2\""},
+      {"config.json", "\"hidden_act\": \"gelu\"", "\"hidden_act\": \"silu\"", "`hidden_act` \"silu\""},
       {"config.json", "\"is_decoder\": false", "\"is_decoder\": true", "`is_decoder`"},
       {"config.json", "\"hidden_size\": 24", "\"hidden_size\": 25", "not a multiple"},
       {"config.json", "\"hidden_size\": 24", "\"hidden_size\": 4294967296",

@@ -1,0 +1,86 @@
+// The body of every encoder this program runs: embeddings, then layers of self-attention and a perceptron of two linear
+// layers, each half with a residual and a layer norm. One forward pass serves them all; BodyConfig says where they
+// differ, EncoderWeights what their tensors are called, encoder_layers.h how a layer computes.
+//
+// Padding-free: the tokens of all sequences stand in one matrix (tokens, hidden), every product runs over all of them
+// at once, and only attention looks at sequences. A token's numbers depend on its own sequence alone, to the bit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "smidgen/base/result.h"
+#include "smidgen/model/body_config.h"
+#include "smidgen/model/encoder_layers.h"
+#include "smidgen/model/encoder_weights.h"
+#include "smidgen/model/rotary.h"
+#include "smidgen/tensor/kernels.h"
+
+namespace smidgen {
+
+class EncoderBody {
+ public:
+  // Buffers of a forward pass; grow to the largest seen. One per thread.
+  class Scratch {
+   public:
+    // The last pass's output, (tokens, hidden).
+    const Activations& output() const { return x_; }
+
+   private:
+    friend class EncoderBody;
+    Activations x_, normed_, qkv_, context_, gates_, inner_;
+    AlignedFloats workspace_;
+    std::size_t workspace_floats_ = 0;
+  };
+
+  // Sequences of one pass, one after another.
+  struct Batch {
+    std::span<const std::int32_t> ids;     // each in [0, vocabulary)
+    std::span<const std::uint8_t> types;   // token types, as many as ids and each below config().types; empty: all 0
+    std::span<const std::size_t> lengths;  // tokens of each sequence, <= positions; their sum is ids.size()
+  };
+
+  static Result<EncoderBody> load(const BodyConfig& config, const Safetensors& file, const Kernels& kernels);
+
+  // Writes scratch.output().
+  void forward(const Batch& batch, Scratch& scratch) const;
+
+  const BodyConfig& config() const { return config_; }
+  const Kernels& kernels() const { return *kernels_; }
+
+ private:
+  struct Layer {
+    AlignedFloats block;  // the four matrices, in the order of their use
+    LinearLayer qkv;      // hidden -> 3 hidden: query | key | value
+    LinearLayer attention_out;
+    std::optional<Norm> attention_norm;
+    LinearLayer inner, out;  // hidden -> intermediate -> hidden
+    Norm norm;
+    std::size_t window = 0;          // tokens seen on either side; 0: all
+    const Rotary* rotary = nullptr;  // null: positions were embedded
+  };
+
+  Layer pack(LayerWeights weights) const;
+  void add_rotary(const AttentionSpan& span, Layer& layer);
+  void embed_tokens(const Batch& batch, Scratch& scratch) const;
+  void embed_sequence(const Batch& batch, std::size_t first, std::size_t length, float* rows) const;
+  void run_layer(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch) const;
+  void attend(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch) const;
+
+  BodyConfig config_;
+  const Kernels* kernels_ = nullptr;
+  std::vector<float> words_;       // (vocabulary, embedding)
+  std::vector<float> positions_;   // (position_rows, embedding), the first token type added; empty when rotary
+  std::vector<float> type_steps_;  // (types, embedding): what another token type adds to the first
+  Norm embedding_norm_;
+  std::optional<LinearLayer> projection_;  // embedding -> hidden, when they differ
+  std::vector<std::unique_ptr<const Rotary>> rotaries_;
+  std::vector<Layer> layers_;
+  std::optional<Norm> final_norm_;
+};
+
+}  // namespace smidgen

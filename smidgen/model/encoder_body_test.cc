@@ -1,0 +1,179 @@
+// Every architecture against transformers (tests/golden/make_architectures.py), and what a body promises beside its
+// numbers.
+#include "smidgen/model/encoder_body.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <numeric>
+
+#include "smidgen/base/file.h"
+
+namespace smidgen {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kFolder = fs::path(SMIDGEN_SOURCE_DIR) / "tests" / "golden" / "architectures";
+
+template <class T>
+std::vector<T> integers(const Safetensors& file, const char* name) {
+  const TensorView* view = file.find(name);
+  std::vector<std::int32_t> raw(view->count());
+  std::memcpy(raw.data(), view->bytes.data(), view->bytes.size());
+  return {raw.begin(), raw.end()};
+}
+
+// A model of the golden folder, and what the reference gave for it.
+struct Golden {
+  BodyConfig config;
+  std::optional<EncoderBody> body;
+  std::vector<std::int32_t> ids;
+  std::vector<std::uint8_t> types;
+  std::vector<std::size_t> lengths;
+  std::vector<float> hidden;
+
+  Golden(const std::string& name, const Kernels& kernels) {
+    const std::string folder = (kFolder / name).string();
+    config = *BodyConfig::from_json(*read_file(folder + "/config.json", 1 << 20));
+    const auto weights = Safetensors::open(folder + "/model.safetensors");
+    auto loaded = EncoderBody::load(config, *weights, kernels);
+    EXPECT_TRUE(loaded.ok()) << loaded.error().message();
+    body = *std::move(loaded);
+    const auto expected = Safetensors::open(folder + "/expected.safetensors");
+    ids = integers<std::int32_t>(*expected, "ids");
+    types = integers<std::uint8_t>(*expected, "types");
+    lengths = integers<std::size_t>(*expected, "lengths");
+    hidden = *expected->floats("hidden", {ids.size(), config.hidden});
+  }
+
+  std::vector<float> run(const EncoderBody::Batch& batch) const {
+    EncoderBody::Scratch scratch;
+    body->forward(batch, scratch);
+    const float* out = scratch.output().f32();
+    return {out, out + batch.ids.size() * config.hidden};
+  }
+};
+
+double largest_difference(std::span<const float> a, std::span<const float> b) {
+  double largest = a.size() == b.size() ? 0 : INFINITY;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+    largest = std::max(largest, std::fabs(double{a[i]} - double{b[i]}));
+  return largest;
+}
+
+std::vector<std::string> models() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(kFolder)) names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+class EveryArchitecture : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Model, EveryArchitecture, testing::ValuesIn(models()), [](const auto& tested) {
+  std::string name = tested.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+TEST_P(EveryArchitecture, EqualsTheReference) {
+  for (const Kernels* kernels : available_kernels()) {
+    const Golden golden(GetParam(), *kernels);
+    EXPECT_LT(largest_difference(golden.run({golden.ids, golden.types, golden.lengths}), golden.hidden), 2e-5)
+        << kernels->name;
+  }
+}
+
+TEST_P(EveryArchitecture, ASequenceDoesNotDependOnItsNeighbours) {
+  for (const Kernels* kernels : available_kernels()) {
+    const Golden golden(GetParam(), *kernels);
+    const std::vector<float> together = golden.run({golden.ids, golden.types, golden.lengths});
+    std::size_t first = 0;
+    for (const std::size_t length : golden.lengths) {
+      const std::span ids(golden.ids);
+      const std::vector<float> alone = golden.run(
+          {ids.subspan(first, length), std::span(golden.types).subspan(first, length), std::span(&length, 1)});
+      const float* there = together.data() + first * golden.config.hidden;
+      ASSERT_TRUE(std::equal(alone.begin(), alone.end(), there)) << kernels->name << ", " << length << " tokens";
+      first += length;
+    }
+  }
+}
+
+TEST(EncoderBody, TheGoldenFolderHasEveryArchitecture) {
+  std::vector<std::string_view> seen;
+  for (const std::string& name : models()) {
+    const auto config = BodyConfig::from_json(*read_file((kFolder / name / "config.json").string(), 1 << 20));
+    ASSERT_TRUE(config.ok()) << config.error().message();
+    seen.push_back(to_string(config->architecture));
+  }
+  for (const char* name : {"bert", "distilbert", "roberta", "xlm-roberta", "electra", "modernbert"})
+    EXPECT_NE(std::find(seen.begin(), seen.end(), name), seen.end()) << name;
+}
+
+TEST(EncoderBody, TokenTypesAreThoseOfTheFirstUnlessGiven) {
+  const Golden golden("bert-questions", kScalarKernels);
+  const std::vector<std::uint8_t> zeros(golden.ids.size(), 0);
+  const std::vector<float> none = golden.run({golden.ids, {}, golden.lengths});
+  EXPECT_EQ(none, golden.run({golden.ids, zeros, golden.lengths}));
+  EXPECT_GT(largest_difference(none, golden.hidden), 0.01);
+}
+
+// The window changes something, so that EqualsTheReference tests it.
+TEST(EncoderBody, LocalAttentionLooksNoFurtherThanItsWindow) {
+  constexpr std::size_t kTokens = 11, kHeads = 2, kHeadDim = 4, kWindow = 3;
+  std::vector<float> qkv(kTokens * 3 * kHeads * kHeadDim), workspace(attention_workspace(kTokens, kHeadDim));
+  for (std::size_t i = 0; i < qkv.size(); ++i) qkv[i] = std::sin(static_cast<float>(i * i % 97));
+  const auto attended = [&](std::size_t window) {
+    std::vector<float> out(kTokens * kHeads * kHeadDim);
+    AttentionCall call{qkv.data(), kTokens, kHeads, kHeadDim, 0.5F, out.data(), workspace.data()};
+    window == 0 ? kScalarKernels.attention(call) : local_attention(kScalarKernels, call, window);
+    return out;
+  };
+  EXPECT_LT(largest_difference(attended(0), attended(kTokens)), 1e-6);  // all are in the window: plain attention
+  const std::vector<float> before = attended(kWindow);
+  qkv[(kTokens - 1) * 3 * kHeads * kHeadDim + 2 * kHeads * kHeadDim] += 1;  // a value of the last token
+  const std::vector<float> after = attended(kWindow);
+  for (std::size_t i = 0; i < kTokens; ++i)
+    EXPECT_EQ(before[i * kHeads * kHeadDim] != after[i * kHeads * kHeadDim], i + kWindow >= kTokens - 1) << i;
+}
+
+TEST(Rotary, ScoresDependOnDistancesOnly) {
+  constexpr std::size_t kTokens = 9, kHeadDim = 6;
+  const Rotary rotary(100, kTokens, kHeadDim);
+  std::vector<float> qkv(kTokens * 3 * kHeadDim);
+  for (std::size_t i = 0; i < qkv.size(); ++i) qkv[i] = static_cast<float>(i % kHeadDim) - 1.5F;  // all tokens alike
+  rotary.rotate(qkv.data(), kTokens, 1);
+  const auto score = [&](std::size_t query, std::size_t key) {
+    return std::inner_product(&qkv[query * 3 * kHeadDim], &qkv[query * 3 * kHeadDim] + kHeadDim,
+                              &qkv[key * 3 * kHeadDim + kHeadDim], 0.0);
+  };
+  for (std::size_t i = 1; i + 3 < kTokens; ++i) EXPECT_NEAR(score(i, i + 3), score(0, 3), 1e-5);
+  EXPECT_GT(std::fabs(score(0, 3) - score(0, 2)), 0.1);
+  for (std::size_t i = 0; i < kHeadDim; ++i)
+    EXPECT_EQ(qkv[4 * 3 * kHeadDim + 2 * kHeadDim + i], static_cast<float>(i) - 1.5F) << "values stay";
+}
+
+TEST(Activation, ByNameAndByFormula) {
+  const float x[] = {-4, -1, -0.3F, 0, 0.2F, 1, 5};
+  const auto all = [&](Activation activation) {
+    std::vector<float> y(std::begin(x), std::end(x));
+    activate(kScalarKernels, activation, y.data(), y.size());
+    return y;
+  };
+  // torch 2.15: gelu(x), gelu(x, approximate="tanh").
+  const float gelu[] = {-0.00012648F, -0.15865526F, -0.11462658F, 0, 0.11585194F, 0.84134471F, 4.99999905F};
+  const float tanh_form[] = {-0.00007021F, -0.15880799F, -0.11462908F, 0, 0.11585142F, 0.84119201F, 4.99999952F};
+  EXPECT_LT(largest_difference(all(*activation_by_name("gelu")), gelu), 1e-6);
+  EXPECT_LT(largest_difference(all(*activation_by_name("gelu_new")), tanh_form), 1e-6);
+  EXPECT_EQ(all(*activation_by_name("relu")), (std::vector<float>{0, 0, 0, 0, 0.2F, 1, 5}));
+  EXPECT_FLOAT_EQ(all(*activation_by_name("tanh"))[1], std::tanh(-1.0F));
+  EXPECT_FALSE(activation_by_name("silu"));
+  EXPECT_FALSE(activation_by_name(""));
+}
+
+}  // namespace
+}  // namespace smidgen
