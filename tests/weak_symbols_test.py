@@ -15,7 +15,7 @@ ALLOWED = {'<immintrin.h>', '<cstdint>', '<cstddef>', '"smidgen/tensor/kernel_ta
 sources = [p for p in (root / 'smidgen').rglob('*.cc') if re.search(r'_(avx2|avx512|amx)\.cc$', p.name)]
 assert sources, 'no instruction-set sources found'
 wrong = []
-for source in sources + list((root / 'smidgen').rglob('*_body.h')):
+for source in sources + list((root / 'smidgen' / 'tensor').rglob('*_body.h')):
     for number, line in enumerate(source.read_text().splitlines(), 1):
         include = re.match(r'\s*#\s*include\s*(\S+)', line)
         if include and include.group(1) not in ALLOWED:
