@@ -33,7 +33,7 @@ def measure(options, name, seed):
         result = {'set': name, 'seed': seed, 'seconds': trained[-1]['seconds'], 'blend_of': trained[-1]['rungs'], 'rungs': {}}
         for rung in RUNGS:
             found = json.loads(run('eval', work / 'bundles' / rung, work / 'test.csv', '--json', '--quiet',
-                                   '--predictions', work / 'answers.csv'))
+                                   '--predictions', work / 'answers.csv', '--force'))
             with open(work / 'answers.csv', newline='', encoding='utf-8') as file:
                 rows = list(csv.DictReader(file))
             result['rungs'][rung] = {key: found[key] for key in ('accuracy', 'accuracy_low', 'accuracy_high', 'macro_f1', 'ece')}

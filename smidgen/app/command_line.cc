@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "smidgen/app/verbs.h"
+#include "smidgen/text/column_names.h"
 
 namespace smidgen {
 
@@ -54,23 +55,32 @@ std::string check_whole(const std::string& text) {
 }
 
 std::string check_split(const std::string& text) {
-  double a = 0, b = 0, c = 0;
-  char rest = 0;
-  if (std::sscanf(text.c_str(), "%lf/%lf/%lf%c", &a, &b, &c, &rest) != 3 || !(a > 0 && b > 0 && c > 0) ||
-      !std::isfinite(a + b + c))
-    return text + " is not FIT/TUNE/CERTIFY, such as 65/15/20";
-  return {};
+  const auto shares = parse_split_shares(text);
+  return shares.ok() ? "" : shares.error().what() + "; did you mean a split such as 70/10/20?";
+}
+
+// The character itself, or its name.
+std::optional<char> delimiter_from(const std::string& text) {
+  static const std::map<std::string, char> kNames = {{"comma", ','}, {"semicolon", ';'}, {"tab", '\t'},
+                                                     {"\\t", '\t'},  {"pipe", '|'},      {"space", ' '}};
+  if (const auto known = kNames.find(text); known != kNames.end()) return known->second;
+  if (text.size() == 1 && can_delimit(text[0])) return text[0];
+  return std::nullopt;
+}
+
+std::string check_delimiter(const std::string& text) {
+  return delimiter_from(text) ? "" : text + " is not one ASCII character (or comma, semicolon, tab, pipe, space)";
 }
 
 const CLI::Validator kShare(check_share, "SHARE", "share"), kTarget(check_target, "LABEL=SHARE", "target"),
     kAboveZero(check_positive, "NUMBER", "positive"), kSplit(check_split, "F/T/C", "split"),
-    kWhole(check_whole, "N", "whole");
+    kWhole(check_whole, "N", "whole"), kDelimiter(check_delimiter, "CHARACTER", "delimiter");
 
 // ---- what each verb accepts; the structs keep what was said ----
 
 // Raw strings that need more than a conversion; turned into options after parsing.
 struct RawOptions {
-  std::string format = "auto", split;
+  std::string format = "auto", delimiter, split;
   std::vector<std::string> recall, precision;
 };
 
@@ -90,6 +100,9 @@ void declare_reading(CLI::App& verb, ReadOptions& read, RawOptions& raw, bool la
   verb.add_option("--format", raw.format, "csv, tsv, jsonl or lines [by extension]")
       ->check(CLI::IsMember({"auto", "csv", "tsv", "jsonl", "lines"}))
       ->type_name("FORMAT");
+  verb.add_option("--delimiter", raw.delimiter, "between columns of CSV: a character, or tab [found in the header]")
+      ->check(kDelimiter)
+      ->type_name("C");
   verb.add_option("--text-column", read.text_column, "column or key of the text [text]")->type_name("NAME");
   if (!labelled) return;
   read.label_column = "label";
@@ -154,7 +167,9 @@ void declare_pick(CLI::App& verb, PickOptions& o, RawOptions& raw) {
   declare_pick_limits(verb, o);
   verb.add_flag("--allow-uncertified", o.allow_uncertified,
                 "write the bundle even when it cannot be certified (exit 1)");
-  verb.add_option("--split", raw.split, "FIT/TUNE/CERTIFY shares, such as 65/15/20")->check(kSplit)->type_name("F/T/C");
+  verb.add_option("--split", raw.split, "FIT/TUNE/CERTIFY in percent, such as 65/15/20")
+      ->check(kSplit)
+      ->type_name("F/T/C");
   verb.add_option("--test", o.test, "certify on this untouched file instead")->type_name("FILE");
   verb.add_flag("--new-certification-split", o.new_certification_split, "draw other certification rows (recorded)");
   verb.add_option("--rungs", o.rungs, "rungs to try: linear,static,encoder [all]")
@@ -182,6 +197,7 @@ void declare_eval(CLI::App& verb, EvalOptions& o, RawOptions& raw) {
   verb.add_option("DATA", o.data, "labelled rows: CSV, TSV or JSON lines")->required();
   declare_reading(verb, o.read, raw, true);
   verb.add_option("--predictions", o.predictions, "write every row's answer here as CSV")->type_name("FILE");
+  verb.add_flag("--force", o.force, "replace an existing file");
 }
 
 void declare_run(CLI::App& verb, RunOptions& o, RawOptions& raw) {
@@ -196,6 +212,7 @@ void declare_run(CLI::App& verb, RunOptions& o, RawOptions& raw) {
   verb.add_flag("--strict", o.strict, "stop at the first bad row");
   verb.add_option("--out,-o", o.out, "write answers here, whole or not at all [standard output]")->type_name("FILE");
   verb.add_option("--stats", o.stats, "write rows, seconds, rows/s and peak memory here as JSON")->type_name("FILE");
+  verb.add_flag("--force", o.force, "replace existing files");
 }
 
 void declare_show(CLI::App& verb, ShowOptions& o) {
@@ -220,6 +237,11 @@ DataFormat format_from(const std::string& name) {
   return kFormats.at(name);
 }
 
+void finish_reading(ReadOptions& read, const RawOptions& raw) {
+  read.format = format_from(raw.format);
+  read.delimiter = delimiter_from(raw.delimiter).value_or('\0');
+}
+
 std::vector<LabelShare> targets_from(const std::vector<std::string>& texts) {
   std::vector<LabelShare> targets;
   for (const std::string& text : texts) {
@@ -230,14 +252,11 @@ std::vector<LabelShare> targets_from(const std::vector<std::string>& texts) {
 }
 
 Status finish_pick(PickOptions& o, const RawOptions& raw) {
-  o.read.format = format_from(raw.format);
+  finish_reading(o.read, raw);
   o.recall = targets_from(raw.recall);
   o.precision = targets_from(raw.precision);
   if (!raw.split.empty()) {
-    double fit = 0, tune = 0, certify = 0;
-    std::sscanf(raw.split.c_str(), "%lf/%lf/%lf", &fit, &tune, &certify);
-    const double sum = fit + tune + certify;
-    o.split = SplitShares{fit / sum, tune / sum, certify / sum};
+    SMIDGEN_ASSIGN(o.split, parse_split_shares(raw.split));
   }
   if (o.risk == "all" && o.read.extra_column.empty())
     return Error::usage("--risk all counts the large model's errors too, and so needs its answers")
@@ -246,7 +265,7 @@ Status finish_pick(PickOptions& o, const RawOptions& raw) {
 }
 
 Status finish_run(RunOptions& o, const RawOptions& raw, const GlobalOptions&) {
-  o.read.format = format_from(raw.format);
+  finish_reading(o.read, raw);
   if (!o.texts.empty() && !o.files.empty())
     return Error::usage("--text and FILES exclude each other").hint("give one of them");
   return Ok{};
@@ -392,7 +411,8 @@ Result<Command> chosen(const std::string& verb, Options& options, const GlobalOp
     SMIDGEN_TRY(finish_run(options.run, options.raw, global));
     return Command(std::move(options.run));
   }
-  options.train.read.format = options.eval.read.format = format_from(options.raw.format);
+  finish_reading(options.train.read, options.raw);
+  finish_reading(options.eval.read, options.raw);
   if (verb == "train") return Command(std::move(options.train));
   if (verb == "eval") return Command(std::move(options.eval));
   if (verb == "show") return Command(std::move(options.show));

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
 #include "smidgen/app/keep_input.h"
+#include "smidgen/app/load_data.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/statistics.h"
 #include "smidgen/base/thread_pool.h"
@@ -23,7 +25,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kChunk = 256, kClassesShown = 40, kConfusionsShown = 10;
+constexpr std::size_t kChunk = 256, kClassesShown = 40, kConfusionsShown = 10, kUnknownShown = 5;
 
 struct Answers {
   std::vector<std::uint32_t> labels;  // what the bundle said, also where it would escalate
@@ -211,21 +213,45 @@ Status write_predictions(const std::string& path, const Bundle& bundle, const Da
   return write_file_atomic(path, out);
 }
 
+void warn_of_unknown_labels(const Findings& findings, const App& app) {
+  const std::size_t unknown = findings.names.size() - findings.labels_known;
+  if (unknown == 0) return;
+  std::uint64_t rows = 0;
+  std::string examples;
+  for (std::size_t i = findings.labels_known; i < findings.names.size(); ++i) {
+    const std::uint64_t own = findings.all.classes[i].support;
+    rows += own;
+    if (i - findings.labels_known < kUnknownShown)
+      examples += fmt::format("{}\"{}\" ({})", examples.empty() ? "" : ", ", for_terminal(findings.names[i], 40),
+                              with_thousands(own));
+  }
+  if (unknown > kUnknownShown) examples += fmt::format(" and {} more", with_thousands(unknown - kUnknownShown));
+  app.warn(fmt::format("the bundle does not know {} of the file's labels, and the {} with {} count as wrong: {}",
+                       with_thousands(unknown), counted(rows, "row", "rows"), unknown == 1 ? "it" : "them", examples));
+}
+
 }  // namespace
 
 int run_eval(const EvalOptions& options, App& app) {
   if (const Status status = keep_input(options.predictions, {&options.data, 1}); !status.ok())
     return app.fail(status.error());
-  const auto data = Dataset::load(options.data, options.read);
+  if (const Status status = keep_existing(options.predictions, options.force); !status.ok())
+    return app.fail(status.error());
+  auto classifier = Classifier::open(options.bundle);
+  if (!classifier.ok()) {
+    const int code =
+        app.fail(bundle_error(std::move(classifier).error(), options.bundle, options.data, "smidgen eval BUNDLE DATA"));
+    std::error_code ignored;
+    if (options.data != "-" && !std::filesystem::exists(options.data, ignored))
+      app.fail(Error::no_input("no such file").in(options.data));
+    return code;
+  }
+  const auto data = load_data(options.data, options.read, app);
   if (!data.ok()) return app.fail(data.error());
-  const auto classifier = Classifier::open(options.bundle);
-  if (!classifier.ok()) return app.fail(classifier.error());
   const auto answers = answer_all(*classifier, *data, app);
   if (!answers.ok()) return app.fail(answers.error());
   const Findings findings = measure(classifier->bundle(), *data, *answers);
-  for (std::size_t i = findings.labels_known; i < findings.names.size(); ++i)
-    app.warn(fmt::format("the bundle does not know the label \"{}\": its {} count as wrong",
-                         for_terminal(findings.names[i], 40), counted(findings.all.classes[i].support, "row", "rows")));
+  warn_of_unknown_labels(findings, app);
   if (!options.predictions.empty())
     if (const Status status = write_predictions(options.predictions, classifier->bundle(), *data, *answers);
         !status.ok())

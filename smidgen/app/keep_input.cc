@@ -19,4 +19,13 @@ Status keep_input(const std::string& out, std::span<const std::string> inputs) {
   return Ok{};
 }
 
+Status keep_existing(const std::string& out, bool force) {
+  std::error_code code;
+  if (out.empty() || out == "-") return Ok{};
+  if (fs::is_directory(out, code)) return Error(ErrorKind::kCannotCreate, "is a folder").in(out).hint("name a file");
+  if (!force && fs::is_regular_file(out, code))
+    return Error(ErrorKind::kCannotCreate, "already exists").in(out).hint("choose another name or pass --force");
+  return Ok{};
+}
+
 }  // namespace smidgen

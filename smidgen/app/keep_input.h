@@ -1,4 +1,4 @@
-// The likeliest way to lose a data file: naming it again as the file to write.
+// The likeliest ways to lose a file: naming the input, or an earlier result, as the file to write.
 #pragma once
 
 #include <span>
@@ -11,5 +11,8 @@ namespace smidgen {
 // kCannotCreate when `out` is one of `inputs`, under whatever name. Empty names and "-" (standard streams) are no
 // files.
 Status keep_input(const std::string& out, std::span<const std::string> inputs);
+
+// kCannotCreate when `out` is a file already, unless `force`, or a folder. A pipe or device is written to.
+Status keep_existing(const std::string& out, bool force);
 
 }  // namespace smidgen

@@ -68,11 +68,13 @@ struct RunOptions {
   bool strict = false;
   std::string out;    // empty or "-": standard output
   std::string stats;  // JSON about the run: rows, seconds, memory
+  bool force = false;
 };
 
 struct EvalOptions {
   std::string bundle, data;
   std::string predictions;  // CSV of every row's answer
+  bool force = false;
   ReadOptions read;
 };
 

@@ -7,6 +7,7 @@
 #include "smidgen/app/commands.h"
 #include "smidgen/app/keep_input.h"
 #include "smidgen/app/ladder_choice.h"
+#include "smidgen/app/load_data.h"
 #include "smidgen/app/machine.h"
 #include "smidgen/app/model_card.h"
 #include "smidgen/app/pick_json.h"
@@ -70,7 +71,7 @@ Result<double> run_memory_mb(const std::string& bundle, const std::string& jsonl
   const std::string here = jsonl.starts_with('-') ? "./" : "";
   const std::string rows = here + jsonl, stats = rows + ".stats", log = rows + ".log";
   SMIDGEN_ASSIGN(const ProcessOutcome outcome, run_process({own_program(), "run", here + bundle, rows, "--out",
-                                                            rows + ".answers", "--stats", stats, "--quiet"},
+                                                            rows + ".answers", "--stats", stats, "--force", "--quiet"},
                                                            log));
   if (outcome.exit_code != 0) return Error::internal("a trial `run` of the bundle failed: " + outcome.output);
   SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::load(stats, kStatsBytesMax));
@@ -111,11 +112,12 @@ int run_pick(const PickOptions& options, App& app) {
   const std::string page = options.report.empty() ? pick_page_path(options.out) : options.report;
   for (const std::string& input : {options.data, options.test})
     if (const Status status = keep_input(page, {&input, 1}); !status.ok()) return app.fail(status.error());
-  auto data = Dataset::load(options.data, options.read);
+  if (const Status status = keep_existing(options.report, options.force); !status.ok()) return app.fail(status.error());
+  auto data = load_data(options.data, options.read, app);
   if (!data.ok()) return app.fail(data.error());
   std::optional<Dataset> test;
   if (!options.test.empty()) {
-    auto loaded = Dataset::load(options.test, options.read);
+    auto loaded = load_data(options.test, options.read, app);
     if (!loaded.ok()) return app.fail(loaded.error());
     test = std::move(*loaded);
     request->test = &*test;

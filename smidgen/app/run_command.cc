@@ -15,6 +15,7 @@
 #include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
 #include "smidgen/app/keep_input.h"
+#include "smidgen/app/load_data.h"
 #include "smidgen/app/machine.h"
 #include "smidgen/app/run_pipeline.h"
 #include "smidgen/base/file.h"
@@ -34,13 +35,15 @@ bool is_regular(const std::string& path) {
 // The rows of several files, one after the other. Lives on the reader thread.
 class FileRows {
  public:
-  FileRows(std::vector<std::string> files, ReadOptions read) : files_(std::move(files)), read_(std::move(read)) {}
+  FileRows(std::vector<std::string> files, ReadOptions read, const App& app)
+      : files_(std::move(files)), read_(std::move(read)), app_(app) {}
 
   Result<bool> next(Record& record) {
     for (;;) {
       if (!reader_) {
         if (at_ == files_.size()) return false;
         SMIDGEN_ASSIGN(reader_, RecordReader::open(files_[at_], read_));
+        say_delimiter(files_[at_], reader_->delimiter_found(), app_);
       }
       SMIDGEN_ASSIGN(const bool got, reader_->next(record));
       if (got) return true;
@@ -52,6 +55,7 @@ class FileRows {
  private:
   std::vector<std::string> files_;
   ReadOptions read_;
+  const App& app_;
   std::size_t at_ = 0;
   std::unique_ptr<RecordReader> reader_;
 };
@@ -66,7 +70,11 @@ Status check_files(const std::vector<std::string>& files, const ReadOptions& rea
       if (file.find(' ') == std::string::npos) return error;
       return std::move(error).hint("a text to answer goes behind --text");
     }
-    if (fs::is_directory(file, code)) return Error::no_input("is a folder, a file is wanted").in(file);
+    if (fs::is_directory(file, code)) {
+      Error error = Error::no_input("is a folder, a file is wanted").in(file);
+      if (!fs::exists(file + "/bundle.json", code)) return error;
+      return std::move(error).hint("the bundle comes first: smidgen run BUNDLE FILES");
+    }
     if (is_regular(file)) {
       auto reader = RecordReader::open(file, read);
       if (!reader.ok()) return std::move(reader).error();
@@ -75,7 +83,7 @@ Status check_files(const std::vector<std::string>& files, const ReadOptions& rea
   return Ok{};
 }
 
-RecordSource make_source(const RunOptions& options) {
+RecordSource make_source(const RunOptions& options, const App& app) {
   if (!options.texts.empty()) {
     auto at = std::make_shared<std::size_t>(0);
     return [texts = options.texts, at](Record& record) -> Result<bool> {
@@ -87,7 +95,7 @@ RecordSource make_source(const RunOptions& options) {
   }
   std::vector<std::string> files = options.files;
   if (files.empty()) files = {"-"};
-  auto rows = std::make_shared<FileRows>(std::move(files), options.read);
+  auto rows = std::make_shared<FileRows>(std::move(files), options.read, app);
   return [rows](Record& record) { return rows->next(record); };
 }
 
@@ -204,8 +212,10 @@ int run_run(const RunOptions& options, App& app) {
     app.say("smidgen: reading the terminal, one text a line; Ctrl-D ends");
   }
   if (const Status status = check_files(options.files, options.read); !status.ok()) return app.fail(status.error());
-  for (const std::string& written : {options.out, options.stats})
+  for (const std::string& written : {options.out, options.stats}) {
     if (const Status status = keep_input(written, options.files); !status.ok()) return app.fail(status.error());
+    if (const Status status = keep_existing(written, options.force); !status.ok()) return app.fail(status.error());
+  }
   const auto classifier = Classifier::open(options.bundle);
   if (!classifier.ok()) return app.fail(classifier.error());
   warn_if_uncertified(app, classifier->bundle(), options.bundle);
@@ -233,7 +243,7 @@ int run_run(const RunOptions& options, App& app) {
                       with_thousands(static_cast<std::uint64_t>(static_cast<double>(rows) / std::max(seconds, 1e-3)))));
     };
   const PipelineSummary summary =
-      run_pipeline(make_source(options), *classifier, pipeline,
+      run_pipeline(make_source(options, app), *classifier, pipeline,
                    [&](std::string_view lines) { return out ? out->write(lines) : write_stdout(lines); });
   watcher = Watcher{};
   pipeline.written = nullptr;

@@ -6,6 +6,7 @@
 #include "smidgen/app/commands.h"
 #include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
+#include "smidgen/app/paper.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/json.h"
 #include "smidgen/learn/refusal.h"
@@ -69,6 +70,35 @@ std::string leaves(const Stage& stage, bool last) {
   return fmt::format("answers at {} or surer", rounded_up(stage.threshold, 4));
 }
 
+void add_certificate(const Certificate& c, Paper& paper) {
+  if (c.certified) {
+    paper.sentence("certified:", for_terminal(c.statement, 4000), Ink::kGood);
+  } else {
+    paper.sentence("not certified:", "nothing is claimed for its answers", Ink::kBad);
+    paper.sentence("", for_terminal(c.statement, 4000));
+  }
+  paper.sentence(
+      "counts:",
+      fmt::format("{} of {} units answered, {} wrong; p = {}, {} of {} candidates tested, attempt {} on this split",
+                  with_thousands(c.n_answered), with_thousands(c.n_units), with_thousands(c.errors),
+                  p_in_words(c.p_value), c.tested, c.candidates, c.attempts));
+  for (const Certificate::Target& t : c.targets) {
+    std::string text = fmt::format("{} of {} {} {}: {} of {}, p = {}", t.kind, for_terminal(t.label, 40),
+                                   c.certified ? "at least" : "asked to be at least", t.target, with_thousands(t.hits),
+                                   with_thousands(t.n), p_in_words(t.p_value));
+    if (t.kind == "recall")
+      text += fmt::format(" (among local answers {} of {})", with_thousands(t.hits_local), with_thousands(t.n_local));
+    paper.sentence("target:", text);
+  }
+  for (const std::string& assumption : c.assumptions) paper.sentence("assumes:", for_terminal(assumption, 1000));
+  if (c.not_claimed.empty()) return;
+  std::string labels;
+  for (std::size_t i = 0; i < std::min(kLabelsShown, c.not_claimed.size()); ++i)
+    labels += (i > 0 ? ", " : "") + for_terminal(c.not_claimed[i], 40);
+  if (c.not_claimed.size() > kLabelsShown) labels += fmt::format(", and {} more", c.not_claimed.size() - kLabelsShown);
+  paper.sentence("not said:", "nothing is claimed for the labels " + labels);
+}
+
 std::string to_text(const std::string& folder, const Bundle& bundle, const Sizes& sizes, const App& app) {
   const BundleInfo& info = bundle.info;
   std::string out = app.terminal.paint(Paint::kBold, for_terminal(folder, 200)) +
@@ -82,38 +112,18 @@ std::string to_text(const std::string& folder, const Bundle& bundle, const Sizes
                leaves(info.policy.stages[i], i + 1 == info.rungs.size())});
   }
   out += table.render(app.global.plain, 2);
-  out += "labels:";
+  Paper paper(app.terminal.output_colour, app.global.plain ? 0 : app.terminal.columns);
+  std::string labels;
   for (std::size_t i = 0; i < std::min(kLabelsShown, info.labels.size()); ++i)
-    out += (i > 0 ? ", " : " ") + for_terminal(info.labels[i], 40);
-  if (info.labels.size() > kLabelsShown) out += fmt::format(", and {} more", info.labels.size() - kLabelsShown);
-  out += "\n";
-  if (!bundle.certificate || !bundle.certificate->certified) {
-    out += app.terminal.paint(Paint::kYellow, "not certified") + ": nothing is claimed for its answers\n";
-    if (!bundle.certificate) return out;
+    labels += (i > 0 ? ", " : "") + for_terminal(info.labels[i], 40);
+  if (info.labels.size() > kLabelsShown) labels += fmt::format(", and {} more", info.labels.size() - kLabelsShown);
+  paper.sentence("labels:", labels);
+  if (!bundle.certificate) {
+    paper.sentence("not certified:", "nothing is claimed for its answers", Ink::kBad);
   } else {
-    out += app.terminal.paint(Paint::kGreen, "certified") + ": ";
+    add_certificate(*bundle.certificate, paper);
   }
-  const Certificate& c = *bundle.certificate;
-  out += for_terminal(c.statement, 4000) + "\n";
-  out +=
-      fmt::format("  {} of {} units answered, {} wrong; p = {}, {} of {} candidates tested, attempt {} on this split\n",
-                  with_thousands(c.n_answered), with_thousands(c.n_units), with_thousands(c.errors),
-                  p_in_words(c.p_value), c.tested, c.candidates, c.attempts);
-  for (const Certificate::Target& t : c.targets)
-    out += fmt::format("  {} of {} {} {}: {} of {}, p = {}{}\n", t.kind, for_terminal(t.label, 40),
-                       c.certified ? "at least" : "asked to be at least", t.target, with_thousands(t.hits),
-                       with_thousands(t.n), p_in_words(t.p_value),
-                       t.kind == "recall" ? fmt::format(" (among local answers {} of {})", with_thousands(t.hits_local),
-                                                        with_thousands(t.n_local))
-                                          : "");
-  for (const std::string& assumption : c.assumptions) out += "  assumes: " + for_terminal(assumption, 1000) + "\n";
-  if (!c.not_claimed.empty()) {
-    out += "  nothing is claimed for the labels:";
-    for (std::size_t i = 0; i < c.not_claimed.size(); ++i)
-      out += (i > 0 ? ", " : " ") + for_terminal(c.not_claimed[i], 40);
-    out += "\n";
-  }
-  return out;
+  return out + paper.take();
 }
 
 }  // namespace

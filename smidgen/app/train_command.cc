@@ -6,6 +6,7 @@
 #include "smidgen/app/commands.h"
 #include "smidgen/app/figures.h"
 #include "smidgen/app/ladder_choice.h"
+#include "smidgen/app/load_data.h"
 #include "smidgen/learn/pick.h"
 
 namespace smidgen {
@@ -48,7 +49,7 @@ int run_train(const TrainOptions& options, App& app) {
   std::vector<std::string> notes;
   auto ladder = ladder_options(rungs, options.encoder, options.tokens_max, app, notes);
   if (!ladder.ok()) return app.fail(ladder.error());
-  const auto data = Dataset::load(options.data, options.read);
+  const auto data = load_data(options.data, options.read, app);
   if (!data.ok()) return app.fail(data.error());
   ThreadPool pool(app.threads());
   Result<std::vector<TrainSummary>> written = Error::internal("not run");

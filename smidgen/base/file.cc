@@ -88,8 +88,12 @@ Status write_file_atomic(const std::string& path, std::string_view bytes) {
     ::unlink(temporary.c_str());
     return write_error(path, code);
   };
+  // A pipe or a device takes the bytes as they come; renaming would put a file in its place.
+  struct stat there {};
+  const bool direct = ::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode) && !S_ISDIR(there.st_mode);
   {
-    const Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    const Descriptor fd(direct ? ::open(path.c_str(), O_WRONLY | O_CLOEXEC)
+                               : ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
     if (fd.get() < 0)
       return Error(ErrorKind::kCannotCreate, std::string("cannot create: ") + std::strerror(errno)).in(path);
     while (!bytes.empty()) {
@@ -98,6 +102,7 @@ Status write_file_atomic(const std::string& path, std::string_view bytes) {
       if (put < 0) return fail(errno);
       bytes.remove_prefix(static_cast<std::size_t>(put));
     }
+    if (direct) return Ok{};
     if (::fsync(fd.get()) != 0) return fail(errno);
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0) return fail(errno);

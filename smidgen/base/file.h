@@ -15,7 +15,7 @@ namespace smidgen {
 // The whole file; more than bytes_max is kBadData, a missing file kNoInput.
 Result<std::string> read_file(const std::string& path, std::uint64_t bytes_max);
 
-// Writes beside `path` (temporary name, fsync) and renames over it.
+// Writes beside `path` (temporary name, fsync) and renames over it. A pipe or device is written directly.
 Status write_file_atomic(const std::string& path, std::string_view bytes);
 
 // A read-only map of a file's bytes; an empty file gives an empty view.

@@ -55,6 +55,11 @@ TEST_F(FileTest, StagedFolderAppearsOnlyOnCommit) {
   EXPECT_EQ(*folder_bytes(path), 2U);
 }
 
+TEST_F(FileTest, ADeviceIsWrittenToAndNotReplaced) {
+  ASSERT_TRUE(write_file_atomic("/dev/null", "gone").ok());
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+}
+
 TEST(ErrorMessage, NamesFileLineCauseAndCure) {
   const Error error = Error::bad_data("unterminated quote").in("a.csv").at_line(7).at_byte(99).hint("close it");
   EXPECT_EQ(error.message(), "a.csv:7: unterminated quote (byte 99); close it");

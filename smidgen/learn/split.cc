@@ -1,5 +1,7 @@
 #include "smidgen/learn/split.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -259,8 +261,9 @@ SplitShares default_split_shares(std::size_t units) {
 }
 
 Result<SplitShares> parse_split_shares(std::string_view text) {
-  const Error wrong = Error::usage("--split " + std::string(text.substr(0, 64)) + " is not FIT/TUNE/CERTIFY")
-                          .hint("write percentages that sum to 100, such as --split 70/10/20");
+  const std::string said(text.substr(0, 64));
+  const char how[] = "write percentages that add up to 100, such as 70/10/20";
+  const Error wrong = Error::usage(said + " is not FIT/TUNE/CERTIFY").hint(how);
   double values[3] = {};
   const char* at = text.data();
   const char* end = text.data() + text.size();
@@ -271,7 +274,9 @@ Result<SplitShares> parse_split_shares(std::string_view text) {
     at = next + 1;
   }
   const double sum = values[0] + values[1] + values[2];
-  if (std::abs(sum - 100) > 1e-6 && std::abs(sum - 1) > 1e-6) return wrong;
+  // Which of the three is the slip cannot be known, so nothing is made to fit.
+  if (std::abs(sum - 100) > 1e-6 && std::abs(sum - 1) > 1e-6)
+    return Error::usage(fmt::format("{} adds up to {:g}, not to 100 (or 1)", said, sum)).hint(how);
   if (values[0] == 0 || values[1] == 0) return wrong;
   return SplitShares{values[0] / sum, values[1] / sum, values[2] / sum};
 }

@@ -60,11 +60,12 @@ TEST(SplitShares, FollowTheProtocol) {
 TEST(SplitShares, ParseWhatIsMeant) {
   EXPECT_DOUBLE_EQ(parse_split_shares("70/10/20")->certify, 0.2);
   EXPECT_DOUBLE_EQ(parse_split_shares("0.7/0.3/0")->fit, 0.7);
-  for (const char* bad : {"", "70/30", "70/10/20/0", "70/10/10", "a/b/c", "0/80/20", "80/0/20", "-10/90/20", "nan/1/1",
-                          "70 /10/20", "70/10/20%"})
+  for (const char* bad :
+       {"", "70/30", "70/10/20/0", "a/b/c", "0/80/20", "80/0/20", "-10/90/20", "nan/1/1", "70 /10/20", "70/10/20%"})
     EXPECT_EQ(parse_split_shares(bad).error().message(),
-              "--split " + std::string(bad) +
-                  " is not FIT/TUNE/CERTIFY; write percentages that sum to 100, such as --split 70/10/20");
+              std::string(bad) + " is not FIT/TUNE/CERTIFY; write percentages that add up to 100, such as 70/10/20");
+  EXPECT_EQ(parse_split_shares("70/20/20").error().message(),
+            "70/20/20 adds up to 110, not to 100 (or 1); write percentages that add up to 100, such as 70/10/20");
 }
 
 TEST(Split, CoversEveryUnitOnceAndKeepsTheShares) {

@@ -42,22 +42,36 @@ std::string_view only_candidate(const std::vector<std::string>& names) {
   return candidate;
 }
 
-// One column whose name holds another separator: the file is not separated by what its format says. Spreadsheets of
-// many countries write semicolons into .csv.
-std::string hint_for_separator(const std::vector<std::string>& names) {
+// One column whose name holds another delimiter: the file is not separated by what was said.
+std::string hint_for_delimiter(const std::vector<std::string>& names) {
   if (names.size() != 1) return {};
-  if (names[0].find('\t') != std::string::npos) return "the columns seem to be separated by tabs: pass --format tsv";
-  for (const char separator : {';', '|'}) {
-    if (names[0].find(separator) == std::string::npos) continue;
-    return std::string("the columns seem to be separated by '") + separator +
-           "': save the file with commas, or convert it with python3 -c 'import csv, sys; "
-           "csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter=\"" +
-           separator + "\"))' < OLD > NEW";
-  }
+  for (const char delimiter : {',', ';', '\t', '|'})
+    if (names[0].find(delimiter) != std::string::npos)
+      return "the columns seem to be separated by " + delimiter_in_words(delimiter) + "s: pass --delimiter " +
+             (delimiter == '\t' ? "tab" : std::string("'") + delimiter + "'");
   return {};
 }
 
 }  // namespace
+
+bool can_delimit(char c) {
+  return c == '\t' || (c >= ' ' && c <= '~' && c != '"');
+}
+
+std::string delimiter_in_words(char delimiter) {
+  switch (delimiter) {
+    case ',':
+      return "comma";
+    case ';':
+      return "semicolon";
+    case '\t':
+      return "tab";
+    case '|':
+      return "vertical bar";
+    default:
+      return std::string("'") + delimiter + "'";
+  }
+}
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -98,7 +112,7 @@ Error missing_name(std::string_view noun, const std::string& wanted, const std::
   if (names.empty()) what += "none";
   if (names.size() > kNamesListed) what += " and " + std::to_string(names.size() - kNamesListed) + " more";
   if (noun == "column") {
-    if (std::string hint = hint_for_separator(names); !hint.empty())
+    if (std::string hint = hint_for_delimiter(names); !hint.empty())
       return Error::bad_data(std::move(what)).hint(std::move(hint));
   }
   std::string_view offer = nearest_name(wanted, names);

@@ -11,6 +11,11 @@
 
 namespace smidgen {
 
+// What may stand between columns: a tab or a printable ASCII character other than a double quote.
+bool can_delimit(char c);
+// "comma", "semicolon", "tab", "vertical bar", else the character in single quotes.
+std::string delimiter_in_words(char delimiter);
+
 // Levenshtein distance over bytes, ASCII letters compared without case. Cost: product of the lengths.
 std::size_t edit_distance(std::string_view a, std::string_view b);
 

@@ -190,6 +190,7 @@ Result<Dataset> collect(std::unique_ptr<ByteSource> source, const std::string& n
   SMIDGEN_ASSIGN(Dataset data, collector.finish());
   data.sha256 = to_hex(tally->hasher.finish());
   data.bytes = tally->bytes;
+  data.delimiter_found = reader->delimiter_found();
   return data;
 }
 

@@ -36,6 +36,7 @@ struct Dataset {
   std::string sha256;                // of the file's bytes
   std::uint64_t bytes = 0;           // file size
   bool grouped = false;              // units come from a group column
+  char delimiter_found = 0;          // see RecordReader
 
   std::size_t size() const { return texts.size(); }
 

@@ -14,11 +14,12 @@ namespace {
 
 class DelimitedReader : public RecordReader {
  public:
-  DelimitedReader(OpenedInput input, char delimiter)
-      : input_(std::move(input)), delimiter_(delimiter), scanner_(delimiter) {}
+  DelimitedReader(OpenedInput input, char own, char wanted)
+      : input_(std::move(input)), own_(own), delimiter_(wanted != 0 ? wanted : own), scanner_(delimiter_) {}
 
   Status read_header(const ReadOptions& options);
   Result<bool> next(Record& record) override;
+  char delimiter_found() const override { return found_ ? delimiter_ : '\0'; }
 
  private:
   struct Column {
@@ -26,6 +27,11 @@ class DelimitedReader : public RecordReader {
     std::size_t index;
   };
 
+  Status find_delimiter(const ReadOptions& options);
+  void use_delimiter(char delimiter) {
+    delimiter_ = delimiter;
+    scanner_ = CsvScanner(delimiter);
+  }
   Result<bool> scan_record(std::optional<Error>& error);
   Status skip_rest_of_record();
   void finish_record();
@@ -42,7 +48,9 @@ class DelimitedReader : public RecordReader {
   }
 
   OpenedInput input_;
+  char own_;  // of the format
   char delimiter_;
+  bool found_ = false;
   CsvScanner scanner_;
   std::vector<Column> columns_;
   std::size_t columns_in_header_ = 0;
@@ -147,8 +155,7 @@ std::optional<Error> DelimitedReader::fault_of_count() const {
   const auto counted = [](std::size_t n) { return std::to_string(n) + (n == 1 ? " column" : " columns"); };
   Error error = Error::bad_data(counted(got) + ", but the header has " + counted(columns_in_header_));
   if (got > columns_in_header_)
-    error = std::move(error).hint(std::string("put a text that holds a ") + (delimiter_ == ',' ? "comma" : "tab") +
-                                  " in double quotes");
+    error = std::move(error).hint("put a text that holds a " + delimiter_in_words(delimiter_) + " in double quotes");
   return here(std::move(error));
 }
 
@@ -198,7 +205,43 @@ Result<bool> DelimitedReader::next(Record& record) {
   return true;
 }
 
+// Spreadsheets of many countries write semicolons into .csv, and some a first line "sep=;". A header that is one column
+// by the format's own delimiter would lack the text column, unless that is its whole name: so reading it by the
+// delimiter that makes it several costs no file that could be read before.
+Status DelimitedReader::find_delimiter(const ReadOptions& options) {
+  ByteWindow& window = input_.window;
+  constexpr std::string_view kSaid = "sep=";
+  while (window.unread().size() < 7 && kSaid.starts_with(window.unread().substr(0, 4)) && !window.at_end())
+    SMIDGEN_TRY(window.more());  // never waits for more than a file without that line needs
+  const std::string_view start = window.unread();
+  if (start.size() >= 6 && start.starts_with(kSaid) && (start[5] == '\n' || start.substr(5, 2) == "\r\n")) {
+    const char said = start[4];
+    window.consume(start[5] == '\n' ? 6 : 7);
+    ++input_.line;
+    if (options.delimiter != 0 || !can_delimit(said)) return Ok{};
+    use_delimiter(said);
+    found_ = said != own_;
+    return Ok{};
+  }
+  if (options.delimiter != 0) return Ok{};
+  for (const char candidate : {own_, ',', ';', '\t', '|'}) {
+    use_delimiter(candidate);
+    std::optional<Error> too_large;
+    SMIDGEN_ASSIGN(const bool some, scan_record(too_large));
+    if (!some || too_large) break;  // read_header says it
+    const auto& fields = scanner_.fields();
+    const std::string_view first = window.unread().substr(fields[0].begin, fields[0].end - fields[0].begin);
+    if (candidate == own_ && fields.size() == 1 && trim_ascii(first) == options.text_column) break;
+    if (scanner_.fault() != CsvScanner::Fault::kNone || fields.size() < 2) continue;
+    found_ = candidate != own_;
+    return Ok{};
+  }
+  use_delimiter(own_);
+  return Ok{};
+}
+
 Status DelimitedReader::read_header(const ReadOptions& options) {
+  SMIDGEN_TRY(find_delimiter(options));
   std::optional<Error> too_large;
   SMIDGEN_ASSIGN(const bool found, scan_record(too_large));
   if (!found)
@@ -242,9 +285,8 @@ Status DelimitedReader::read_header(const ReadOptions& options) {
 
 }  // namespace
 
-Result<std::unique_ptr<RecordReader>> make_delimited_reader(OpenedInput input, char delimiter,
-                                                            const ReadOptions& options) {
-  auto reader = std::make_unique<DelimitedReader>(std::move(input), delimiter);
+Result<std::unique_ptr<RecordReader>> make_delimited_reader(OpenedInput input, char own, const ReadOptions& options) {
+  auto reader = std::make_unique<DelimitedReader>(std::move(input), own, options.delimiter);
   SMIDGEN_TRY(reader->read_header(options));
   return std::unique_ptr<RecordReader>(std::move(reader));
 }

@@ -96,6 +96,7 @@ Result<std::unique_ptr<RecordReader>> read_records(std::unique_ptr<ByteSource> s
   DataFormat format = options.format;
   const std::string extension = extension_of(name);
   if (format == DataFormat::kAuto) format = format_by_extension(extension);
+  if (format == DataFormat::kAuto && options.delimiter != 0) format = DataFormat::kCsv;
   if (format == DataFormat::kAuto) {
     SMIDGEN_ASSIGN(const char first, first_letter(input.window, limits.record_bytes_max));
     if (first == '[' && extension == "json")
@@ -104,6 +105,11 @@ Result<std::unique_ptr<RecordReader>> read_records(std::unique_ptr<ByteSource> s
           .hint("convert it with jq -c '.[]'");
     format = first == '{' ? DataFormat::kJsonl : DataFormat::kLines;
   }
+  if (options.delimiter != 0 && format != DataFormat::kCsv && format != DataFormat::kTsv)
+    return Error::usage("a delimiter is for CSV and TSV, and this is read as " +
+                        std::string(format == DataFormat::kJsonl ? "JSON lines" : "plain lines"))
+        .in(name)
+        .hint("leave --delimiter out, or pass --format csv");
   switch (format) {
     case DataFormat::kCsv:
       return make_delimited_reader(std::move(input), ',', options);

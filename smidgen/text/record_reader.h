@@ -33,6 +33,9 @@ struct ReadOptions {
   std::string group_column = {};  // empty: none
   std::string time_column = {};   // empty: none
   std::string extra_column = {};  // e.g. --large-answers; empty: none
+  // Between the columns of CSV and TSV: any ASCII character but a quote or a line end. 0: the format's own, or, where
+  // the header is then one column, whichever of , ; tab | makes it several.
+  char delimiter = 0;
 };
 
 // One row. Strings own their bytes. `error` set: the other fields but `line` and `id_json` are meaningless.
@@ -52,6 +55,8 @@ class RecordReader {
   // Reads the next record into `record` (buffers are reused). false: end of input. The Status fails only when the
   // stream itself does.
   virtual Result<bool> next(Record& record) = 0;
+  // The delimiter that the header gave away, where it is not the format's own; 0 otherwise.
+  virtual char delimiter_found() const { return 0; }
 
   // path "-" is standard input. Fails on a missing file (kNoInput), a missing column or a duplicate header name
   // (kBadData; the message lists the columns there are and the nearest name).

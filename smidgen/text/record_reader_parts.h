@@ -24,8 +24,8 @@ struct OpenedInput {
   std::uint64_t line = 1;  // of window.unread()[0]
 };
 
-Result<std::unique_ptr<RecordReader>> make_delimited_reader(OpenedInput input, char delimiter,
-                                                            const ReadOptions& options);
+// `own`: what the format's name promises; options.delimiter goes before it.
+Result<std::unique_ptr<RecordReader>> make_delimited_reader(OpenedInput input, char own, const ReadOptions& options);
 Result<std::unique_ptr<RecordReader>> make_jsonl_reader(OpenedInput input, const ReadOptions& options);
 Result<std::unique_ptr<RecordReader>> make_lines_reader(OpenedInput input, const ReadOptions& options);
 

@@ -80,6 +80,43 @@ TEST(RecordReader, ReadsTsvJsonlAndLines) {
   EXPECT_EQ(read_all("text,label\n", "f.csv", labelled()), Rows());
 }
 
+TEST(RecordReader, FindsTheDelimiterInTheHeader) {
+  const auto found = [](std::string_view bytes, const std::string& name, ReadOptions options = labelled()) {
+    return (*RecordReader::from_memory(bytes, name, options))->delimiter_found();
+  };
+  for (const std::string name : {"f.csv", "f.tsv"}) {
+    for (const char between : {',', ';', '\t', '|'}) {
+      const std::string d(1, between);
+      const std::string bytes =
+          "\xef\xbb\xbfid" + d + "\"text\"" + d + "label\r\n1" + d + "\"a" + d + "b,\"" + d + "x\r\n";
+      EXPECT_EQ(read_all(bytes, name, labelled()), Rows({"2:a" + d + "b,|x||||\"1\""})) << name << " with " << d;
+      EXPECT_EQ(found(bytes, name), between == (name == "f.csv" ? ',' : '\t') ? '\0' : between);
+    }
+  }
+  EXPECT_EQ(read_all("sep=;\r\ntext;label\r\na,b;x\r\n", "f.csv", labelled()), Rows({"3:a,b|x||||"}));
+  EXPECT_EQ(read_all("sep=^\ntext^label\na,b^x\n", "f.csv", labelled()), Rows({"3:a,b|x||||"}));
+  EXPECT_EQ(found("sep=^\ntext^label\na,b^x\n", "f.csv"), '^');
+  // One column that is the text column, whatever its name holds, stays one column.
+  EXPECT_EQ(read_all("text\na;b\n", "f.csv", {}), Rows({"2:a;b|||||"}));
+  EXPECT_EQ(read_all("a;b\nc;d\n", "f.csv", {.text_column = "a;b"}), Rows({"2:c;d|||||"}));
+}
+
+TEST(RecordReader, TakesTheDelimiterAsSaid) {
+  ReadOptions options = labelled();
+  options.delimiter = ';';
+  EXPECT_EQ(read_all("text;label,x\na,b;c\n", "f.csv", ReadOptions{.label_column = "label,x", .delimiter = ';'}),
+            Rows({"2:a,b|c||||"}));
+  EXPECT_EQ(read_all("text;label\na,b;c\n", "f.tsv", options), Rows({"2:a,b|c||||"}));
+  EXPECT_EQ(read_all("text;label\na,b;c\n", "<stdin>", options), Rows({"2:a,b|c||||"}))
+      << "CSV, where nothing else says";
+  EXPECT_EQ(read_all("text,label\n", "f.csv", options),
+            Rows({"!f.csv:1: no column \"text\"; the columns are \"text,label\" (byte 0); the columns seem to be "
+                  "separated by commas: pass --delimiter ','"}));
+  EXPECT_EQ(read_all("{\"text\":\"a\"}", "f.jsonl", options),
+            Rows({"!f.jsonl: a delimiter is for CSV and TSV, and this is read as JSON lines; leave --delimiter out, or "
+                  "pass --format csv"}));
+}
+
 struct BadInput {
   std::string bytes, name;
   Rows rows;
@@ -104,15 +141,14 @@ std::vector<BadInput> bad_files() {
        "f.csv",
        {"!f.csv:1: no column \"text\"; the columns are \"id\", \"the message\", \"label\" (byte 0); if \"the message\" "
         "holds the text, pass --text-column \"the message\"; the first line must name the columns"}},
-      {"text;label\nhello;x\n",
+      {"body;kind\nhello;x\n",
        "f.csv",
-       {"!f.csv:1: no column \"text\"; the columns are \"text;label\" (byte 0); the columns seem to be separated by "
-        "';': save the file with commas, or convert it with python3 -c 'import csv, sys; "
-        "csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter=\";\"))' < OLD > NEW"}},
-      {"text\tlabel\nhello\tx\n",
+       {"!f.csv:1: no column \"text\"; the columns are \"body\", \"kind\" (byte 0); pass --text-column NAME; the first "
+        "line must name the columns"}},
+      {"text;label\na;b;x\n",
        "f.csv",
-       {"!f.csv:1: no column \"text\"; the columns are \"text\\tlabel\" (byte 0); the columns seem to be separated by "
-        "tabs: pass --format tsv"}},
+       {"!f.csv:2: 3 columns, but the header has 2 columns (byte 11); put a text that holds a semicolon in double "
+        "quotes"}},
       {"I want my card,card\nhello,x\n",
        "f.csv",
        {"!f.csv:1: no column \"text\"; the columns are \"I want my card\", \"card\" (byte 0); pass --text-column NAME; "

@@ -1,0 +1,19 @@
+// A labelled file for pick, train and eval, with a word on standard error about how it was read.
+#pragma once
+
+#include <string>
+
+#include "smidgen/app/app.h"
+#include "smidgen/text/dataset.h"
+
+namespace smidgen {
+
+Result<Dataset> load_data(const std::string& path, const ReadOptions& read, const App& app);
+
+// "tickets.csv: columns are separated by semicolons"; nothing when `delimiter` is 0.
+void say_delimiter(const std::string& path, char delimiter, const App& app);
+
+// What to say when BUNDLE is none: its own error, with a hint where the words stand in the wrong order.
+Error bundle_error(Error error, const std::string& bundle, const std::string& other, const char* order);
+
+}  // namespace smidgen
