@@ -17,14 +17,17 @@ set(smidgen_libraries Threads::Threads simdjson::simdjson fmt::fmt nlohmann_json
                       PkgConfig::UTF8PROC)
 
 # One translation unit per instruction set: the name says which flags it gets (docs/kernels.md).
+set(smidgen_avx2 -O3 -mavx2 -mfma -mf16c -mbmi2)
+set(smidgen_avx512 ${smidgen_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
+set(smidgen_flags_avx2 ${smidgen_avx2})
+set(smidgen_flags_avx_vnni ${smidgen_avx2} -mavxvnni)
+set(smidgen_flags_avx512 ${smidgen_avx512})
+set(smidgen_flags_avx512_vnni ${smidgen_avx512} -mavx512vnni)
+set(smidgen_flags_amx ${smidgen_avx512} -mavx512vnni -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16)
 function(smidgen_instruction_set_flags)
   foreach(source ${ARGN})
-    if(source MATCHES "_avx2\\.cc$")
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O3;-mavx2;-mfma;-mf16c;-mbmi2")
-    elseif(source MATCHES "_avx512\\.cc$")
-      set_source_files_properties(
-        ${source} PROPERTIES COMPILE_OPTIONS
-                             "-O3;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx2;-mfma;-mf16c;-mbmi2;-mprefer-vector-width=512")
+    if(source MATCHES "_(avx2|avx_vnni|avx512|avx512_vnni|amx)\\.cc$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${smidgen_flags_${CMAKE_MATCH_1}}")
     endif()
   endforeach()
 endfunction()

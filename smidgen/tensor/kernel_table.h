@@ -45,8 +45,11 @@ struct AttentionCall {
   float* workspace = nullptr;
 };
 
+struct EncoderKernels;
+
 struct Kernels {
-  const char* name;           // "scalar", "avx2", "avx512": what SMIDGEN_ISA says
+  const char* name;           // what SMIDGEN_ISA says: "scalar", "avx2", .. "amx"
+  const char* base;           // "scalar", "avx2" or "avx512": whose f32 kernels these are
   std::size_t panel_columns;  // of packed weights
   std::size_t rows_max;       // of a register tile
 
@@ -61,6 +64,8 @@ struct Kernels {
   void (*mean_rows)(const float* x, std::size_t rows, std::size_t n, float* out);  // out (n): mean over rows >= 1
   float (*dot)(const float* a, const float* b, std::size_t n);
   void (*axpy)(float alpha, const float* x, float* y, std::size_t n);  // y += alpha x
+
+  const EncoderKernels* encoder;  // int8 and bf16: encoder_kernel_table.h
 };
 
 // Floats of scratch one attention call needs: keys and values of one head in panels, and one tile of scores.
@@ -72,7 +77,8 @@ constexpr std::size_t attention_workspace(std::size_t t, std::size_t head_dim) {
   return t_padded * head_dim + t * d_padded + kTileRowsMax * (t_padded + d_padded);
 }
 
-// The three tables. Calling through one the processor lacks is a crash: ask kernels.h.
+// The tables of f32; others share theirs and differ in `encoder` (kernels.cc). Calling through one the processor lacks
+// is a crash: ask kernels.h.
 extern const Kernels kScalarKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "smidgen/tensor/encoder_kernel_table.h"
 #include "smidgen/tensor/kernel_table.h"
 
 namespace smidgen {
@@ -321,6 +322,7 @@ void attention(const AttentionCall& call) {
 
 }  // namespace
 
-const Kernels kAvx2Kernels = {"avx2", kPanel, kRows, gemm, attention, gelu, softmax, layer_norm, mean_rows, dot, axpy};
+const Kernels kAvx2Kernels = {"avx2",  "avx2",     kPanel,    kRows, gemm, attention,           gelu,
+                              softmax, layer_norm, mean_rows, dot,   axpy, &kAvx2EncoderKernels};
 
 }  // namespace smidgen

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "smidgen/tensor/encoder_kernel_table.h"
 #include "smidgen/tensor/kernel_table.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
@@ -443,7 +444,18 @@ void attention(const AttentionCall& call) {
 
 }  // namespace
 
-const Kernels kAvx512Kernels = {"avx512", kPanel,     kRows,     gemm, attention, gelu,
-                                softmax,  layer_norm, mean_rows, dot,  axpy};
+const Kernels kAvx512Kernels = {"avx512",
+                                "avx512",
+                                kPanel,
+                                kRows,
+                                gemm,
+                                attention,
+                                gelu,
+                                softmax,
+                                layer_norm,
+                                mean_rows,
+                                dot,
+                                axpy,
+                                &kAvx512EncoderKernels};
 
 }  // namespace smidgen

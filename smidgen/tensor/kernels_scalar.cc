@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "smidgen/tensor/encoder_kernel_table.h"
 #include "smidgen/tensor/kernel_table.h"
 
 namespace smidgen {
@@ -98,6 +99,18 @@ void mean_rows(const float* x, std::size_t rows, std::size_t n, float* out) {
 
 }  // namespace
 
-const Kernels kScalarKernels = {"scalar", kPanel, 1, gemm, attention, gelu, softmax, layer_norm, mean_rows, dot, axpy};
+const Kernels kScalarKernels = {"scalar",
+                                "scalar",
+                                kPanel,
+                                1,
+                                gemm,
+                                attention,
+                                gelu,
+                                softmax,
+                                layer_norm,
+                                mean_rows,
+                                dot,
+                                axpy,
+                                &kScalarEncoderKernels};
 
 }  // namespace smidgen

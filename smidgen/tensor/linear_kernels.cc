@@ -8,9 +8,9 @@ namespace smidgen {
 
 const LinearKernels& linear_kernels() {
   static const LinearKernels& chosen = []() -> const LinearKernels& {
-    const std::string_view name = kernels().name;
-    if (name == kAvx512LinearKernels.name) return kAvx512LinearKernels;
-    if (name == kAvx2LinearKernels.name) return kAvx2LinearKernels;
+    const std::string_view base = kernels().base;
+    if (base == kAvx512LinearKernels.name) return kAvx512LinearKernels;
+    if (base == kAvx2LinearKernels.name) return kAvx2LinearKernels;
     return kScalarLinearKernels;
   }();
   return chosen;

@@ -1,0 +1,162 @@
+// Encoder kernels for AMX (int8 and bf16 tiles), with AVX-512 for what lies between products.
+//
+// A tile is 16 rows of 64 bytes. Products run on 2 x 2 tiles of accumulators, 32 rows by 32 columns: tiles 0-3 are the
+// accumulators, 4 and 5 rows of A, 6 and 7 lines of B (16 lines of a panel are one tile). A call cuts its rows into
+// blocks of equal size, at most 32, so that one tile configuration serves all of them: the upper tiles have 16 rows,
+// the lower ones what is left of the block. The last block is moved up to end where A ends; what it computes a second
+// time is not stored a second time.
+#include "smidgen/tensor/encoder_avx512_body.h"
+#include "smidgen/tensor/encoder_kernels_body.h"
+
+namespace smidgen {
+
+namespace {
+
+constexpr size_t kTileRows = 16;
+constexpr size_t kTileBytes = kLineBytes * kLinesOfTile;
+
+// What ldtilecfg reads (Intel 64 manual, volume 1, chapter 18).
+struct alignas(64) TileConfig {
+  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  std::uint16_t row_bytes[16] = {};
+  std::uint8_t rows[16] = {};
+
+  // Upper and lower rows of A and of the accumulators.
+  TileConfig(size_t upper, size_t lower) {
+    const size_t of_tile[8] = {upper, upper, lower, lower, upper, lower, kLinesOfTile, kLinesOfTile};
+    for (size_t i = 0; i < 8; ++i) {
+      // A tile of no rows is not configured; using it would fault.
+      row_bytes[i] = of_tile[i] == 0 ? 0 : kLineBytes;
+      rows[i] = static_cast<std::uint8_t>(of_tile[i]);
+    }
+  }
+};
+
+// Tiles are this thread's until it calls _tile_release(), which keeps its context switches cheap.
+inline void use_tiles(size_t upper, size_t lower) {
+  const TileConfig config(upper, lower);
+  _tile_loadconfig(&config);
+}
+
+// The multiplication of one step; tile numbers are part of an instruction, hence a macro. Rows of int8 are signed,
+// weights unsigned.
+#define SMIDGEN_TILE_DOT(c, a, b) \
+  if constexpr (kInt8)            \
+    _tile_dpbsud(c, a, b);        \
+  else                            \
+    _tile_dpbf16ps(c, a, b)
+
+inline void ask_for(const std::uint8_t* next, size_t lines) {
+  for (size_t i = 0; i < lines; ++i) _mm_prefetch(reinterpret_cast<const char*>(next + i * kLineBytes), _MM_HINT_T1);
+}
+
+// 16 < rows <= 32: out (rows, 32) of sums
+template <bool kInt8>
+void two_by_two(const std::uint8_t* a, size_t a_stride, const std::uint8_t* b, size_t panel_bytes, size_t lines,
+                const std::uint8_t* next, size_t ask, float* out) {
+  const std::uint8_t* lower = a + kTileRows * a_stride;
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (size_t i = 0; i < lines; i += kLinesOfTile, a += kLineBytes, lower += kLineBytes, b += kTileBytes) {
+    ask_for(next, ask);
+    next += ask * kLineBytes;
+    _tile_loadd(6, b, kLineBytes);
+    _tile_loadd(4, a, a_stride);
+    SMIDGEN_TILE_DOT(0, 4, 6);
+    _tile_loadd(5, lower, a_stride);
+    SMIDGEN_TILE_DOT(2, 5, 6);
+    _tile_loadd(7, b + panel_bytes, kLineBytes);
+    SMIDGEN_TILE_DOT(1, 4, 7);
+    SMIDGEN_TILE_DOT(3, 5, 7);
+  }
+  constexpr size_t kStride = kLowPairColumns * sizeof(float);
+  _tile_stored(0, out, kStride);
+  _tile_stored(1, out + 16, kStride);
+  _tile_stored(2, out + kTileRows * kLowPairColumns, kStride);
+  _tile_stored(3, out + kTileRows * kLowPairColumns + 16, kStride);
+}
+
+// rows <= 16
+template <bool kInt8>
+void one_by_two(const std::uint8_t* a, size_t a_stride, const std::uint8_t* b, size_t panel_bytes, size_t lines,
+                const std::uint8_t* next, size_t ask, float* out, size_t out_stride) {
+  _tile_zero(0);
+  _tile_zero(1);
+  for (size_t i = 0; i < lines; i += kLinesOfTile, a += kLineBytes, b += kTileBytes) {
+    ask_for(next, ask);
+    next += ask * kLineBytes;
+    _tile_loadd(4, a, a_stride);
+    _tile_loadd(6, b, kLineBytes);
+    SMIDGEN_TILE_DOT(0, 4, 6);
+    _tile_loadd(7, b + panel_bytes, kLineBytes);
+    SMIDGEN_TILE_DOT(1, 4, 7);
+  }
+  _tile_stored(0, out, out_stride * sizeof(float));
+  _tile_stored(1, out + 16, out_stride * sizeof(float));
+}
+
+template <bool kInt8>
+void tile_product(const LowProduct& call) {
+  if (call.m == 0 || call.n == 0) return;
+  const size_t blocks = (call.m + 2 * kTileRows - 1) / (2 * kTileRows), rows = (call.m + blocks - 1) / blocks;
+  const size_t upper = min(rows, kTileRows), panel_bytes = call.lines * kLineBytes;
+  const size_t ask = (2 * kLinesOfTile + blocks - 1) / blocks;  // lines to ask for with every two tiles of B
+  use_tiles(upper, rows - upper);
+  alignas(64) float tile[2 * kTileRows * kLowPairColumns];
+  const auto* a = static_cast<const std::uint8_t*>(call.a);
+  for (size_t column = 0; column < call.n; column += kLowPairColumns) {
+    const auto* b = static_cast<const std::uint8_t*>(call.panels) + column / kLowPanelColumns * panel_bytes;
+    const std::uint8_t* next = b + 2 * panel_bytes;  // after the last panel: whatever the caller put behind it
+    for (size_t block = 0; block < blocks; ++block) {
+      const size_t first = min(block * rows, call.m - rows), skip = block * rows - first;
+      const std::uint8_t* from = a + first * call.a_stride;
+      if (rows > kTileRows)
+        two_by_two<kInt8>(from, call.a_stride, b, panel_bytes, call.lines, next, ask, tile);
+      else
+        one_by_two<kInt8>(from, call.a_stride, b, panel_bytes, call.lines, next, ask, tile, kLowPairColumns);
+      next += call.lines / kLinesOfTile * ask * kLineBytes;
+      finish<kInt8>(call, tile + skip * kLowPairColumns, kLowPairColumns, first + skip, rows - skip, column,
+                    kLowPairColumns);
+    }
+  }
+  _tile_release();
+}
+
+struct AttentionTiles {
+  static void multiply(size_t, const std::uint8_t* a, size_t a_stride, const std::uint8_t* panels, size_t panel_bytes,
+                       size_t lines, float* out, size_t out_stride) {
+    one_by_two<false>(a, a_stride, panels, panel_bytes, lines, nullptr, 0, out, out_stride);
+  }
+};
+
+// Whole tiles of queries under one configuration, the last few under another.
+void tile_attention(const LowAttention& call) {
+  if (call.t == 0) return;
+  const size_t hidden = call.heads * call.head_dim, whole = call.t / kTileRows * kTileRows;
+  const HeadBuffers buffers(call);
+  for (size_t head = 0; head < call.heads; ++head) {
+    const std::uint16_t* query = call.qkv + head * call.head_dim;
+    float* out = call.out + head * call.head_dim;
+    pack_keys(call, query + hidden, buffers);
+    pack_values(call, query + 2 * hidden, buffers);
+    if (whole > 0) {
+      use_tiles(kTileRows, 0);
+      for (size_t row = 0; row < whole; row += kTileRows)
+        attend<AttentionTiles>(call, query, row, kTileRows, buffers, out);
+    }
+    if (whole < call.t) {
+      use_tiles(call.t - whole, 0);
+      attend<AttentionTiles>(call, query, whole, call.t - whole, buffers, out);
+    }
+  }
+  _tile_release();
+}
+
+}  // namespace
+
+const EncoderKernels kAmxEncoderKernels = {"amx",    tile_product<true>, tile_product<false>, tile_attention,
+                                           quantize, round_rows,         norm_quantize,       norm_round};
+
+}  // namespace smidgen

@@ -1,0 +1,457 @@
+// The vector form of the encoder kernels, written once and included by the instruction-set files after the vectors they
+// use (encoder_avx512_body.h, encoder_avx2_body.h). Everything is in an unnamed namespace: no symbol of these
+// files may be shared with others.
+//
+// `accumulate` and what follows it (`finish`) are separate functions on purpose: in one function g++ 12 keeps the
+// accumulators on the stack, which costs a factor of 1.7.
+#include <cstddef>
+#include <cstdint>
+
+#include "smidgen/tensor/encoder_kernel_table.h"
+
+namespace smidgen {
+
+namespace {
+
+constexpr size_t kTileColumns = 2 * kWide;
+constexpr size_t kBlockBytes = 512 * 1024;  // rows of A kept in the second-level cache while panels pass by
+
+inline size_t min(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+// x Phi(x) = x (1/2 + y p(y^2)), y = x cut to +-4.25; p minimises the largest absolute error there (3.3e-5).
+inline F gelu(F x) {
+  const F y = larger(smaller(x, splat(4.25F)), splat(-4.25F)), z = multiply(y, y);
+  F p = fma(splat(4.5470852777507176e-11F), z, splat(-4.515313456465719e-09F));
+  p = fma(p, z, splat(1.986162203593267e-07F));
+  p = fma(p, z, splat(-5.147519459569594e-06F));
+  p = fma(p, z, splat(8.848919969750568e-05F));
+  p = fma(p, z, splat(-0.001079078298062086F));
+  p = fma(p, z, splat(0.009718779474496841F));
+  p = fma(p, z, splat(-0.06619028002023697F));
+  p = fma(p, z, splat(0.3988192081451416F));
+  return multiply(x, fma(y, p, splat(0.5F)));
+}
+
+// 2^x for x <= 0, relative error 7.5e-5: 2^n times a polynomial of degree 3 on [-1/2, 1/2]. A rounding to bf16 is 4e-3.
+inline F power_of_two(F x) {
+  const F n = rounded(x), r = subtract(x, n);
+  F p = fma(splat(0.0551716610789299F), r, splat(0.2426111251115799F));
+  p = fma(p, r, splat(0.6932609677314758F));
+  p = fma(p, r, splat(0.9999280571937561F));
+  return scaled_by_power(p, n);
+}
+
+// --- products ---
+
+// out (kR, 2 vectors) of 4-byte sums, rows out_stride apart, = rows of A times two vectors of columns. `next` is asked
+// for `ask` lines at a time while this tile is computed, so that memory works during arithmetic.
+template <class Dot, int kR>
+__attribute__((noinline)) void accumulate(const std::uint8_t* a, size_t a_stride, const std::uint8_t* b, size_t step,
+                                          size_t lines, const std::uint8_t* next, size_t ask, void* out,
+                                          size_t out_stride) {
+  typename Dot::Sum left[kR], right[kR];
+#pragma GCC unroll 16
+  for (int r = 0; r < kR; ++r) left[r] = right[r] = Dot::none();
+  const auto line = [&](const std::uint8_t* row, const std::uint8_t* weights) __attribute__((always_inline)) {
+    const auto w0 = Dot::weights(weights), w1 = Dot::weights(weights + step);
+#pragma GCC unroll 16
+    for (int r = 0; r < kR; ++r) {
+      const auto x = Dot::row(row + static_cast<size_t>(r) * a_stride);
+      left[r] = Dot::dot(left[r], w0, x);
+      right[r] = Dot::dot(right[r], w1, x);
+    }
+  };
+  for (size_t i = 0; i < lines; i += 4, a += 16, b += 4 * kLineBytes) {  // lines is a multiple of 16
+    for (size_t l = 0; l < ask; ++l, next += kLineBytes) _mm_prefetch(reinterpret_cast<const char*>(next), _MM_HINT_T1);
+    line(a, b);
+    line(a + 4, b + kLineBytes);
+    line(a + 8, b + 2 * kLineBytes);
+    line(a + 12, b + 3 * kLineBytes);
+  }
+  float* to = static_cast<float*>(out);
+#pragma GCC unroll 16
+  for (int r = 0; r < kR; ++r) {
+    __builtin_memcpy(to + static_cast<size_t>(r) * out_stride, &left[r], sizeof(left[r]));
+    __builtin_memcpy(to + static_cast<size_t>(r) * out_stride + kWide, &right[r], sizeof(right[r]));
+  }
+}
+
+template <class Dot>
+void accumulate_rows(size_t rows, const std::uint8_t* a, size_t a_stride, const std::uint8_t* b, size_t step,
+                     size_t lines, const std::uint8_t* next, size_t ask, void* out, size_t out_stride) {
+  const auto call = [&]<int kR>(auto& self) __attribute__((always_inline)) {
+    if (rows == kR) return accumulate<Dot, kR>(a, a_stride, b, step, lines, next, ask, out, out_stride);
+    if constexpr (kR > 1) self.template operator()<kR - 1>(self);
+  };
+  call.template operator()<Dot::kRows>(call);
+}
+
+// Sums of one vector of columns as floats: int8 through its scales, bf16 as they are; then the bias.
+template <bool kInt8>
+inline F value_of(const LowProduct& call, const float* sums, size_t row, F column_scales, F bias) {
+  if constexpr (kInt8) {
+    const I sum = subtract(load_integers(sums), splat_integers(call.a_sums[row] * 128));
+    return fma(floats(sum), multiply(splat(call.a_scales[row]), column_scales), bias);
+  } else {
+    return add(load(sums), bias);
+  }
+}
+
+template <bool kInt8, bool kGelu, bool kWhole>
+void finish_vector(const LowProduct& call, const float* tile, size_t tile_stride, size_t row, size_t rows,
+                   size_t column) {
+  const size_t count = call.n - column;  // of columns left; fewer than kWide unless kWhole
+  const F bias = load(call.bias + column), column_scales = kInt8 ? load(call.b_scales + column) : splat(0.0F);
+  const float* residual = call.residual;
+  float* c = call.c;
+  for (size_t r = row; r < row + rows; ++r, tile += tile_stride) {
+    F value = value_of<kInt8>(call, tile, r, column_scales, bias);
+    if (kGelu) value = gelu(value);
+    if (residual != nullptr) {
+      const float* from = residual + r * call.residual_stride + column;
+      value = add(value, kWhole ? load(from) : load_first(from, count));
+    }
+    const size_t at = r * call.c_stride + column;
+    if (c != nullptr)
+      kWhole ? store(c + at, value) : store_first(c + at, value, count);
+    else
+      kWhole ? store_bf16(call.c_bf16 + at, value) : store_bf16_first(call.c_bf16 + at, value, count);
+  }
+}
+
+inline void finish_sums(const LowProduct& call, const float* tile, size_t tile_stride, size_t row, size_t rows,
+                        size_t column) {
+  const size_t count = min(kWide, call.n - column);
+  for (size_t r = row; r < row + rows; ++r, tile += tile_stride)
+    store_integers_first(call.sums + r * call.c_stride + column,
+                         subtract(load_integers(tile), splat_integers(call.a_sums[r] * 128)), count);
+}
+
+// tile (rows, columns), row stride tile_stride -> c at `row`, `column`.
+template <bool kInt8>
+__attribute__((noinline)) void finish(const LowProduct& call, const float* tile, size_t tile_stride, size_t row,
+                                      size_t rows, size_t column, size_t columns) {
+  for (size_t v = 0; v < columns && column < call.n; v += kWide, column += kWide, tile += kWide) {
+    const bool whole = call.n - column >= kWide;
+    if (call.sums != nullptr)
+      finish_sums(call, tile, tile_stride, row, rows, column);
+    else if (call.gelu && whole)
+      finish_vector<kInt8, true, true>(call, tile, tile_stride, row, rows, column);
+    else if (call.gelu)
+      finish_vector<kInt8, true, false>(call, tile, tile_stride, row, rows, column);
+    else if (whole)
+      finish_vector<kInt8, false, true>(call, tile, tile_stride, row, rows, column);
+    else
+      finish_vector<kInt8, false, false>(call, tile, tile_stride, row, rows, column);
+  }
+}
+
+// Rows [begin, end) against all panels. Tiles are as even as can be: 16 rows are 8 + 8, not 14 + 2.
+template <class Dot>
+void product_block(const LowProduct& call, size_t begin, size_t end) {
+  alignas(64) float tile[static_cast<size_t>(Dot::kRows) * kTileColumns];
+  const auto* a = static_cast<const std::uint8_t*>(call.a);
+  const size_t m = end - begin, tiles = (m + Dot::kRows - 1) / Dot::kRows, panel_bytes = call.lines * kLineBytes;
+  constexpr size_t kPanels = kTileColumns / kLowPanelColumns;  // 2 or 1
+  const size_t ask = (4 * kPanels + tiles - 1) / tiles;        // lines to ask for with every four used
+  for (size_t column = 0; column < call.n; column += kTileColumns) {
+    const auto* b = static_cast<const std::uint8_t*>(call.panels) + column / kLowPanelColumns * panel_bytes;
+    const std::uint8_t* next = b + kPanels * panel_bytes;  // after the last panel: whatever the caller put behind it
+    size_t row = begin;
+    for (size_t i = 0; i < tiles; ++i) {
+      const size_t rows = m / tiles + (i < m % tiles ? 1 : 0);
+      const bool asks = i * ask < 4 * kPanels;
+      accumulate_rows<Dot>(rows, a + row * call.a_stride, call.a_stride, b, kVectorStep(panel_bytes), call.lines, next,
+                           asks ? ask : 0, tile, kTileColumns);
+      if (asks) next += call.lines / 4 * ask * kLineBytes;
+      finish<Dot::kInt8>(call, tile, kTileColumns, row, rows, column, kTileColumns);
+      row += rows;
+    }
+  }
+}
+
+template <class Dot>
+void product(const LowProduct& call) {
+  const size_t rows = Dot::kRows, whole = kBlockBytes / (call.lines * 4 + 1) / rows * rows;
+  const size_t block = whole < 4 * rows ? 4 * rows : whole;
+  for (size_t row = 0; row < call.m; row += block) product_block<Dot>(call, row, min(call.m, row + block));
+}
+
+// --- rows ---
+
+struct FloatRow {
+  const float* x;
+  F all(size_t i) const { return load(x + i); }
+  F first(size_t i, size_t n) const { return load_first(x + i, n); }
+};
+struct Bf16Row {
+  const std::uint16_t* x;
+  F all(size_t i) const { return bits_as_floats(shift_left_16(load_halves(x + i))); }
+  F first(size_t i, size_t n) const { return bits_as_floats(shift_left_16(load_halves_first(x + i, n))); }
+};
+
+template <class Row>
+float largest_magnitude(const Row& x, size_t n) {
+  F top = splat(0.0F), top2 = splat(0.0F);
+  size_t i = 0;
+  for (; i + 2 * kWide <= n; i += 2 * kWide) {
+    top = larger(top, magnitude(x.all(i)));
+    top2 = larger(top2, magnitude(x.all(i + kWide)));
+  }
+  for (; i < n; i += kWide) top = larger(top, magnitude(x.first(i, n - i)));
+  return max_of(larger(top, top2));
+}
+
+template <class Row>
+void quantize_row(const Row& x, size_t n, float largest, std::int8_t* out, float* scale, std::int32_t* total) {
+  const F inverse = splat(largest > 0 ? 127.0F / largest : 0.0F);
+  I sum = no_integers();
+  size_t i = 0;
+  for (; i + kWide <= n; i += kWide) {
+    const I q = integers(multiply(x.all(i), inverse));
+    sum = add(sum, q);
+    store_bytes(out + i, q);
+  }
+  for (const size_t end = int8_row_bytes(n); i < end; i += kWide) {
+    const I q = i < n ? integers(multiply(x.first(i, n - i), inverse)) : no_integers();
+    sum = add(sum, q);
+    store_bytes(out + i, q);
+  }
+  *scale = largest / 127.0F;
+  *total = sum_of(sum);
+}
+
+inline void quantize(const QuantizeCall& call) {
+  for (size_t row = 0; row < call.rows; ++row) {
+    std::int8_t* out = call.out + row * call.out_stride;
+    if (call.x != nullptr) {
+      const FloatRow x = {call.x + row * call.x_stride};
+      quantize_row(x, call.n, largest_magnitude(x, call.n), out, call.scales + row, call.sums + row);
+    } else {
+      const Bf16Row x = {call.x_bf16 + row * call.x_stride};
+      quantize_row(x, call.n, largest_magnitude(x, call.n), out, call.scales + row, call.sums + row);
+    }
+  }
+}
+
+inline void round_row(const float* x, size_t n, std::uint16_t* out) {
+  size_t i = 0;
+  for (; i + kWide <= n; i += kWide) store_bf16(out + i, load(x + i));
+  for (const size_t end = bf16_row_bytes(n) / 2; i < end; i += kWide)
+    store_bf16(out + i, i < n ? load_first(x + i, n - i) : splat(0.0F));
+}
+
+inline void round_rows(const RoundCall& call) {
+  for (size_t row = 0; row < call.rows; ++row)
+    round_row(call.x + row * call.x_stride, call.n, call.out + row * call.out_stride / 2);
+}
+
+// One row; returns the largest magnitude of the result.
+inline float norm_row(const NormCall& call, const float* x, float* out) {
+  const size_t n = call.n, whole = n / kWide * kWide;
+  const float count = static_cast<float>(n);
+  F sum = splat(0.0F), squares = splat(0.0F);
+  for (size_t i = 0; i < whole; i += kWide) sum = add(sum, load(x + i));
+  if (whole < n) sum = add(sum, load_first(x + whole, n - whole));
+  const F mean = splat(sum_of(sum) / count);
+  for (size_t i = 0; i < whole; i += kWide) {
+    const F d = subtract(load(x + i), mean);
+    squares = fma(d, d, squares);
+  }
+  if (whole < n) {
+    const F d = zero_behind(subtract(load_first(x + whole, n - whole), mean), n - whole);
+    squares = fma(d, d, squares);
+  }
+  const F inverse = splat(inverse_root(sum_of(squares) / count + call.epsilon));
+  F top = splat(0.0F);
+  for (size_t i = 0; i < whole; i += kWide) {
+    const F d = multiply(subtract(load(x + i), mean), inverse);
+    const F y = fma(d, load(call.gain + i), call.bias != nullptr ? load(call.bias + i) : splat(0.0F));
+    top = larger(top, magnitude(y));
+    store(out + i, y);
+  }
+  if (whole < n) {
+    const size_t left = n - whole;
+    const F d = multiply(subtract(load_first(x + whole, left), mean), inverse);
+    const F y = fma(d, load_first(call.gain + whole, left),
+                    call.bias != nullptr ? load_first(call.bias + whole, left) : splat(0.0F));
+    top = larger(top, magnitude(zero_behind(y, left)));
+    store_first(out + whole, y, left);
+  }
+  return max_of(top);
+}
+
+inline void norm_quantize(const NormCall& norm, const QuantizeCall& call) {
+  for (size_t row = 0; row < norm.rows; ++row) {
+    float* out = norm.out + row * norm.n;
+    const float largest = norm_row(norm, norm.x + row * norm.n, out);
+    quantize_row(FloatRow{out}, norm.n, largest, call.out + row * call.out_stride, call.scales + row, call.sums + row);
+  }
+}
+
+inline void norm_round(const NormCall& norm, const RoundCall& call) {
+  for (size_t row = 0; row < norm.rows; ++row) {
+    float* out = norm.out + row * norm.n;
+    norm_row(norm, norm.x + row * norm.n, out);
+    round_row(out, norm.n, call.out + row * call.out_stride / 2);
+  }
+}
+
+// --- attention ---
+//
+// Keys and values of a head are packed once as panels of weights: scores are queries times panels of 16 keys, contexts
+// are probabilities times panels of 16 columns of the values. `Tiles` multiplies up to kLowAttentionRows rows.
+
+// Buffers of one head inside the workspace, each on a line of its own.
+struct HeadBuffers {
+  std::uint8_t *keys, *values, *queries;
+  float* scores;
+  std::uint8_t* weights;  // probabilities in bf16
+  float* context;
+  size_t keys_padded, depth;  // t and head_dim padded to 32
+
+  HeadBuffers(const LowAttention& call) : keys_padded(padded_to(call.t, 32)), depth(padded_to(call.head_dim, 32)) {
+    const auto address = reinterpret_cast<std::uintptr_t>(call.workspace);
+    keys = static_cast<std::uint8_t*>(call.workspace) + (kLineBytes - address % kLineBytes) % kLineBytes;
+    values = keys + keys_padded * depth * 2;
+    queries = values + keys_padded * depth * 2;
+    scores = reinterpret_cast<float*>(queries + kLowAttentionRows * depth * 2);
+    weights = reinterpret_cast<std::uint8_t*>(scores + kLowAttentionRows * keys_padded);
+    context = reinterpret_cast<float*>(weights + kLowAttentionRows * keys_padded * 2);
+  }
+};
+
+// keys (t, head_dim), `stride` elements apart -> panels of 16 keys, a line for each pair of dimensions
+inline void pack_keys(const LowAttention& call, const std::uint16_t* keys, const HeadBuffers& to) {
+  const size_t pairs = call.head_dim / 2, lines = to.depth / 2;
+  for (size_t j = 0; j < to.keys_padded; j += 16) {
+    std::uint8_t* panel = to.keys + j / 16 * lines * kLineBytes;
+    const size_t rows = j < call.t ? min(16, call.t - j) : 0;
+    const auto* from = reinterpret_cast<const std::uint8_t*>(keys + (j < call.t ? j : 0) * call.qkv_stride);
+    for (size_t i = 0; i < pairs; i += 16)
+      transpose_words(from + i * 4, call.qkv_stride * 2, rows, min(16, pairs - i), panel + i * kLineBytes);
+    if (pairs < lines) __builtin_memset(panel + pairs * kLineBytes, 0, (lines - pairs) * kLineBytes);
+    for (size_t r = 0; call.head_dim % 2 != 0 && r < rows; ++r)
+      __builtin_memcpy(panel + pairs * kLineBytes + r * 4, keys + (j + r) * call.qkv_stride + call.head_dim - 1, 2);
+  }
+}
+
+// values (t, head_dim) -> panels of 16 columns, a line for each pair of keys
+inline void pack_values(const LowAttention& call, const std::uint16_t* values, const HeadBuffers& to) {
+  const size_t lines = to.keys_padded / 2, whole = call.head_dim / kWide * kWide;
+  for (size_t line = 0; line < lines; ++line) {
+    const size_t j = 2 * line;
+    const std::uint16_t* even = values + (j < call.t ? j : 0) * call.qkv_stride;
+    const std::uint16_t* odd = values + (j + 1 < call.t ? j + 1 : 0) * call.qkv_stride;
+    for (size_t d = 0; d < to.depth; d += kWide) {
+      const size_t left = d < call.head_dim ? call.head_dim - d : 0;
+      I low = no_integers(), high = no_integers();
+      if (j < call.t) low = d < whole ? load_halves(even + d) : load_halves_first(even + min(d, call.head_dim), left);
+      if (j + 1 < call.t)
+        high = d < whole ? load_halves(odd + d) : load_halves_first(odd + min(d, call.head_dim), left);
+      store_integers(to.values + (d / 16 * lines + line) * kLineBytes + d % 16 * 4, either(low, shift_left_16(high)));
+    }
+  }
+}
+
+// Scores of one query to probabilities in bf16, not yet divided by their sum, which is returned. Keys [begin, end) of
+// `padded` are seen; the others get 0.
+inline float soft_row(float* scores, size_t begin, size_t end, size_t padded, float scale, std::uint16_t* out) {
+  for (size_t i = 0; i < begin; ++i) scores[i] = -3.0e38F;
+  size_t whole = end / kWide * kWide;
+  F top = splat(-3.0e38F);
+  for (size_t i = 0; i < whole; i += kWide) top = larger(top, load(scores + i));
+  if (whole < end) {
+    for (size_t i = end; i < whole + kWide; ++i) scores[i] = -3.0e38F;
+    top = larger(top, load(scores + whole));
+    whole += kWide;
+  }
+  const F factor = splat(scale * 1.44269504F), offset = splat(-max_of(top) * (scale * 1.44269504F));
+  F sum = splat(0.0F);
+  for (size_t i = 0; i < whole; i += kWide) {
+    const F e = power_of_two(larger(fma(load(scores + i), factor, offset), splat(-150.0F)));
+    sum = add(sum, e);
+    store_bf16(out + i, e);
+  }
+  for (size_t i = whole; i < padded; i += kWide) store_bf16(out + i, splat(0.0F));
+  return sum_of(sum);
+}
+
+// Queries [first, first + rows) of one head.
+template <class Tiles>
+void attend(const LowAttention& call, const std::uint16_t* query, size_t first, size_t rows, const HeadBuffers& head,
+            float* out) {
+  const auto* a = reinterpret_cast<const std::uint8_t*>(query + first * call.qkv_stride);
+  size_t a_stride = call.qkv_stride * 2;
+  if (call.head_dim != head.depth) {  // a padded copy
+    for (size_t r = 0; r < rows; ++r) {
+      __builtin_memset(head.queries + r * head.depth * 2, 0, head.depth * 2);
+      __builtin_memcpy(head.queries + r * head.depth * 2, a + r * a_stride, call.head_dim * 2);
+    }
+    a = head.queries;
+    a_stride = head.depth * 2;
+  }
+  const size_t window = call.window == 0 ? call.t : call.window;
+  const size_t begin = first < window ? 0 : (first - window) / 32 * 32;
+  const size_t end = min(call.t, first + rows + window), padded = padded_to(end - begin, 32);
+  const size_t key_panel = head.depth / 2 * kLineBytes, value_panel = head.keys_padded / 2 * kLineBytes;
+  for (size_t j = 0; j < padded; j += 32)
+    Tiles::multiply(rows, a, a_stride, head.keys + (begin + j) / 16 * key_panel, key_panel, head.depth / 2,
+                    head.scores + j, padded);
+  float sums[kLowAttentionRows];
+  for (size_t r = 0; r < rows; ++r) {
+    const size_t i = first + r, from = i < window ? 0 : i - window, to = min(call.t, i + window + 1);
+    sums[r] = soft_row(head.scores + r * padded, from > begin ? from - begin : 0, to - begin, padded, call.scale,
+                       reinterpret_cast<std::uint16_t*>(head.weights) + r * padded);
+  }
+  const size_t hidden = call.heads * call.head_dim;
+  for (size_t d = 0; d < call.head_dim; d += 32) {
+    Tiles::multiply(rows, head.weights, padded * 2, head.values + d / 16 * value_panel + begin / 2 * kLineBytes,
+                    value_panel, padded / 2, head.context, 32);
+    for (size_t r = 0; r < rows; ++r) {
+      const F inverse = splat(1.0F / sums[r]);
+      for (size_t i = d; i < d + 32 && i < call.head_dim; i += kWide)
+        store_first(out + (first + r) * hidden + i, multiply(load(head.context + r * 32 + i - d), inverse),
+                    call.head_dim - i);
+    }
+  }
+}
+
+template <class Tiles>
+void attention(const LowAttention& call) {
+  const size_t hidden = call.heads * call.head_dim;
+  const HeadBuffers buffers(call);
+  const size_t tiles = (call.t + kLowAttentionRows - 1) / kLowAttentionRows;
+  for (size_t head = 0; head < call.heads; ++head) {
+    const std::uint16_t* query = call.qkv + head * call.head_dim;
+    pack_keys(call, query + hidden, buffers);
+    pack_values(call, query + 2 * hidden, buffers);
+    for (size_t i = 0, row = 0; i < tiles; ++i) {
+      const size_t rows = min(kLowAttentionRows, call.t - row);
+      attend<Tiles>(call, query, row, rows, buffers, call.out + head * call.head_dim);
+      row += rows;
+    }
+  }
+}
+
+// Attention's products by the accumulators of a Dot.
+template <class Dot>
+struct VectorTiles {
+  static void multiply(size_t rows, const std::uint8_t* a, size_t a_stride, const std::uint8_t* panels,
+                       size_t panel_bytes, size_t lines, float* out, size_t out_stride) {
+    const size_t tiles = (rows + Dot::kRows - 1) / Dot::kRows;
+    for (size_t column = 0; column < kLowPairColumns; column += kTileColumns)
+      for (size_t i = 0, row = 0; i < tiles; ++i) {
+        const size_t some = rows / tiles + (i < rows % tiles ? 1 : 0);
+        accumulate_rows<Dot>(some, a + row * a_stride, a_stride, panels + column / kLowPanelColumns * panel_bytes,
+                             kVectorStep(panel_bytes), lines, nullptr, 0, out + row * out_stride + column, out_stride);
+        row += some;
+      }
+  }
+};
+
+}  // namespace
+
+}  // namespace smidgen
