@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "smidgen/model/encoder_config.h"
+#include "smidgen/model/encoder_heads.h"
 
 namespace {
 
@@ -43,6 +44,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto config = smidgen::EncoderConfig::load(folder.string());
   if (config.ok()) {
     check_body(config->body);
+    const std::string_view text(reinterpret_cast<const char*>(data), size);
+    if (const auto head = smidgen::HeadConfig::from_json(text.substr(0, text.find('\0')), config->body); head.ok()) {
+      SMIDGEN_CHECK(!head->labels.empty() && head->labels.size() <= 65536);
+      SMIDGEN_CHECK(head->kind != smidgen::HeadKind::kQuestions || head->labels.size() == 2);
+    } else {
+      SMIDGEN_CHECK(!head.error().message().empty());
+    }
     SMIDGEN_CHECK(config->tokens_max >= 1 && config->tokens_max <= config->body.positions);
   } else {
     SMIDGEN_CHECK(!config.error().message().empty() && !config.error().file().empty());

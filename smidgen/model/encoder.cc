@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "smidgen/base/file.h"
+#include "smidgen/model/checkpoint.h"
 
 namespace smidgen {
 
@@ -17,29 +18,11 @@ namespace {
 constexpr std::size_t kTokensPerPass = 192;
 constexpr std::size_t kTokensPerItem = 2 * kTokensPerPass;  // enough to hide handing out the work
 
-bool exists(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::is_regular_file(path, ignored);
-}
-
-Result<Safetensors> open_weights(const std::string& folder) {
-  const std::string path = folder + "/model.safetensors";
-  if (exists(path)) return Safetensors::open(path);
-  const Error missing = Error::no_input("no model.safetensors").in(folder);
-  if (exists(folder + "/model.safetensors.index.json"))
-    return Error(missing).hint("the weights are in several files: save the model again as one model.safetensors");
-  if (exists(folder + "/pytorch_model.bin"))
-    return Error(missing).hint(
-        "pytorch_model.bin is a pickle, which this program never reads: convert it with transformers, "
-        "AutoModel.from_pretrained(FOLDER).save_pretrained(FOLDER, safe_serialization=True)");
-  return Error(missing).hint("give the folder of a Hugging Face model");
-}
-
 }  // namespace
 
 Result<Encoder> Encoder::load_body(const std::string& folder, const EncoderOptions& options) {
   SMIDGEN_ASSIGN(EncoderConfig config, EncoderConfig::load(folder));
-  SMIDGEN_ASSIGN(const Safetensors weights, open_weights(config.body_folder));
+  SMIDGEN_ASSIGN(const Safetensors weights, open_checkpoint(config.body_folder));
   const Kernels& table = options.kernels == nullptr ? smidgen::kernels() : *options.kernels;
   SMIDGEN_ASSIGN(EncoderBody body, EncoderBody::load(config.body, weights, table));
   const std::size_t tokens_max = options.tokens_max == 0 ? config.tokens_max : options.tokens_max;
