@@ -2,6 +2,7 @@
 // tokenizer_speed.py run.
 //
 //   bench_tokenize FOLDER ids TOKENS_MAX     ids of each text, one line each; 0: without special tokens and limit
+//   bench_tokenize FOLDER spans 0            the same with the bytes each token stands for, id:begin:end
 //   bench_tokenize FOLDER speed REPEATS      "rows seconds tokens" of the fastest of REPEATS passes, one thread
 #include <algorithm>
 #include <chrono>
@@ -46,6 +47,21 @@ void print_ids(const smidgen::Tokenizer& tokenizer, const std::vector<std::strin
   }
 }
 
+void print_spans(const smidgen::Tokenizer& tokenizer, const std::vector<std::string>& texts) {
+  std::vector<std::int32_t> ids;
+  std::vector<smidgen::TextSpan> spans;
+  for (const std::string& text : texts) {
+    ids.clear();
+    spans.clear();
+    tokenizer.encode_spans(text, ids, spans);
+    std::string line;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      line += std::to_string(ids[i]) + ":" + std::to_string(spans[i].begin) + ":" + std::to_string(spans[i].end) + " ";
+    }
+    std::puts(line.c_str());
+  }
+}
+
 void print_speed(const smidgen::Tokenizer& tokenizer, const std::vector<std::string>& texts, int repeats) {
   double best = 1e300;
   std::vector<std::int32_t> ids;
@@ -67,7 +83,7 @@ void print_speed(const smidgen::Tokenizer& tokenizer, const std::vector<std::str
 
 int main(int argc, char** argv) {
   if (argc != 4) {
-    std::fprintf(stderr, "usage: bench_tokenize FOLDER ids|speed NUMBER < texts.jsonl\n");
+    std::fprintf(stderr, "usage: bench_tokenize FOLDER ids|spans|speed NUMBER < texts.jsonl\n");
     return 64;
   }
   const auto tokenizer = smidgen::Tokenizer::load(argv[1]);
@@ -78,6 +94,8 @@ int main(int argc, char** argv) {
   const std::vector<std::string> texts = read_texts();
   if (std::string_view(argv[2]) == "ids") {
     print_ids(**tokenizer, texts, static_cast<std::size_t>(std::atoi(argv[3])));
+  } else if (std::string_view(argv[2]) == "spans") {
+    print_spans(**tokenizer, texts);
   } else {
     print_speed(**tokenizer, texts, std::max(1, std::atoi(argv[3])));
   }

@@ -11,37 +11,6 @@ namespace smidgen {
 
 namespace {
 
-constexpr std::size_t kNoLimit = static_cast<std::size_t>(-1);
-
-// Start of the code point that ends at `at` (> 0) in valid UTF-8.
-std::size_t previous_start(std::string_view text, std::size_t at) {
-  do --at;
-  while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80);
-  return at;
-}
-
-bool touches_word(std::string_view text, std::size_t start, std::size_t stop) {
-  return (start > 0 && unicode::is_word(unicode::decode_one(text, previous_start(text, start)).c)) ||
-         (stop < text.size() && unicode::is_word(unicode::decode_one(text, stop).c));
-}
-
-std::string normalized_pattern(const BertRules& rules, const std::string& content) {
-  std::string pattern;
-  for (const char32_t c : bert_normalize(rules, content)) unicode::append_utf8(c, pattern);
-  return pattern;
-}
-
-std::unique_ptr<const AddedTokenMatcher> make_matcher(const BertRules& rules, bool normalized) {
-  std::vector<AddedToken> tokens;
-  std::vector<std::string> patterns;
-  for (const AddedToken& token : rules.added) {
-    if (token.normalized != normalized) continue;
-    tokens.push_back(token);
-    patterns.push_back(normalized ? normalized_pattern(rules, token.content) : token.content);
-  }
-  return std::make_unique<const AddedTokenMatcher>(std::move(tokens), patterns);
-}
-
 ByteTrie make_trie(std::span<const std::string> strings) {
   const std::vector<std::string_view> views(strings.begin(), strings.end());
   std::vector<std::int32_t> values(strings.size());
@@ -51,60 +20,19 @@ ByteTrie make_trie(std::span<const std::string> strings) {
 
 }  // namespace
 
-AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens, const std::vector<std::string>& patterns)
-    : tokens_(std::move(tokens)), trie_(make_trie(patterns)) {
-  for (const std::string& pattern : patterns) starts_[static_cast<unsigned char>(pattern.at(0))] = true;
-  if (std::count(starts_.begin(), starts_.end(), true) == 1)
-    only_start_ = static_cast<int>(std::find(starts_.begin(), starts_.end(), true) - starts_.begin());
-}
-
-std::size_t AddedTokenMatcher::next_start(std::string_view text, std::size_t at) const {
-  if (only_start_ >= 0) return std::min(text.find(static_cast<char>(only_start_), at), text.size());
-  while (at < text.size() && !starts_[static_cast<unsigned char>(text[at])]) ++at;
-  return at;
-}
-
-template <class OnText, class OnToken>
-void AddedTokenMatcher::split(std::string_view text, const OnText& on_text, const OnToken& on_token) const {
-  std::size_t done = 0;  // text before this is given out; a token that takes spaces moves it ahead of the search
-  for (std::size_t at = empty() ? text.size() : next_start(text, 0); at < text.size(); at = next_start(text, at)) {
-    const ByteTrie::Match match = trie_.longest(ByteTrie::kRoot, text.substr(at));
-    if (match.length == 0) {
-      ++at;
-      continue;
-    }
-    std::size_t start = at, stop = at + match.length;
-    at = stop;
-    const AddedToken& token = tokens_[static_cast<std::size_t>(match.value)];
-    if (token.single_word && touches_word(text, start, stop)) continue;
-    if (token.lstrip) {
-      while (start > done) {
-        const std::size_t before = previous_start(text, start);
-        if (!unicode::is_space(unicode::decode_one(text, before).c)) break;
-        start = before;
-      }
-    }
-    if (token.rstrip) {
-      while (stop < text.size()) {
-        const unicode::Decoded next = unicode::decode_one(text, stop);
-        if (!unicode::is_space(next.c)) break;
-        stop += next.length;
-      }
-    }
-    if (done < start && !on_text(text.substr(done, start - done))) return;
-    if (!on_token(token.id)) return;
-    done = stop;
-  }
-  if (done < text.size()) on_text(text.substr(done));
-}
+struct BertTokenizer::SpanCall {
+  std::vector<std::int32_t>& ids;
+  std::vector<TextSpan>& spans;
+};
 
 BertTokenizer::BertTokenizer(BertRules rules)
-    : rules_(std::move(rules)),
-      fingerprint_(rules_.fingerprint()),
+    : TemplateTokenizer(rules_, rules.fingerprint()),
+      rules_(std::move(rules)),
       trie_(make_trie(std::span(rules_.tokens).first(rules_.model_end))),
-      continuing_(trie_.walk(ByteTrie::kRoot, rules_.prefix)),
-      raw_(make_matcher(rules_, false)),
-      normalized_(make_matcher(rules_, true)) {
+      continuing_(trie_.walk(ByteTrie::kRoot, rules_.prefix)) {
+  const auto normalize = [&](std::string_view text) { return bert_normalize_utf8(rules_, text); };
+  raw_ = std::make_unique<const AddedTokenMatcher>(make_added_matcher(rules_, false, normalize));
+  normalized_ = std::make_unique<const AddedTokenMatcher>(make_added_matcher(rules_, true, normalize));
   fill_short_words();
   classify_bytes();
 }
@@ -122,8 +50,7 @@ void BertTokenizer::classify_bytes() {
     } else if ((flags & unicode::kPunctuation) != 0) {
       classes_[byte] = ByteClass::kPunctuation;
       std::vector<std::int32_t> ids;
-      Call call{ids, kNoLimit};
-      word_pieces(std::string(1, static_cast<char>(byte)), 1, call);
+      word_pieces(std::string(1, static_cast<char>(byte)), 1, ids);
       punctuation_ids_[byte] = ids.at(0);
     } else if (byte != 0) {  // NUL would look like padding in a short word
       classes_[byte] = ByteClass::kLetter;
@@ -164,55 +91,13 @@ std::int32_t BertTokenizer::find_short(std::uint64_t low, std::uint64_t high) co
   }
 }
 
-std::string_view BertTokenizer::token(std::int32_t id) const {
-  if (id < 0 || static_cast<std::size_t>(id) >= rules_.tokens.size()) return {};
-  return rules_.tokens[static_cast<std::size_t>(id)];
-}
-
-bool BertTokenizer::is_special(std::int32_t id) const {
-  return std::binary_search(rules_.special.begin(), rules_.special.end(), id);
-}
-
-bool BertTokenizer::encode(std::string_view text, std::size_t tokens_max, std::vector<std::int32_t>& ids) const {
-  SMIDGEN_CHECK(tokens_max >= rules_.before.size() + rules_.after.size());
-  const std::size_t room = tokens_max - rules_.before.size() - rules_.after.size();
-  ids.insert(ids.end(), rules_.before.begin(), rules_.before.end());
-  const std::size_t start = ids.size();
-  Call call{ids, room < kNoLimit - start ? start + room + 1 : kNoLimit};  // one more tells whether the text is cut
-  encode_into(text, call);
-  const bool cut = ids.size() - start > room;
-  if (cut) ids.resize(start + room);
-  ids.insert(ids.end(), rules_.after.begin(), rules_.after.end());
-  return cut;
-}
-
-void BertTokenizer::encode_plain(std::string_view text, std::vector<std::int32_t>& ids) const {
-  Call call{ids, kNoLimit};
-  encode_into(text, call);
-}
-
-bool BertTokenizer::add_special_tokens(std::span<const std::int32_t> plain, std::size_t tokens_max,
-                                       std::vector<std::int32_t>& ids) const {
-  SMIDGEN_CHECK(tokens_max >= rules_.before.size() + rules_.after.size());
-  const std::size_t room = tokens_max - rules_.before.size() - rules_.after.size();
-  const auto kept = plain.first(std::min(plain.size(), room));
-  ids.insert(ids.end(), rules_.before.begin(), rules_.before.end());
-  ids.insert(ids.end(), kept.begin(), kept.end());
-  ids.insert(ids.end(), rules_.after.begin(), rules_.after.end());
-  return kept.size() < plain.size();
-}
-
-void BertTokenizer::encode_into(std::string_view text, Call& call) const {
-  std::string repaired;
-  if (!unicode::is_ascii(text) && !unicode::is_utf8(text)) {
-    repaired = unicode::repair_utf8(text);
-    text = repaired;
-  }
+void BertTokenizer::encode_into(std::string_view text, Sink sink) const {
+  Call call{sink};
   const auto on_text = [&](std::string_view stretch) {
     normalized_->empty() ? encode_stretch(stretch, call) : encode_normalized(stretch, call);
     return !call.full();
   };
-  const auto on_token = [&](std::int32_t id) {
+  const auto on_token = [&](std::int32_t id, std::string_view) {
     call.ids.push_back(id);
     return !call.full();
   };
@@ -263,7 +148,7 @@ std::size_t BertTokenizer::encode_word(std::string_view text, std::size_t at, Ca
     if (const std::int32_t id = find_short(words[0], words[1]); id >= 0) {
       call.ids.push_back(id);
     } else {
-      word_pieces({bytes, length}, length, call);
+      word_pieces({bytes, length}, length, call.ids);
     }
   } else if (length > rules_.word_chars_max) {
     call.ids.push_back(rules_.unknown_id);
@@ -273,7 +158,7 @@ std::size_t BertTokenizer::encode_word(std::string_view text, std::size_t at, Ca
       const auto byte = static_cast<unsigned char>(text[i]);
       if (classes_[byte] == ByteClass::kLetter) call.word += lower_[byte];
     }
-    word_pieces(call.word, length, call);
+    word_pieces(call.word, length, call.ids);
   }
   return end;
 }
@@ -283,9 +168,8 @@ void BertTokenizer::encode_slow(std::string_view text, Call& call) const {
 }
 
 void BertTokenizer::encode_normalized(std::string_view text, Call& call) const {
-  std::string normalized;
-  for (const char32_t c : bert_normalize(rules_, text)) unicode::append_utf8(c, normalized);
   std::vector<char32_t> stretch;
+  const std::string normalized = bert_normalize_utf8(rules_, text);
   normalized_->split(
       normalized,
       [&](std::string_view piece) {
@@ -294,7 +178,7 @@ void BertTokenizer::encode_normalized(std::string_view text, Call& call) const {
         split_words(stretch, call);
         return !call.full();
       },
-      [&](std::int32_t id) {
+      [&](std::int32_t id, std::string_view) {
         call.ids.push_back(id);
         return !call.full();
       });
@@ -305,7 +189,7 @@ void BertTokenizer::split_words(const std::vector<char32_t>& text, Call& call) c
   std::size_t chars = 0;
   call.word.clear();
   const auto flush = [&] {
-    if (chars > 0) word_pieces(call.word, chars, call);
+    if (chars > 0) word_pieces(call.word, chars, call.ids);
     call.word.clear();
     chars = 0;
   };
@@ -327,8 +211,9 @@ void BertTokenizer::split_words(const std::vector<char32_t>& text, Call& call) c
   flush();
 }
 
-void BertTokenizer::word_pieces(std::string_view word, std::size_t chars, Call& call) const {
-  const std::size_t start = call.ids.size();
+void BertTokenizer::word_pieces(std::string_view word, std::size_t chars, std::vector<std::int32_t>& ids,
+                                std::vector<std::size_t>* lengths) const {
+  const std::size_t start = ids.size(), whole = word.size();
   std::uint32_t node = ByteTrie::kRoot;
   if (chars > rules_.word_chars_max) word = {};
   bool known = !word.empty();
@@ -336,13 +221,78 @@ void BertTokenizer::word_pieces(std::string_view word, std::size_t chars, Call& 
     const ByteTrie::Match match = node == ByteTrie::kNone ? ByteTrie::Match() : trie_.longest(node, word);
     known = match.length > 0;
     if (!known) break;
-    call.ids.push_back(match.value);
+    ids.push_back(match.value);
+    if (lengths != nullptr) lengths->push_back(match.length);
     word.remove_prefix(match.length);
     node = continuing_;
   }
   if (known) return;
-  call.ids.resize(start);
-  call.ids.push_back(rules_.unknown_id);
+  ids.resize(start);
+  ids.push_back(rules_.unknown_id);
+  if (lengths != nullptr) lengths->assign(1, whole);
+}
+
+void BertTokenizer::spans_into(std::string_view text, std::vector<std::int32_t>& ids,
+                               std::vector<TextSpan>& spans) const {
+  SpanCall call{ids, spans};
+  const auto at = [&](std::string_view piece) { return static_cast<std::uint32_t>(piece.data() - text.data()); };
+  raw_->split(
+      text,
+      [&](std::string_view stretch) {
+        const AlignedText aligned = bert_normalize_aligned(rules_, align(stretch, at(stretch)), at(stretch));
+        const AlignedBytes bytes = to_bytes(aligned);
+        const auto chars = [&](std::string_view piece) {
+          const auto first = static_cast<std::size_t>(piece.data() - bytes.bytes.data());
+          return std::pair(bytes.chars[first], bytes.chars[first + piece.size()]);
+        };
+        normalized_->split(
+            bytes.bytes,
+            [&](std::string_view piece) {
+              const auto [first, last] = chars(piece);
+              span_words({aligned.begin() + first, aligned.begin() + last}, call);
+              return true;
+            },
+            [&](std::int32_t id, std::string_view piece) {
+              const auto [first, last] = chars(piece);
+              ids.push_back(id);
+              spans.push_back(span_of(aligned, first, last));
+              return true;
+            });
+        return true;
+      },
+      [&](std::int32_t id, std::string_view piece) {
+        ids.push_back(id);
+        spans.push_back({at(piece), at(piece) + static_cast<std::uint32_t>(piece.size())});
+        return true;
+      });
+}
+
+// BertPreTokenizer over normalized text.
+void BertTokenizer::span_words(const AlignedText& text, SpanCall& call) const {
+  AlignedText word;
+  const auto flush = [&] {
+    if (!word.empty()) span_word(word, call);
+    word.clear();
+  };
+  for (const AlignedChar& c : text) {
+    const auto flags = unicode::record(c.c).flags;
+    if ((flags & (unicode::kSpace | unicode::kPunctuation)) != 0) flush();
+    if ((flags & unicode::kSpace) != 0) continue;
+    word.push_back(c);
+    if ((flags & unicode::kPunctuation) != 0) flush();
+  }
+  flush();
+}
+
+void BertTokenizer::span_word(const AlignedText& word, SpanCall& call) const {
+  const AlignedBytes bytes = to_bytes(word);
+  std::vector<std::size_t> lengths;
+  word_pieces(bytes.bytes, word.size(), call.ids, &lengths);
+  std::size_t at = 0;
+  for (const std::size_t length : lengths) {
+    call.spans.push_back(span_of(word, bytes.chars[at], bytes.chars[at + length]));
+    at += length;
+  }
 }
 
 }  // namespace smidgen

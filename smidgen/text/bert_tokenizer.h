@@ -13,45 +13,20 @@
 #include <array>
 #include <memory>
 
+#include "smidgen/text/added_tokens.h"
 #include "smidgen/text/bert_rules.h"
 #include "smidgen/text/byte_trie.h"
-#include "smidgen/text/tokenizer.h"
+#include "smidgen/text/template_tokenizer.h"
 
 namespace smidgen {
 
-// Added tokens of one kind, found leftmost first, the longest of those that start together.
-class AddedTokenMatcher {
- public:
-  // patterns[i] is what token i looks like in the searched text.
-  AddedTokenMatcher(std::vector<AddedToken> tokens, const std::vector<std::string>& patterns);
-  bool empty() const { return tokens_.empty(); }
-
-  // Cuts `text` (valid UTF-8) into tokens and the text between them, in order. Both callbacks return false to stop.
-  template <class OnText, class OnToken>
-  void split(std::string_view text, const OnText& on_text, const OnToken& on_token) const;
-
- private:
-  std::size_t next_start(std::string_view text, std::size_t at) const;
-
-  std::vector<AddedToken> tokens_;
-  ByteTrie trie_;
-  std::array<bool, 256> starts_{};
-  int only_start_ = -1;  // the one byte all patterns start with, or -1
-};
-
-class BertTokenizer final : public Tokenizer {
+class BertTokenizer final : public TemplateTokenizer {
  public:
   explicit BertTokenizer(BertRules rules);
 
-  bool encode(std::string_view text, std::size_t tokens_max, std::vector<std::int32_t>& ids) const override;
-  void encode_plain(std::string_view text, std::vector<std::int32_t>& ids) const override;
-  bool add_special_tokens(std::span<const std::int32_t> plain, std::size_t tokens_max,
-                          std::vector<std::int32_t>& ids) const override;
-  std::size_t vocabulary_size() const override { return rules_.tokens.size(); }
-  std::string_view token(std::int32_t id) const override;
-  std::int32_t unknown_id() const override { return rules_.unknown_id; }
-  bool is_special(std::int32_t id) const override;
-  const std::string& fingerprint() const override { return fingerprint_; }
+ protected:
+  void encode_into(std::string_view text, Sink sink) const override;
+  void spans_into(std::string_view text, std::vector<std::int32_t>& ids, std::vector<TextSpan>& spans) const override;
 
  private:
   enum class ByteClass : std::uint8_t { kLetter, kSpace, kPunctuation, kDropped, kSlow };
@@ -62,12 +37,10 @@ class BertTokenizer final : public Tokenizer {
     std::int32_t id = 0;
   };
   // One call's output and buffers.
-  struct Call {
-    std::vector<std::int32_t>& ids;
-    std::size_t size_stop;  // enough once ids holds this many
+  struct Call : Sink {
     std::string word = {};
-    bool full() const { return ids.size() >= size_stop; }
   };
+  struct SpanCall;
 
   void classify_bytes();
   void fill_short_words();
@@ -75,16 +48,18 @@ class BertTokenizer final : public Tokenizer {
   // The token that is exactly this zero-padded word, or -1.
   std::int32_t find_short(std::uint64_t low, std::uint64_t high) const;
 
-  void encode_into(std::string_view text, Call& call) const;
   void encode_stretch(std::string_view text, Call& call) const;
   std::size_t encode_word(std::string_view text, std::size_t at, Call& call) const;
   void encode_slow(std::string_view text, Call& call) const;
   void encode_normalized(std::string_view text, Call& call) const;
   void split_words(const std::vector<char32_t>& text, Call& call) const;
-  void word_pieces(std::string_view word, std::size_t chars, Call& call) const;
+  // `lengths`, when given, gets the bytes of `word` each piece takes.
+  void word_pieces(std::string_view word, std::size_t chars, std::vector<std::int32_t>& ids,
+                   std::vector<std::size_t>* lengths = nullptr) const;
+  void span_words(const AlignedText& text, SpanCall& call) const;
+  void span_word(const AlignedText& word, SpanCall& call) const;
 
   BertRules rules_;
-  std::string fingerprint_;
   ByteTrie trie_;
   std::uint32_t continuing_ = ByteTrie::kNone;  // the node of the prefix
   std::unique_ptr<const AddedTokenMatcher> raw_, normalized_;

@@ -145,9 +145,10 @@ Result<BertRules> bert_rules_from_vocabulary(std::string_view vocabulary, std::s
   rules.after = {ids[1]};
   rules.before = {ids[3]};
   rules.special = ids;
+  rules.pair = {{{ids[3], 0}}, {{ids[1], 0}}, {{ids[1], 1}}, 0, 1};
   // unk, sep and pad may be one token under several names.
   std::sort(added.begin(), added.end(), [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
-  if (auto status = add_tokens(std::move(added), rules.tokens.size(), rules); !status.ok())
+  if (auto status = add_bert_tokens(std::move(added), rules.tokens.size(), rules); !status.ok())
     return std::move(status).error().in(kVocabularyFile);
   return rules;
 }

@@ -4,7 +4,16 @@
 //   std::vector<std::int32_t> ids;
 //   tokenizer->encode("my card is lost", 128, ids);  // 101 2026 4003 2003 2439 102
 //
-// Known today: the BERT family (BertNormalizer, BertPreTokenizer, WordPiece). How it works: docs/tokenizer.md.
+// Question answering and token classification also ask where each token stands, and encode pairs:
+//
+//   std::vector<std::int32_t> question, passage;
+//   std::vector<TextSpan> spans;
+//   tokenizer->encode_plain("who lost it?", question);
+//   tokenizer->encode_spans(text, passage, spans);     // text.substr(spans[i].begin, ..) is what token i stands for
+//   EncodedPair pair;
+//   SMIDGEN_TRY(tokenizer->join_pair(question, passage, 384, pair));  // [CLS] question [SEP] passage [SEP]
+//
+// How it works: docs/tokenizer.md.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +26,30 @@
 #include "smidgen/base/result.h"
 
 namespace smidgen {
+
+// The bytes [begin, end) of a text.
+struct TextSpan {
+  std::uint32_t begin = 0, end = 0;
+  bool operator==(const TextSpan&) const = default;
+};
+
+// What stands around two texts: before, first text, between, second text, after.
+struct PairTemplate {
+  struct Special {
+    std::int32_t id = 0, segment = 0;
+    bool operator==(const Special&) const = default;
+  };
+  std::vector<Special> before, between, after;
+  std::int32_t first_segment = 0, second_segment = 1;
+  std::size_t special_count() const { return before.size() + between.size() + after.size(); }
+  bool operator==(const PairTemplate&) const = default;
+};
+
+struct EncodedPair {
+  std::vector<std::int32_t> ids, segments;                                           // segments: the token_type_ids
+  std::size_t first_begin = 0, first_count = 0, second_begin = 0, second_count = 0;  // where the two texts' ids stand
+  bool cut = false;                                                                  // the end of the second was cut
+};
 
 class Tokenizer {
  public:
@@ -32,6 +65,20 @@ class Tokenizer {
   // encode() from ids that encode_plain gave: adds the special tokens and cuts.
   virtual bool add_special_tokens(std::span<const std::int32_t> plain, std::size_t tokens_max,
                                   std::vector<std::int32_t>& ids) const = 0;
+
+  // encode_plain() that also appends where each token stands in `text` (at most 4 GiB - 1), as the reference's
+  // `offsets` do: spans may overlap or be empty where a step before made several tokens of one character, and leave out
+  // the white space that belongs to no token. Slower than encode_plain.
+  virtual void encode_spans(std::string_view text, std::vector<std::int32_t>& ids,
+                            std::vector<TextSpan>& spans) const = 0;
+
+  // Null when the tokenizer's file does not say how to put a first and then a second text together.
+  virtual const PairTemplate* pair_template() const = 0;
+  // Replaces `pair` by the special tokens and the plain ids of two texts, at most tokens_max in all, cutting the end of
+  // the second only (the reference's `only_second`). Error kBadData: no pair template, or the first text leaves no room
+  // for one token of a second text that is not empty.
+  Status join_pair(std::span<const std::int32_t> first, std::span<const std::int32_t> second, std::size_t tokens_max,
+                   EncodedPair& pair) const;
 
   virtual std::size_t vocabulary_size() const = 0;            // one more than the largest id
   virtual std::string_view token(std::int32_t id) const = 0;  // "" for an unused id

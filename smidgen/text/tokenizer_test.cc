@@ -100,6 +100,61 @@ TEST(Tokenizer, SaysWhatItsTokensAre) {
   EXPECT_EQ(plain(*tokenizer, "a<extra>a"), (Ids{11, 20, 11}));
 }
 
+std::string spelled(const Tokenizer& tokenizer, const std::string& text) {
+  Ids ids;
+  std::vector<TextSpan> spans;
+  tokenizer.encode_spans(text, ids, spans);
+  EXPECT_EQ(ids, plain(tokenizer, text));
+  std::string all;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    all += std::to_string(ids[i]) + "=" + text.substr(spans.at(i).begin, spans[i].end - spans[i].begin) + "|";
+  }
+  return all;
+}
+
+TEST(Tokenizer, SpansAreBytesOfTheGivenText) {
+  const auto tokenizer = make(base_json());
+  EXPECT_EQ(spelled(*tokenizer, ""), "");
+  EXPECT_EQ(spelled(*tokenizer, "  UNaffable\tcards. [SEP] "), "5=UN|6=aff|7=able|8=card|15=s|9=.|3=[SEP]|");
+  EXPECT_EQ(spelled(*tokenizer, "CAFE\u0301 中qq"), "16=CAFE|14=中|1=qq|");
+  EXPECT_EQ(spelled(*tokenizer, "a\xff b\xe4\xb8 a"), "11=a|17=b|11=a|");  // U+FFFD is dropped by clean_text
+  Json cased = base_json();
+  cased["normalizer"]["clean_text"] = false;
+  EXPECT_EQ(spelled(*make(cased), "a \xe4\xb8 \xff\xff."), "11=a|1=\xe4\xb8|1=\xff\xff|9=.|");
+}
+
+TEST(Tokenizer, PairsCutTheSecondText) {
+  const auto tokenizer = make(base_json());
+  EncodedPair pair;
+  EXPECT_EQ(tokenizer->pair_template(), nullptr);  // the file has no template of pairs
+  EXPECT_NE(tokenizer->join_pair({}, {}, 9, pair).error().message().find("`post_processor`"), std::string::npos);
+  Json json = base_json();
+  json["post_processor"]["pair"] = Json::parse(R"([{"SpecialToken": {"id": "[CLS]", "type_id": 0}},
+    {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "[SEP]", "type_id": 0}},
+    {"Sequence": {"id": "B", "type_id": 1}}, {"SpecialToken": {"id": "[SEP]", "type_id": 1}}])");
+  const auto paired = make(json);
+  const Ids first = {11, 17}, second = {5, 6, 7};
+  ASSERT_TRUE(paired->join_pair(first, second, 8, pair).ok());
+  EXPECT_EQ(pair.ids, (Ids{2, 11, 17, 3, 5, 6, 7, 3}));
+  EXPECT_EQ(pair.segments, (Ids{0, 0, 0, 0, 1, 1, 1, 1}));
+  EXPECT_FALSE(pair.cut);
+  ASSERT_TRUE(paired->join_pair(first, second, 6, pair).ok());
+  EXPECT_EQ(pair.ids, (Ids{2, 11, 17, 3, 5, 3}));
+  EXPECT_EQ(pair.segments, (Ids{0, 0, 0, 0, 1, 1}));
+  EXPECT_TRUE(pair.cut && pair.first_begin == 1 && pair.first_count == 2 && pair.second_begin == 4);
+  EXPECT_EQ(pair.second_count, 1U);
+  EXPECT_TRUE(paired->join_pair(first, {}, 5, pair).ok());
+  EXPECT_NE(paired->join_pair(first, second, 5, pair).error().message().find("leaves no room"), std::string::npos);
+  EXPECT_FALSE(paired->join_pair(first, {}, 4, pair).ok());
+  // BertProcessing, with which the same pair comes out, and none at all.
+  json["post_processor"] = {{"type", "BertProcessing"}, {"sep", {"[SEP]", 3}}, {"cls", {"[CLS]", 2}}};
+  EXPECT_EQ(*make(json)->pair_template(), *paired->pair_template());
+  json["post_processor"] = nullptr;
+  ASSERT_TRUE(make(json)->join_pair(first, second, 5, pair).ok());
+  EXPECT_EQ(pair.ids, (Ids{11, 17, 5, 6, 7}));
+  EXPECT_EQ(pair.segments, (Ids{0, 0, 1, 1, 1}));
+}
+
 TEST(Tokenizer, FingerprintSeesWhatDecidesIds) {
   const auto fingerprint = [](const Json& json) { return make(json)->fingerprint(); };
   const std::string base = fingerprint(base_json());
@@ -129,7 +184,7 @@ TEST(Tokenizer, FingerprintSeesWhatDecidesIds) {
 const std::vector<std::pair<std::string, std::function<void(Json&)>>> kHostile = {
     {"`model` is missing", [](Json& j) { j.erase("model"); }},
     {"`model` is missing", [](Json& j) { j["model"] = 3; }},
-    {"`model` is \"BPE\"", [](Json& j) { j["model"]["type"] = "BPE"; }},
+    {"`model` is \"Word\"", [](Json& j) { j["model"]["type"] = "Word"; }},
     {"`model` has no readable `type`", [](Json& j) { j["model"]["type"] = 7; }},
     {"`normalizer` is \"NFKC\"",
      [](Json& j) {

@@ -90,6 +90,12 @@ Decoded decode_one(std::string_view text, std::size_t at) {
   return {c, length, true};
 }
 
+std::size_t previous_start(std::string_view text, std::size_t at) {
+  do --at;
+  while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80);
+  return at;
+}
+
 bool is_ascii(std::string_view text) {
   unsigned all = 0;
   for (const char c : text) all |= static_cast<unsigned char>(c);

@@ -67,6 +67,8 @@ struct Decoded {
   bool valid;
 };
 Decoded decode_one(std::string_view text, std::size_t at);
+// Start of the code point that ends at `at` (> 0) in valid UTF-8.
+std::size_t previous_start(std::string_view text, std::size_t at);
 bool is_ascii(std::string_view text);
 bool is_utf8(std::string_view text);
 // `text` with every maximal ill-formed subpart replaced by U+FFFD.
