@@ -1,0 +1,26 @@
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace smidgen {
+namespace {
+
+constexpr int kWide = 8;
+
+typedef float Float8 __attribute__((vector_size(32)));
+inline Float8 root_of(Float8 x) {
+  return reinterpret_cast<Float8>(_mm256_sqrt_ps(reinterpret_cast<__m256>(x)));
+}
+
+}  // namespace
+}  // namespace smidgen
+
+#include "smidgen/tensor/training_kernels_body.h"
+
+namespace smidgen {
+
+const TrainingKernels kAvx2TrainingKernels = {
+    "avx2", gelu_backward, layer_norm_backward, add_rows, attention, attention_backward, dropout, sum_of_squares, adam};
+
+}  // namespace smidgen

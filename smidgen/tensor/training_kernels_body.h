@@ -1,0 +1,304 @@
+// The vector form of the kernels of training, written once over the compiler's vector types (vector_types.h) and
+// included by the instruction-set files, which say how wide a vector is (kWide floats) and take square roots (root_of).
+// Lengths need not be multiples of the width: the last vector of a row is loaded and stored in part.
+#include <cstddef>
+#include <cstdint>
+
+#include "smidgen/tensor/training_kernel_table.h"
+#include "smidgen/tensor/vector_types.h"
+
+namespace smidgen {
+
+namespace {
+
+using std::size_t;
+
+using V = F<kWide>;
+typedef std::uint32_t U __attribute__((vector_size(kWide * 4)));
+
+inline size_t smaller(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+inline size_t padded(size_t n) {
+  return (n + 15) / 16 * 16;
+}
+// The first `n` < kWide floats; the rest is zero.
+inline V load_part(const float* from, size_t n) {
+  V value = {};
+  for (size_t i = 0; i < n; ++i) value[i] = from[i];
+  return value;
+}
+inline void store_part(float* to, V value, size_t n) {
+  for (size_t i = 0; i < n; ++i) to[i] = value[i];
+}
+
+// body(i, vector at i, store) over n floats: every vector once, the last one in part.
+template <class Body>
+inline void over(size_t n, Body body) {
+  size_t i = 0;
+  for (; i + kWide <= n; i += kWide) body(i, size_t{kWide});
+  if (i < n) body(i, n - i);
+}
+inline V get(const float* from, size_t n) {
+  return n == kWide ? load<kWide>(from) : load_part(from, n);
+}
+inline void put(float* to, V value, size_t n) {
+  n == kWide ? store<kWide>(to, value) : store_part(to, value, n);
+}
+
+// Phi(x) + x phi(x). Phi by Abramowitz and Stegun, "Handbook of mathematical functions", 7.1.26 (error 7.5e-8), whose
+// exponential is that of phi.
+inline V gelu_slope(V x) {
+  const V magnitude = x < 0.0F ? -x : x;
+  const V e = exp_of<kWide>(x * x * -0.5F);
+  const V t = 1.0F / (1.0F + 0.2316418882F * magnitude);  // 0.3275911 / sqrt(2)
+  V p = splat<kWide>(1.061405429F);
+  p = p * t - 1.453152027F;
+  p = p * t + 1.421413741F;
+  p = p * t - 0.284496736F;
+  p = p * t + 0.254829592F;
+  const V tail = 0.5F * p * t * e;  // 1 - Phi(|x|)
+  const V cdf = x < 0.0F ? tail : 1.0F - tail;
+  return cdf + x * e * 0.3989422804F;
+}
+
+void gelu_backward(const float* x, const float* d_y, size_t n, float* d_x) {
+  over(n, [&](size_t i, size_t lanes) { put(d_x + i, get(d_y + i, lanes) * gelu_slope(get(x + i, lanes)), lanes); });
+}
+
+void layer_norm_backward(const float* x, const float* d_y, size_t rows, size_t n, const float* gain, float epsilon,
+                         float* d_x, float* d_gain, float* d_bias) {
+  const float share = 1.0F / static_cast<float>(n);
+  for (size_t row = 0; row < rows; ++row, x += n, d_y += n, d_x += n) {
+    V sum = {}, squares = {}, sum_g = {}, sum_gh = {};
+    over(n, [&](size_t i, size_t lanes) { sum += get(x + i, lanes); });
+    const float mean = sum_of<kWide>(sum) * share;
+    const size_t whole = n / kWide * kWide;
+    for (size_t i = 0; i < whole; i += kWide) {
+      const V d = load<kWide>(x + i) - mean;
+      squares += d * d;
+    }
+    float variance = sum_of<kWide>(squares);
+    for (size_t i = whole; i < n; ++i) variance += (x[i] - mean) * (x[i] - mean);
+    const float inverse = 1.0F / root_of(splat<kWide>(variance * share + epsilon))[0];
+    over(n, [&](size_t i, size_t lanes) {
+      const V dy = get(d_y + i, lanes), h = (get(x + i, lanes) - mean) * inverse, g = dy * get(gain + i, lanes);
+      sum_g += g;
+      sum_gh += g * h;  // beyond the end g is 0
+      put(d_gain + i, get(d_gain + i, lanes) + dy * h, lanes);
+      put(d_bias + i, get(d_bias + i, lanes) + dy, lanes);
+    });
+    const float mean_g = sum_of<kWide>(sum_g) * share, mean_gh = sum_of<kWide>(sum_gh) * share;
+    over(n, [&](size_t i, size_t lanes) {
+      const V h = (get(x + i, lanes) - mean) * inverse, g = get(d_y + i, lanes) * get(gain + i, lanes);
+      put(d_x + i, (g - mean_g - h * mean_gh) * inverse, lanes);
+    });
+  }
+}
+
+void add_rows(const float* x, size_t rows, size_t n, float* sum) {
+  over(n, [&](size_t i, size_t lanes) {
+    V total = get(sum + i, lanes);
+    for (size_t row = 0; row < rows; ++row) total += get(x + row * n + i, lanes);
+    put(sum + i, total, lanes);
+  });
+}
+
+inline V kept(const Dropout& dropout, size_t index) {
+  U h;
+  for (int i = 0; i < kWide; ++i) h[i] = static_cast<std::uint32_t>(i);
+  h = (h + static_cast<std::uint32_t>(index)) * 0x9e3779b1U + dropout.key;
+  h = (h ^ (h >> 16)) * 0x85ebca6bU;
+  h = (h ^ (h >> 13)) * 0xc2b2ae35U;
+  h = h ^ (h >> 16);
+  return h >= dropout.threshold ? splat<kWide>(dropout.scale) : V{};
+}
+
+void dropout(const Dropout& dropout, size_t first_index, float* x, size_t n) {
+  over(n, [&](size_t i, size_t lanes) { put(x + i, get(x + i, lanes) * kept(dropout, first_index + i), lanes); });
+}
+
+double sum_of_squares(const float* x, size_t n) {
+  constexpr size_t kBlock = 4096;
+  double total = 0;
+  for (size_t first = 0; first < n; first += kBlock) {
+    V sum = {};
+    over(smaller(kBlock, n - first), [&](size_t i, size_t lanes) {
+      const V value = get(x + first + i, lanes);
+      sum += value * value;
+    });
+    total += static_cast<double>(sum_of<kWide>(sum));
+  }
+  return total;
+}
+
+void adam(const AdamStep& s, const float* gradient, size_t n, float* w, float* first, float* second) {
+  over(n, [&](size_t i, size_t lanes) {
+    const V g = get(gradient + i, lanes) * s.gradient_scale, weight = get(w + i, lanes);
+    const V m = s.beta1 * get(first + i, lanes) + (1 - s.beta1) * g;
+    const V v = s.beta2 * get(second + i, lanes) + (1 - s.beta2) * g * g;
+    put(first + i, m, lanes);
+    put(second + i, v, lanes);
+    const V step = m * s.correction1 / (root_of(v * s.correction2) + s.epsilon);
+    put(w + i, weight - s.rate * (step + s.decay * weight), lanes);
+  });
+}
+
+// --- attention ---
+
+// c (m, n) = A B for small matrices: A's element (i, l) at a[i * a_row + l * a_column], l < k; rows of B b_stride
+// apart; n a multiple of kWide; rows of C c_stride apart. kRows rows of C stay in registers.
+template <int kRows, int kVectors>
+inline void product_tile(const float* a, size_t a_row, size_t a_column, const float* b, size_t b_stride, size_t k,
+                         float* c, size_t c_stride) {
+  V sum[kRows][kVectors] = {};
+  for (size_t l = 0; l < k; ++l, a += a_column, b += b_stride) {
+    V right[kVectors];
+    for (int v = 0; v < kVectors; ++v) right[v] = load<kWide>(b + v * kWide);
+    for (int r = 0; r < kRows; ++r) {
+      const float left = a[static_cast<size_t>(r) * a_row];
+      for (int v = 0; v < kVectors; ++v) sum[r][v] += left * right[v];
+    }
+  }
+  for (int r = 0; r < kRows; ++r)
+    for (int v = 0; v < kVectors; ++v) store<kWide>(c + static_cast<size_t>(r) * c_stride + v * kWide, sum[r][v]);
+}
+
+template <int kRows>
+inline void product_rows(const float* a, size_t a_row, size_t a_column, const float* b, size_t b_stride, size_t k,
+                         size_t n, float* c, size_t c_stride) {
+  size_t j = 0;
+  for (; j + 2 * kWide <= n; j += 2 * kWide)
+    product_tile<kRows, 2>(a, a_row, a_column, b + j, b_stride, k, c + j, c_stride);
+  if (j < n) product_tile<kRows, 1>(a, a_row, a_column, b + j, b_stride, k, c + j, c_stride);
+}
+
+void product(const float* a, size_t a_row, size_t a_column, const float* b, size_t b_stride, size_t m, size_t k,
+             size_t n, float* c, size_t c_stride) {
+  size_t i = 0;
+  for (; i + 4 <= m; i += 4)
+    product_rows<4>(a + i * a_row, a_row, a_column, b, b_stride, k, n, c + i * c_stride, c_stride);
+  for (; i < m; ++i) product_rows<1>(a + i * a_row, a_row, a_column, b, b_stride, k, n, c + i * c_stride, c_stride);
+}
+
+// One head's matrices, cut out of the wide rows into the workspace: d (head_dim) and t padded with zeros.
+struct HeadBlock {
+  size_t t, d, tp, dp;
+  float *query, *key, *value, *d_out;  // (t, dp)
+  float *key_turned, *value_turned;    // (d, tp)
+  float *p, *d_p;                      // (t, tp)
+  float* result;                       // (t, dp)
+  explicit HeadBlock(const AttentionStep& s) : t(s.t), d(s.head_dim), tp(padded(s.t)), dp(padded(s.head_dim)) {
+    query = s.workspace;
+    key = query + t * dp;
+    value = key + t * dp;
+    d_out = value + t * dp;
+    key_turned = d_out + t * dp;
+    value_turned = key_turned + d * tp;
+    p = value_turned + d * tp;
+    d_p = p + t * tp;
+    result = d_p + t * tp;
+  }
+};
+
+// to (t, dp) = the rows of `from`, `stride` apart; turned (d, tp), may be null: transposed.
+void cut(const float* from, size_t stride, const HeadBlock& b, float* to, float* turned) {
+  for (size_t i = 0; i < b.t; ++i) {
+    for (size_t c = 0; c < b.d; ++c) to[i * b.dp + c] = from[i * stride + c];
+    for (size_t c = b.d; c < b.dp; ++c) to[i * b.dp + c] = 0;
+  }
+  if (turned == nullptr) return;
+  for (size_t c = 0; c < b.d; ++c) {
+    for (size_t i = 0; i < b.t; ++i) turned[c * b.tp + i] = from[i * stride + c];
+    for (size_t i = b.t; i < b.tp; ++i) turned[c * b.tp + i] = 0;
+  }
+}
+
+// b.p (t, tp) = softmax(scale query key^T), columns beyond t zero.
+void probabilities(const AttentionStep& s, const HeadBlock& b) {
+  product(b.query, b.dp, 1, b.key_turned, b.tp, b.t, b.d, b.tp, b.p, b.tp);
+  for (size_t i = 0; i < b.t; ++i) {
+    float* row = b.p + i * b.tp;
+    V top = splat<kWide>(-3e38F), sum = {};
+    over(b.t, [&](size_t j, size_t lanes) {
+      if (lanes < kWide) {
+        for (size_t l = 0; l < lanes; ++l) top[0] = row[j + l] > top[0] ? row[j + l] : top[0];
+        return;
+      }
+      const V value = load<kWide>(row + j);
+      top = value > top ? value : top;
+    });
+    const float highest = max_of<kWide>(top);
+    for (size_t j = b.t; j < b.tp; ++j) row[j] = -3e38F;
+    for (size_t j = 0; j < b.tp; j += kWide) {
+      const V e = exp_of<kWide>((load<kWide>(row + j) - highest) * s.scale);
+      sum += e;
+      store<kWide>(row + j, e);
+    }
+    const float inverse = 1.0F / sum_of<kWide>(sum);
+    for (size_t j = 0; j < b.tp; j += kWide) store<kWide>(row + j, load<kWide>(row + j) * inverse);
+  }
+}
+
+// x (t, tp) times the dropout mask of `head`.
+void mask(const AttentionStep& s, const HeadBlock& b, size_t head, float* x) {
+  if (s.dropout.threshold == 0) return;
+  for (size_t i = 0; i < b.t; ++i) dropout(s.dropout, (head * s.t + i) * s.t, x + i * b.tp, b.t);
+}
+
+void paste(const HeadBlock& b, float* to, size_t stride) {
+  for (size_t i = 0; i < b.t; ++i)
+    for (size_t c = 0; c < b.d; ++c) to[i * stride + c] = b.result[i * b.dp + c];
+}
+
+void attention(const AttentionStep& s) {
+  const size_t hidden = s.heads * s.head_dim, stride = 3 * hidden;
+  const HeadBlock b(s);
+  for (size_t head = 0; head < s.heads; ++head) {
+    const float* query = s.qkv + head * s.head_dim;
+    cut(query, stride, b, b.query, nullptr);
+    cut(query + hidden, stride, b, b.key, b.key_turned);
+    cut(query + 2 * hidden, stride, b, b.value, nullptr);
+    probabilities(s, b);
+    mask(s, b, head, b.p);
+    product(b.p, b.tp, 1, b.value, b.dp, b.t, b.t, b.dp, b.result, b.dp);
+    paste(b, s.out + head * s.head_dim, hidden);
+  }
+}
+
+// The formulas stand in training_kernels_scalar.cc.
+void attention_backward(const AttentionStep& s) {
+  const size_t hidden = s.heads * s.head_dim, stride = 3 * hidden;
+  const HeadBlock b(s);
+  for (size_t head = 0; head < s.heads; ++head) {
+    const float* query = s.qkv + head * s.head_dim;
+    cut(query, stride, b, b.query, nullptr);
+    cut(query + hidden, stride, b, b.key, b.key_turned);
+    cut(query + 2 * hidden, stride, b, b.value, b.value_turned);
+    cut(s.d_out + head * s.head_dim, hidden, b, b.d_out, nullptr);
+    probabilities(s, b);
+    product(b.d_out, b.dp, 1, b.value_turned, b.tp, b.t, b.d, b.tp, b.d_p, b.tp);
+    mask(s, b, head, b.d_p);
+    // d_p becomes dS; with dropout, the same sum over j of dP P may be taken before or after the mask was applied to P.
+    for (size_t i = 0; i < b.t; ++i) {
+      float *p = b.p + i * b.tp, *d_p = b.d_p + i * b.tp;
+      V sum = {};
+      for (size_t j = 0; j < b.tp; j += kWide) sum += load<kWide>(p + j) * load<kWide>(d_p + j);
+      const float total = sum_of<kWide>(sum);
+      for (size_t j = 0; j < b.tp; j += kWide)
+        store<kWide>(d_p + j, load<kWide>(p + j) * (load<kWide>(d_p + j) - total) * s.scale);
+    }
+    mask(s, b, head, b.p);
+    float* d_query = s.d_qkv + head * s.head_dim;
+    product(b.d_p, b.tp, 1, b.key, b.dp, b.t, b.t, b.dp, b.result, b.dp);
+    paste(b, d_query, stride);
+    product(b.d_p, 1, b.tp, b.query, b.dp, b.t, b.t, b.dp, b.result, b.dp);
+    paste(b, d_query + hidden, stride);
+    product(b.p, 1, b.tp, b.d_out, b.dp, b.t, b.t, b.dp, b.result, b.dp);
+    paste(b, d_query + 2 * hidden, stride);
+  }
+}
+
+}  // namespace
+
+}  // namespace smidgen
