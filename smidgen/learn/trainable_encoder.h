@@ -1,0 +1,89 @@
+// An encoder whose weights can move: the forward pass of model/ with a tape, the backward pass beside it, and AdamW.
+//
+// The idea: a batch is cut into shards of whole sequences; a shard runs forward, loss and backward on one thread
+// without meeting another. What the shards leave on the tape (inputs of every matrix and the derivatives of its
+// outputs) then becomes weight gradients, a strip of columns at a time. Both cuts depend on the batch alone, every sum
+// has a fixed order: the number of threads changes no bit.
+//
+// Word vectors: a step's gradient touches few of them, yet AdamW moves all, by the momentum. What a row missed is made
+// up in one closed-form move when the row is next used (or saved), so a step costs what its own words cost.
+//
+// The inference pass (bert.h) is fused, packed and may be quantized; trainable_encoder_test.cc holds the two together.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "smidgen/base/result.h"
+#include "smidgen/base/thread_pool.h"
+#include "smidgen/model/encoder_config.h"
+#include "smidgen/tensor/kernels.h"
+
+namespace smidgen {
+
+// What is minimised. Called with disjoint runs of sequences, from several threads.
+class EmbeddingLoss {
+ public:
+  virtual ~EmbeddingLoss() = default;
+  // embeddings (count, dimensions) of the sequences first .. first + count; adds nothing to, but fills d_embeddings of
+  // the same shape with the derivative of the whole batch's loss. Returns these sequences' share of the loss.
+  virtual double run(std::size_t first, std::size_t count, const float* embeddings, float* d_embeddings) = 0;
+};
+
+struct UpdateRates {
+  double rate = 0;         // learning rate of this step, of the top layer
+  double layer_decay = 1;  // a layer's rate is that of the layer above times this; embeddings come below layer 0
+  double weight_decay = 0.01;
+  double gradient_norm_max = 1;  // of all gradients together, `other_square_sum` included; 0: no clipping
+};
+
+class TrainableEncoder {
+ public:
+  // Reads the folder's weights as f32. kBadData: not a body this can train (max pooling, other architectures).
+  static Result<TrainableEncoder> load(const std::string& folder, const Kernels& kernels, ThreadPool& pool);
+  TrainableEncoder(TrainableEncoder&&) noexcept;
+  TrainableEncoder& operator=(TrainableEncoder&&) noexcept;
+  ~TrainableEncoder();
+
+  const EncoderConfig& config() const;
+  std::size_t dimensions() const;
+
+  // Sequences one after another; `lengths` 1..positions each, their sum is ids.size(). Forward, loss, backward: leaves
+  // the gradients of all parameters and returns the loss. Sequences 2 i and 2 i + 1 are never parted when `pairs`.
+  // `dropout`: probability, 0 turns it off; `key` seeds its masks.
+  double gradients(std::span<const std::int32_t> ids, std::span<const std::size_t> lengths, EmbeddingLoss& loss,
+                   double dropout, std::uint64_t key, bool pairs = false);
+  // Of the gradients: sum of squares over all parameters.
+  double gradient_square_sum() const;
+  // One AdamW step with the gradients at hand. `other_square_sum`: of parameters kept elsewhere (a head), for clipping.
+  // Returns the factor clipping asks for, in (0, 1].
+  double update(const UpdateRates& rates, double other_square_sum);
+
+  // out (sequences, dimensions): the embeddings, without dropout.
+  void embed(std::span<const std::int32_t> ids, std::span<const std::size_t> lengths, float* out);
+
+  // The checkpoint's tensors with the present weights, every other tensor as it was.
+  Status save_weights(const std::string& path);
+
+  // For tests: every parameter with its gradient, by the checkpoint's name (query, key and value are one).
+  struct View {
+    std::string name;
+    std::span<float> value;
+    std::span<const float> gradient;
+  };
+  std::vector<View> parameters();
+  // The weights were changed through parameters(): make the packed copies again.
+  void refresh();
+
+  struct State;
+
+ private:
+  explicit TrainableEncoder(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace smidgen

@@ -1,0 +1,229 @@
+// The training pass: its embeddings are those of inference, its gradients those of the reference framework
+// (tests/golden/make_gradients.py) and of finite differences, and threads change no bit.
+#include "smidgen/learn/trainable_encoder.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <map>
+
+#include "smidgen/base/random.h"
+#include "smidgen/model/encoder.h"
+#include "smidgen/tensor/safetensors.h"
+
+namespace smidgen {
+namespace {
+
+const std::string kGolden = std::string(SMIDGEN_SOURCE_DIR) + "/tests/golden";
+const std::string kTiny = kGolden + "/tiny_bert";
+
+// sum(embedding * direction): its derivative is the direction.
+class DirectionLoss : public EmbeddingLoss {
+ public:
+  DirectionLoss(std::vector<float> directions, std::size_t dimensions)
+      : directions_(std::move(directions)), dimensions_(dimensions) {}
+  double run(std::size_t first, std::size_t count, const float* embeddings, float* d_embeddings) override {
+    double loss = 0;
+    for (std::size_t i = 0; i < count * dimensions_; ++i) {
+      d_embeddings[i] = directions_[first * dimensions_ + i];
+      loss += static_cast<double>(embeddings[i]) * d_embeddings[i];
+    }
+    return loss;
+  }
+
+ private:
+  std::vector<float> directions_;
+  std::size_t dimensions_;
+};
+
+struct Batch {
+  std::vector<std::int32_t> ids;
+  std::vector<std::size_t> lengths;
+};
+Batch random_batch(Random& random, std::size_t sequences) {
+  Batch batch;
+  for (std::size_t i = 0; i < sequences; ++i) {
+    batch.lengths.push_back(1 + random.below(30));
+    for (std::size_t j = 0; j < batch.lengths.back(); ++j)
+      batch.ids.push_back(static_cast<std::int32_t>(random.below(64)));
+  }
+  return batch;
+}
+std::vector<float> random_directions(Random& random, std::size_t sequences) {
+  std::vector<float> directions(sequences * 24);
+  for (float& value : directions) value = static_cast<float>(random.normal());
+  return directions;
+}
+
+TEST(TrainableEncoder, EmbedsAsInferenceDoes) {
+  Random random(1);
+  const Batch batch = random_batch(random, 12);
+  ThreadPool pool(2);
+  auto trainable = TrainableEncoder::load(kTiny, kernels(), pool);
+  ASSERT_TRUE(trainable.ok()) << trainable.error().message();
+  std::vector<float> got(12 * 24), wanted(12 * 24);
+  trainable->embed(batch.ids, batch.lengths, got.data());
+  const auto encoder = Encoder::load_body(kTiny);
+  ASSERT_TRUE(encoder.ok());
+  std::vector<std::span<const std::int32_t>> sequences;
+  std::size_t at = 0;
+  for (const std::size_t length : batch.lengths) {
+    sequences.push_back(std::span(batch.ids).subspan(at, length));
+    at += length;
+  }
+  Encoder::Scratch scratch;
+  encoder->embed(sequences, scratch, wanted.data());
+  for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], wanted[i], 2e-6);
+}
+
+class TrainableEncoderIsa : public testing::TestWithParam<const Kernels*> {};
+INSTANTIATE_TEST_SUITE_P(Isa, TrainableEncoderIsa, testing::ValuesIn(available_kernels()),
+                         [](const auto& tested) { return std::string(tested.param->name); });
+
+TEST_P(TrainableEncoderIsa, GradientsEqualTheReference) {
+  const auto file = Safetensors::open(kGolden + "/tiny_bert_gradients.safetensors");
+  ASSERT_TRUE(file.ok());
+  const auto integers = [&](const char* name) {
+    const TensorView* view = file->find(name);
+    std::vector<std::int32_t> values(view->count());
+    std::memcpy(values.data(), view->bytes.data(), view->bytes.size());
+    return values;
+  };
+  const std::vector<std::int32_t> ids = integers("ids"), counts = integers("lengths");
+  const std::vector<std::size_t> lengths(counts.begin(), counts.end());
+  DirectionLoss loss(*file->floats("directions", {lengths.size(), 24}), 24);
+  ThreadPool pool(2);
+  auto encoder = TrainableEncoder::load(kTiny, *GetParam(), pool);
+  ASSERT_TRUE(encoder.ok());
+  EXPECT_NEAR(encoder->gradients(ids, lengths, loss, 0, 0), file->floats("loss", {1})->front(), 1e-5);
+  std::size_t compared = 0;
+  for (const TrainableEncoder::View& view : encoder->parameters()) {
+    std::vector<float> wanted;
+    const std::size_t query = view.name.find("self.query");
+    for (const char* part : {"query", "key", "value"}) {
+      std::string name = "gradient " + view.name;
+      if (query != std::string::npos) name.replace(9 + query + 5, 5, part);
+      const TensorView* tensor = file->find(name);
+      ASSERT_NE(tensor, nullptr) << name;
+      const std::vector<float> values = *file->floats(name, tensor->shape);
+      wanted.insert(wanted.end(), values.begin(), values.end());
+      if (query == std::string::npos) break;
+    }
+    ASSERT_EQ(view.gradient.size(), wanted.size()) << view.name;
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      ASSERT_NEAR(view.gradient[i], wanted[i], 1e-4 * std::max(1.0F, std::fabs(wanted[i]))) << view.name << " at " << i;
+    compared += wanted.size();
+  }
+  EXPECT_GT(compared, 10000U);
+}
+
+TEST(TrainableEncoder, GradientsAreTheDerivativeUnderDropout) {
+  Random random(2);
+  const Batch batch = random_batch(random, 6);
+  const std::vector<float> directions = random_directions(random, 6);
+  ThreadPool pool(1);
+  auto encoder = TrainableEncoder::load(kTiny, kScalarKernels, pool);
+  ASSERT_TRUE(encoder.ok());
+  DirectionLoss loss(directions, 24);
+  const auto run = [&] { return encoder->gradients(batch.ids, batch.lengths, loss, 0.2, 77); };
+  run();
+  // Along a random direction in the space of all parameters but the words, whose gradient lies apart.
+  for (int trial = 0; trial < 4; ++trial) {
+    run();
+    auto views = encoder->parameters();
+    std::vector<std::vector<float>> moves;
+    double claimed = 0;
+    for (const auto& view : views) {
+      std::vector<float> move(view.value.size());
+      for (std::size_t i = 0; i < move.size(); ++i) {
+        move[i] = static_cast<float>(random.normal());
+        claimed += static_cast<double>(view.gradient[i]) * move[i];
+      }
+      moves.push_back(std::move(move));
+    }
+    const auto loss_at = [&](float step) {
+      for (std::size_t v = 0; v < views.size(); ++v)
+        for (std::size_t i = 0; i < moves[v].size(); ++i) views[v].value[i] += step * moves[v][i];
+      encoder->refresh();
+      const double value = run();
+      for (std::size_t v = 0; v < views.size(); ++v)
+        for (std::size_t i = 0; i < moves[v].size(); ++i) views[v].value[i] -= step * moves[v][i];
+      encoder->refresh();
+      return value;
+    };
+    const double slope = (loss_at(1e-4F) - loss_at(-1e-4F)) / 2e-4;
+    EXPECT_NEAR(claimed, slope, 1e-3 * std::max(1.0, std::fabs(slope)));
+  }
+}
+
+std::vector<float> trained(std::size_t threads) {
+  Random random(3);
+  ThreadPool pool(threads);
+  auto encoder = TrainableEncoder::load(kTiny, kernels(), pool);
+  UpdateRates rates;
+  rates.rate = 1e-3;
+  rates.layer_decay = 0.9;
+  for (int step = 0; step < 5; ++step) {
+    const Batch batch = random_batch(random, 20);
+    DirectionLoss loss(random_directions(random, 20), 24);
+    encoder->gradients(batch.ids, batch.lengths, loss, 0.1, static_cast<std::uint64_t>(step));
+    encoder->update(rates, 0);
+  }
+  std::vector<float> all;
+  for (const auto& view : encoder->parameters()) all.insert(all.end(), view.value.begin(), view.value.end());
+  return all;
+}
+
+TEST(TrainableEncoder, ThreadsChangeNoBit) {
+  const std::vector<float> one = trained(1), three = trained(3);
+  ASSERT_EQ(one.size(), three.size());
+  EXPECT_EQ(std::memcmp(one.data(), three.data(), one.size() * sizeof(float)), 0);
+}
+
+TEST(TrainableEncoder, LossFallsAlongItsGradient) {
+  Random random(4);
+  const Batch batch = random_batch(random, 8);
+  DirectionLoss loss(random_directions(random, 8), 24);
+  ThreadPool pool(2);
+  auto encoder = TrainableEncoder::load(kTiny, kernels(), pool);
+  const double before = encoder->gradients(batch.ids, batch.lengths, loss, 0, 0);
+  for (int step = 0; step < 10; ++step) {
+    UpdateRates rates;
+    rates.rate = 3e-4;
+    encoder->update(rates, 0);
+    encoder->gradients(batch.ids, batch.lengths, loss, 0, 0);
+  }
+  EXPECT_LT(encoder->gradients(batch.ids, batch.lengths, loss, 0, 0), before - 1);
+}
+
+TEST(TrainableEncoder, SavedWeightsLoadAndEmbedTheSame) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::path(testing::TempDir()) / "smidgen_trainable_encoder";
+  fs::remove_all(folder);
+  fs::copy(kTiny, folder, fs::copy_options::recursive);
+  Random random(5);
+  const Batch batch = random_batch(random, 8);
+  DirectionLoss loss(random_directions(random, 8), 24);
+  ThreadPool pool(2);
+  auto encoder = TrainableEncoder::load(kTiny, kernels(), pool);
+  encoder->gradients(batch.ids, batch.lengths, loss, 0, 0);
+  UpdateRates rates;
+  rates.rate = 1e-3;
+  encoder->update(rates, 0);
+  ASSERT_TRUE(encoder->save_weights((folder / "model.safetensors").string()).ok());
+  auto again = TrainableEncoder::load(folder.string(), kernels(), pool);
+  ASSERT_TRUE(again.ok()) << again.error().message();
+  std::vector<float> got(8 * 24), wanted(8 * 24);
+  encoder->embed(batch.ids, batch.lengths, wanted.data());
+  again->embed(batch.ids, batch.lengths, got.data());
+  EXPECT_EQ(got, wanted);
+  const auto old = Safetensors::open(kTiny + "/model.safetensors");
+  const auto saved = Safetensors::open((folder / "model.safetensors").string());
+  EXPECT_EQ(saved->names(), old->names());
+  fs::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace smidgen
