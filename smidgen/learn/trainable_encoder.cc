@@ -61,13 +61,13 @@ struct TrainableEncoder::State {
   std::size_t workspace_floats = 0;
   std::vector<float> norm_gradients;  // (shards, norms, 2, hidden)
 
-  std::size_t width() const { return config.bert.hidden; }
+  std::size_t width() const { return config.body.hidden; }
   void take_batch(std::span<const std::int32_t> new_ids, std::span<const std::size_t> new_lengths, bool pairs);
   void reserve(std::size_t tokens, std::size_t longest);
   Dropout mask(std::size_t layer, Site site, std::size_t sequence) const;
   void drop(std::size_t layer, Site site, const Shard& shard, float* rows) const;
   float* norm_gradient(std::size_t shard, std::size_t norm) {
-    return norm_gradients.data() + (shard * (2 * config.bert.layers + 1) + norm) * 2 * width();
+    return norm_gradients.data() + (shard * (2 * config.body.layers + 1) + norm) * 2 * width();
   }
 
   void product(const TrainableLinear& linear, const float* x, std::size_t rows, const float* residual, float* y) const;
@@ -101,7 +101,7 @@ void TrainableEncoder::State::take_batch(std::span<const std::int32_t> new_ids,
   Shard shard;
   std::size_t token = 0, longest = 0;
   for (std::size_t i = 0; i < lengths.size(); ++i) {
-    SMIDGEN_CHECK(lengths[i] >= 1 && lengths[i] <= config.bert.positions);
+    SMIDGEN_CHECK(lengths[i] >= 1 && lengths[i] <= config.body.positions);
     begins.push_back(token);
     token += lengths[i];
     longest = std::max(longest, lengths[i]);
@@ -113,7 +113,7 @@ void TrainableEncoder::State::take_batch(std::span<const std::int32_t> new_ids,
   }
   SMIDGEN_CHECK(token == ids.size());
   reserve(token, longest);
-  for (const std::int32_t id : ids) SMIDGEN_CHECK(id >= 0 && static_cast<std::size_t>(id) < config.bert.vocabulary);
+  for (const std::int32_t id : ids) SMIDGEN_CHECK(id >= 0 && static_cast<std::size_t>(id) < config.body.vocabulary);
   std::vector<std::uint32_t>& rows = body.words.rows;
   rows.assign(ids.begin(), ids.end());
   std::sort(rows.begin(), rows.end());
@@ -122,7 +122,7 @@ void TrainableEncoder::State::take_batch(std::span<const std::int32_t> new_ids,
 }
 
 void TrainableEncoder::State::reserve(std::size_t tokens, std::size_t longest) {
-  const BertConfig& c = config.bert;
+  const BodyConfig& c = config.body;
   if (tokens > tokens_max) {
     tokens_max = tokens + tokens / 4;
     const auto rows = [&](std::size_t columns) { return allocate_floats(tokens_max * columns); };
@@ -191,11 +191,11 @@ void TrainableEncoder::State::product_back(const TrainableLinear& linear, const 
 }
 
 void TrainableEncoder::State::normalise(const TrainableNorm& norm, const float* x, std::size_t rows, float* y) const {
-  kernels->layer_norm(x, rows, width(), norm.gain.value.data(), norm.bias.value.data(), config.bert.epsilon, y);
+  kernels->layer_norm(x, rows, width(), norm.gain.value.data(), norm.bias.value.data(), config.body.epsilon, y);
 }
 
 AttentionStep TrainableEncoder::State::attention_step(std::size_t layer, std::size_t sequence, std::size_t worker) {
-  const BertConfig& c = config.bert;
+  const BodyConfig& c = config.body;
   const std::size_t token = begins[sequence];
   AttentionStep step;
   step.qkv = tape[layer].qkv.get() + token * 3 * c.hidden;
@@ -218,7 +218,7 @@ void TrainableEncoder::State::embed_tokens(const Shard& shard) {
     for (std::size_t position = 0; position < lengths[s]; ++position, row += width()) {
       const std::size_t id = static_cast<std::size_t>(ids[begins[s] + position]);
       const float* word = body.words.table.value.data() + id * width();
-      const float* place = body.positions.value.data() + position * width();
+      const float* place = body.positions.value.data() + (config.body.first_position + position) * width();
       for (std::size_t i = 0; i < width(); ++i) row[i] = word[i] + (place[i] + body.type[i]);
     }
   float* x = tape.front().x.get() + shard.token * width();
@@ -229,7 +229,7 @@ void TrainableEncoder::State::embed_tokens(const Shard& shard) {
 void TrainableEncoder::State::forward_layer(std::size_t layer, const Shard& shard, std::size_t worker) {
   const TrainableLayer& weights = body.layers[layer];
   LayerTape& t = tape[layer];
-  const std::size_t at = shard.token * width(), wide = shard.token * config.bert.intermediate, rows = shard.tokens;
+  const std::size_t at = shard.token * width(), wide = shard.token * config.body.intermediate, rows = shard.tokens;
   float *x = t.x.get() + at, *sum1 = t.sum1.get() + at, *h1 = t.h1.get() + at, *sum2 = t.sum2.get() + at;
   product(weights.qkv, x, rows, nullptr, t.qkv.get() + 3 * at);
   for (std::size_t s = shard.sequence; s < shard.sequence + shard.sequences; ++s)
@@ -244,8 +244,8 @@ void TrainableEncoder::State::forward_layer(std::size_t layer, const Shard& shar
   join(Site::kAttention, x, sum1);
   normalise(weights.attention_norm, sum1, rows, h1);
   product(weights.inner, h1, rows, nullptr, t.u.get() + wide);
-  std::copy_n(t.u.get() + wide, rows * config.bert.intermediate, t.g.get() + wide);
-  kernels->gelu(t.g.get() + wide, rows * config.bert.intermediate);
+  std::copy_n(t.u.get() + wide, rows * config.body.intermediate, t.g.get() + wide);
+  kernels->gelu(t.g.get() + wide, rows * config.body.intermediate);
   product(weights.outer, t.g.get() + wide, rows, apart ? nullptr : h1, sum2);
   join(Site::kPerceptron, h1, sum2);
   float* next = layer + 1 < tape.size() ? tape[layer + 1].x.get() : hidden.get();
@@ -304,19 +304,19 @@ void TrainableEncoder::State::backward_layer(std::size_t layer, std::size_t shar
   const Shard& shard = shards[shard_index];
   const TrainableLayer& weights = body.layers[layer];
   LayerTape& t = tape[layer];
-  const std::size_t n = width(), at = shard.token * n, wide = shard.token * config.bert.intermediate;
+  const std::size_t n = width(), at = shard.token * n, wide = shard.token * config.body.intermediate;
   const std::size_t rows = shard.tokens;
   float *d_o = t.d_o.get() + at, *d_u = t.d_u.get() + wide, *d_a = t.d_a.get() + at;
   const auto norm_back = [&](const TrainableNorm& norm, std::size_t number, const float* x, const float* d_y) {
     float* d_gain = norm_gradient(shard_index, number);
-    training->layer_norm_backward(x, d_y, rows, n, norm.gain.value.data(), config.bert.epsilon, d_sum, d_gain,
+    training->layer_norm_backward(x, d_y, rows, n, norm.gain.value.data(), config.body.epsilon, d_sum, d_gain,
                                   d_gain + n);
   };
   norm_back(weights.norm, 2 * layer + 2, t.sum2.get() + at, d_x);
   std::copy_n(d_sum, rows * n, d_o);
   drop(layer, Site::kPerceptron, shard, d_o);
   product_back(weights.outer, d_o, rows, nullptr, d_u);
-  training->gelu_backward(t.u.get() + wide, d_u, rows * config.bert.intermediate, d_u);
+  training->gelu_backward(t.u.get() + wide, d_u, rows * config.body.intermediate, d_u);
   product_back(weights.inner, d_u, rows, d_sum, d_x);
 
   norm_back(weights.attention_norm, 2 * layer + 1, t.sum1.get() + at, d_x);
@@ -340,7 +340,7 @@ void TrainableEncoder::State::backward(std::size_t shard_index, std::size_t work
   drop(0, Site::kEmbedding, shard, d_x);
   float* d_gain = norm_gradient(shard_index, 0);
   training->layer_norm_backward(embedded.get() + shard.token * width(), d_x, shard.tokens, width(),
-                                body.embedding_norm.gain.value.data(), config.bert.epsilon, d_x, d_gain,
+                                body.embedding_norm.gain.value.data(), config.body.epsilon, d_x, d_gain,
                                 d_gain + width());
 }
 
@@ -409,7 +409,8 @@ void TrainableEncoder::State::word_gradients() {
 void TrainableEncoder::State::position_gradients() {
   std::fill(body.positions.gradient.begin(), body.positions.gradient.end(), 0.0F);
   for (std::size_t s = 0; s < lengths.size(); ++s)
-    training->add_rows(d_hidden.get() + begins[s] * width(), 1, lengths[s] * width(), body.positions.gradient.data());
+    training->add_rows(d_hidden.get() + begins[s] * width(), 1, lengths[s] * width(),
+                       body.positions.gradient.data() + config.body.first_position * width());
 }
 
 // --- update ---
@@ -480,8 +481,8 @@ Result<TrainableEncoder> TrainableEncoder::load(const std::string& folder, const
   state->kernels = &kernels;
   state->training = &training_kernels(kernels);
   state->pool = &pool;
-  SMIDGEN_ASSIGN(state->body, TrainableBody::load(state->config.bert, file, kernels));
-  state->tape.resize(state->config.bert.layers);
+  SMIDGEN_ASSIGN(state->body, TrainableBody::load(state->config.body, file, kernels));
+  state->tape.resize(state->config.body.layers);
   return TrainableEncoder(std::move(state));
 }
 
@@ -560,7 +561,7 @@ void TrainableEncoder::embed(std::span<const std::int32_t> ids, std::span<const 
 
 Status TrainableEncoder::save_weights(const std::string& path) {
   State& s = *state_;
-  for (std::uint32_t row = 0; row < s.config.bert.vocabulary; ++row) s.catch_up(row);
+  for (std::uint32_t row = 0; row < s.config.body.vocabulary; ++row) s.catch_up(row);
   SMIDGEN_ASSIGN(const Safetensors old, Safetensors::open(s.weights_path));
   std::vector<NamedTensor> tensors;
   std::vector<std::string> moved;

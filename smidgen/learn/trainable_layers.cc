@@ -1,8 +1,9 @@
 #include "smidgen/learn/trainable_layers.h"
 
-#include <functional>
-#include <numeric>
+#include <algorithm>
 #include <utility>
+
+#include "smidgen/model/encoder_weights.h"
 
 namespace smidgen {
 
@@ -32,71 +33,89 @@ void TrainableLinear::pack(const Kernels& kernels) {
 
 namespace {
 
-// Names as in bert.cc: with or without the prefix `bert.`, norms with gain and bias or gamma and beta.
 class Reader {
  public:
-  Reader(const Safetensors& file, const Kernels& kernels)
-      : file_(file), kernels_(kernels), prefix_(file.has("bert.embeddings.word_embeddings.weight") ? "bert." : "") {}
+  Reader(const BodyConfig& config, const Safetensors& file, const Kernels& kernels)
+      : config_(config), file_(file), kernels_(kernels), names_(config, file) {}
 
-  Result<Parameter> parameter(const std::string& name, std::vector<std::size_t> shape, std::size_t depth) const {
-    return Parameter::load(file_, {prefix_ + name}, std::move(shape), depth);
+  Result<Parameter> table(const std::string& name, std::size_t rows) const {
+    return Parameter::load(file_, {name + ".weight"}, {rows, config_.hidden}, 0);
   }
-  Result<TrainableNorm> norm(const std::string& name, std::size_t size, std::size_t depth) const {
-    const bool old = file_.has(prefix_ + name + ".gamma");
+  Result<TrainableNorm> norm(const std::string& name, std::size_t depth) const {
+    const bool old = file_.has(name + ".gamma");
     TrainableNorm norm;
-    SMIDGEN_ASSIGN(norm.gain, parameter(name + (old ? ".gamma" : ".weight"), {size}, depth));
-    SMIDGEN_ASSIGN(norm.bias, parameter(name + (old ? ".beta" : ".bias"), {size}, depth));
+    SMIDGEN_ASSIGN(norm.gain, Parameter::load(file_, {name + (old ? ".gamma" : ".weight")}, {config_.hidden}, depth));
+    SMIDGEN_ASSIGN(norm.bias, Parameter::load(file_, {name + (old ? ".beta" : ".bias")}, {config_.hidden}, depth));
     return norm;
   }
   Result<TrainableLinear> linear(const std::vector<std::string>& names, std::size_t in, std::size_t out,
                                  std::size_t depth) const {
     TrainableLinear linear;
     linear.in = in;
-    linear.out = out * names.size();
+    linear.out = out;
     std::vector<std::string> weights, biases;
     for (const std::string& name : names) {
-      weights.push_back(prefix_ + name + ".weight");
-      biases.push_back(prefix_ + name + ".bias");
+      weights.push_back(name + ".weight");
+      biases.push_back(name + ".bias");
     }
-    SMIDGEN_ASSIGN(linear.weight, Parameter::load(file_, weights, {out, in}, depth));
-    SMIDGEN_ASSIGN(linear.bias, Parameter::load(file_, biases, {out}, depth));
+    const std::size_t share = out / names.size();
+    SMIDGEN_ASSIGN(linear.weight, Parameter::load(file_, weights, {share, in}, depth));
+    SMIDGEN_ASSIGN(linear.bias, Parameter::load(file_, biases, {share}, depth));
     linear.pack(kernels_);
     return linear;
   }
-  Result<TrainableLayer> layer(std::size_t number, const BertConfig& c) const {
-    const std::string name = "encoder.layer." + std::to_string(number) + ".", self = name + "attention.self.";
+  Result<TrainableLayer> layer(std::size_t number) const {
+    const BodyConfig& c = config_;
+    const LayerNames names = names_.layer_names(number);
     const std::size_t depth = number + 1;
     TrainableLayer layer;
-    SMIDGEN_ASSIGN(layer.qkv, linear({self + "query", self + "key", self + "value"}, c.hidden, c.hidden, depth));
-    SMIDGEN_ASSIGN(layer.attention_out, linear({name + "attention.output.dense"}, c.hidden, c.hidden, depth));
-    SMIDGEN_ASSIGN(layer.attention_norm, norm(name + "attention.output.LayerNorm", c.hidden, depth));
-    SMIDGEN_ASSIGN(layer.inner, linear({name + "intermediate.dense"}, c.hidden, c.intermediate, depth));
-    SMIDGEN_ASSIGN(layer.outer, linear({name + "output.dense"}, c.intermediate, c.hidden, depth));
-    SMIDGEN_ASSIGN(layer.norm, norm(name + "output.LayerNorm", c.hidden, depth));
+    SMIDGEN_ASSIGN(layer.qkv, linear(names.qkv, c.hidden, 3 * c.hidden, depth));
+    SMIDGEN_ASSIGN(layer.attention_out, linear({names.attention_out}, c.hidden, c.hidden, depth));
+    SMIDGEN_ASSIGN(layer.attention_norm, norm(names.attention_norm, depth));
+    SMIDGEN_ASSIGN(layer.inner, linear({names.inner}, c.hidden, c.intermediate, depth));
+    SMIDGEN_ASSIGN(layer.outer, linear({names.out}, c.intermediate, c.hidden, depth));
+    SMIDGEN_ASSIGN(layer.norm, norm(names.norm, depth));
     return layer;
   }
+  const EncoderWeights& names() const { return names_; }
 
  private:
+  const BodyConfig& config_;
   const Safetensors& file_;
   const Kernels& kernels_;
-  std::string prefix_;
+  EncoderWeights names_;
 };
+
+Status check_trainable(const BodyConfig& c) {
+  const auto refuse = [&](const std::string& what) -> Status {
+    return Error::bad_data("an encoder with " + what + " cannot be fine-tuned yet")
+        .hint("use its frozen form, or a BERT, DistilBERT, RoBERTa or XLM-R encoder");
+  };
+  if (c.rotary() || c.gated() || c.norms_first()) return refuse("rotary positions or gated layers");
+  if (c.embedding != c.hidden) return refuse("embeddings narrower than its layers");
+  if (c.activation != Activation::kGelu) return refuse("another activation than GELU");
+  return Ok{};
+}
 
 }  // namespace
 
-Result<TrainableBody> TrainableBody::load(const BertConfig& c, const Safetensors& file, const Kernels& kernels) {
-  const Reader reader(file, kernels);
+Result<TrainableBody> TrainableBody::load(const BodyConfig& c, const Safetensors& file, const Kernels& kernels) {
+  SMIDGEN_TRY(check_trainable(c));
+  const Reader reader(c, file, kernels);
+  const EncoderWeights& names = reader.names();
   TrainableBody body;
-  SMIDGEN_ASSIGN(body.words.table, reader.parameter("embeddings.word_embeddings.weight", {c.vocabulary, c.hidden}, 0));
+  SMIDGEN_ASSIGN(body.words.table, reader.table(names.words_name(), c.vocabulary));
   body.words.table.gradient = {};
   body.words.last_step.assign(c.vocabulary, 0);
-  SMIDGEN_ASSIGN(body.positions, reader.parameter("embeddings.position_embeddings.weight", {c.positions, c.hidden}, 0));
-  SMIDGEN_ASSIGN(const Parameter types,
-                 reader.parameter("embeddings.token_type_embeddings.weight", {c.types, c.hidden}, 0));
-  body.type.assign(types.value.begin(), types.value.begin() + static_cast<std::ptrdiff_t>(c.hidden));
-  SMIDGEN_ASSIGN(body.embedding_norm, reader.norm("embeddings.LayerNorm", c.hidden, 0));
+  SMIDGEN_ASSIGN(body.positions, reader.table(names.positions_name(), c.position_rows));
+  body.type.assign(c.hidden, 0.0F);
+  if (c.types > 0) {
+    SMIDGEN_ASSIGN(const std::vector<float> types, names.types());
+    std::copy_n(types.begin(), c.hidden, body.type.begin());
+  }
+  SMIDGEN_ASSIGN(body.embedding_norm, reader.norm(names.embedding_norm_name(), 0));
   for (std::size_t i = 0; i < c.layers; ++i) {
-    SMIDGEN_ASSIGN(TrainableLayer layer, reader.layer(i, c));
+    SMIDGEN_ASSIGN(TrainableLayer layer, reader.layer(i));
     body.layers.push_back(std::move(layer));
   }
   return body;

@@ -7,7 +7,7 @@
 
 #include "smidgen/base/result.h"
 #include "smidgen/base/thread_pool.h"
-#include "smidgen/model/encoder_config.h"
+#include "smidgen/model/body_config.h"
 #include "smidgen/tensor/packed_matrix.h"
 #include "smidgen/tensor/safetensors.h"
 #include "smidgen/tensor/training_kernels.h"
@@ -56,12 +56,12 @@ struct TrainableWords {
 
 struct TrainableBody {
   TrainableWords words;
-  Parameter positions;      // (positions, hidden)
+  Parameter positions;      // (position_rows, hidden)
   std::vector<float> type;  // (hidden): the first token type, which does not move
   TrainableNorm embedding_norm;
   std::vector<TrainableLayer> layers;
 
-  static Result<TrainableBody> load(const BertConfig& config, const Safetensors& file, const Kernels& kernels);
+  static Result<TrainableBody> load(const BodyConfig& config, const Safetensors& file, const Kernels& kernels);
   // All but the words, in a fixed order.
   std::vector<Parameter*> dense();
   std::vector<TrainableLinear*> linears();

@@ -150,22 +150,44 @@ Result<LinearWeights> EncoderWeights::linear(const std::vector<std::string>& nam
   return all;
 }
 
+LayerNames EncoderWeights::layer_names(std::size_t index) const {
+  const std::string name = prefix_ + names_.layer + std::to_string(index) + ".";
+  LayerNames names;
+  for (const std::string& part : names_.qkv) names.qkv.push_back(name + part);
+  names.attention_out = name + names_.attention_out;
+  names.inner = name + names_.inner;
+  names.out = name + names_.out;
+  names.attention_norm = name + names_.attention_norm;
+  names.norm = name + names_.norm;
+  return names;
+}
+
+std::string EncoderWeights::words_name() const {
+  return prefix_ + names_.words;
+}
+std::string EncoderWeights::positions_name() const {
+  return prefix_ + names_.positions;
+}
+std::string EncoderWeights::types_name() const {
+  return config_.types == 0 ? "" : prefix_ + names_.types;
+}
+std::string EncoderWeights::embedding_norm_name() const {
+  return prefix_ + names_.embedding_norm;
+}
+
 Result<LayerWeights> EncoderWeights::layer(std::size_t index) const {
   const BodyConfig& c = config_;
-  const std::string name = prefix_ + names_.layer + std::to_string(index) + ".";
-  std::vector<std::string> qkv;
-  for (const std::string& part : names_.qkv) qkv.push_back(name + part);
+  const LayerNames names = layer_names(index);
   LayerWeights layer;
-  SMIDGEN_ASSIGN(layer.qkv, linear(qkv, c.hidden, 3 * c.hidden, c.attention_bias));
-  SMIDGEN_ASSIGN(layer.attention_out,
-                 read_linear(file_, name + names_.attention_out, c.hidden, c.hidden, c.attention_bias));
+  SMIDGEN_ASSIGN(layer.qkv, linear(names.qkv, c.hidden, 3 * c.hidden, c.attention_bias));
+  SMIDGEN_ASSIGN(layer.attention_out, read_linear(file_, names.attention_out, c.hidden, c.hidden, c.attention_bias));
   const std::size_t inner = c.gated() ? 2 * c.intermediate : c.intermediate;
-  SMIDGEN_ASSIGN(layer.inner, read_linear(file_, name + names_.inner, c.hidden, inner, c.mlp_bias));
-  SMIDGEN_ASSIGN(layer.out, read_linear(file_, name + names_.out, c.intermediate, c.hidden, c.mlp_bias));
+  SMIDGEN_ASSIGN(layer.inner, read_linear(file_, names.inner, c.hidden, inner, c.mlp_bias));
+  SMIDGEN_ASSIGN(layer.out, read_linear(file_, names.out, c.intermediate, c.hidden, c.mlp_bias));
   if (!c.norms_first() || index > 0) {
-    SMIDGEN_ASSIGN(layer.attention_norm, read_norm(file_, name + names_.attention_norm, c.hidden, c.norm_bias));
+    SMIDGEN_ASSIGN(layer.attention_norm, read_norm(file_, names.attention_norm, c.hidden, c.norm_bias));
   }
-  SMIDGEN_ASSIGN(layer.norm, read_norm(file_, name + names_.norm, c.hidden, c.norm_bias));
+  SMIDGEN_ASSIGN(layer.norm, read_norm(file_, names.norm, c.hidden, c.norm_bias));
   return layer;
 }
 

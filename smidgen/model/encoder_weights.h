@@ -23,6 +23,13 @@ struct LayerWeights {
   NormWeights norm;
 };
 
+// What the checkpoint calls a layer's tensors, without the `.weight` and `.bias` behind; query, key and value are one
+// name or three.
+struct LayerNames {
+  std::vector<std::string> qkv;
+  std::string attention_out, inner, out, attention_norm, norm;
+};
+
 class EncoderWeights {
  public:
   // `file` and `config` must outlive it. Tensors it does not ask for (poolers, heads) are ignored.
@@ -35,6 +42,10 @@ class EncoderWeights {
   Result<LinearWeights> projection() const;  // embedding -> hidden; only when they differ
   Result<LayerWeights> layer(std::size_t index) const;
   Result<NormWeights> final_norm() const;  // only when norms stand first
+
+  // Names for those who write weights back; `types_name` is empty without token types.
+  LayerNames layer_names(std::size_t index) const;
+  std::string words_name() const, positions_name() const, types_name() const, embedding_norm_name() const;
 
  private:
   Result<LinearWeights> linear(const std::vector<std::string>& names, std::size_t in, std::size_t out, bool bias) const;

@@ -1,0 +1,82 @@
+// Full fine-tuning of an encoder with a softmax head on its embedding.
+//
+// The recipe is that of Devlin et al., "BERT" (2018), appendix A.3, with what later work found steadier on few rows
+// (Mosbach et al., "On the stability of fine-tuning BERT", 2021): AdamW, rate rising over the first tenth of the steps
+// and falling to zero, gradients clipped to norm 1, dropout. Two things differ: the head starts from the solution on
+// the frozen body, so that the first steps do not tear the body apart for the sake of a random head, and it learns at a
+// rate of its own, because an embedding of length 1 asks for large weights.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "smidgen/base/progress.h"
+#include "smidgen/base/result.h"
+#include "smidgen/learn/trainable_encoder.h"
+#include "smidgen/model/softmax_head.h"
+
+namespace smidgen {
+
+struct FineTuneOptions {
+  std::size_t epochs = 6;
+  std::size_t batch_rows = 32;
+  double rate = 1e-4;       // of the encoder's top layer, at its highest
+  double head_rate = 1e-2;  // of the head, at its highest
+  double warm_up = 0.1;     // share of the steps over which the rate rises
+  double weight_decay = 0.01, layer_decay = 1, gradient_norm_max = 1;
+  double dropout = 0.1, label_smoothing = 0;
+  std::vector<float> class_weights;  // empty: all 1
+  double seconds_max = 0;            // 0: no limit; else the schedule is cut to the epochs that fit, at least one
+  std::uint64_t seed = 1;
+};
+
+// Tokenized rows with labels.
+struct TokenRows {
+  std::vector<std::vector<std::int32_t>> ids;  // 1..tokens_max each
+  std::vector<std::uint32_t> labels;
+};
+
+struct FineTuneEpoch {
+  std::size_t epoch = 0;  // from 1
+  double loss = 0;        // mean over the epoch's rows, nats
+  double seconds = 0;     // since the start
+};
+
+struct FineTuneReport {
+  std::vector<FineTuneEpoch> epochs;
+  std::size_t steps = 0;
+  double seconds = 0, rows_per_second = 0;
+};
+
+// Softmax cross-entropy of a head on embeddings, averaged over the batch by class weight; with smoothing s the target
+// is (1 - s) on the label and s / labels everywhere (Szegedy et al. 2016).
+class HeadLoss : public EmbeddingLoss {
+ public:
+  HeadLoss(const SoftmaxHead& head, std::span<const std::uint32_t> labels, double smoothing,
+           std::span<const float> class_weights);
+  double run(std::size_t first, std::size_t count, const float* embeddings, float* d_embeddings) override;
+  // After every sequence was run: d_weights (labels, dimensions), d_bias (labels), overwritten.
+  void head_gradients(const Kernels& kernels, std::span<float> d_weights, std::span<float> d_bias) const;
+
+ private:
+  const SoftmaxHead& head_;
+  std::span<const std::uint32_t> labels_;
+  double smoothing_;
+  std::span<const float> class_weights_;
+  double total_weight_ = 0;
+  std::vector<float> embeddings_, d_logits_;  // (batch, dimensions), (batch, labels)
+};
+
+// Moves `encoder` and `head` over `rows` (their order does not matter: every epoch is shuffled by the seed). The same
+// numbers for any number of threads. Fails only with Error::cancelled().
+Result<FineTuneReport> fine_tune(TrainableEncoder& encoder, SoftmaxHead& head, const TokenRows& rows,
+                                 const FineTuneOptions& options, const Watcher& watcher);
+
+// (rows, labels) log-probabilities, without dropout.
+std::vector<float> score_rows(TrainableEncoder& encoder, const SoftmaxHead& head,
+                              std::span<const std::vector<std::int32_t>> ids);
+
+}  // namespace smidgen
