@@ -3,7 +3,8 @@
 //   bench_fine_tune ENCODER_FOLDER TRAIN.csv TEST.csv|tune [name=value ...]
 //
 // `tune` instead of a test file holds out a seeded 15 % of the train rows: that is how settings are compared. Names:
-// epochs rate head_rate warm_up decay layer_decay dropout smoothing seed threads tokens_max c batch. One JSON line.
+// epochs rate head_rate warm_up decay layer_decay dropout smoothing seed threads tokens_max c batch bf16. One JSON
+// line.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -109,7 +110,9 @@ int main(int argc, char** argv) {
   std::iota(all.begin(), all.end(), 0U);
   SoftmaxHead head = need(heads.fit(all, set["c"], {})).head;
 
-  TrainableEncoder trainable = need(TrainableEncoder::load(argv[1], kernels(), pool));
+  Precision precision = TrainableEncoder::fast_precision(kernels());
+  if (set.contains("bf16")) precision = set["bf16"] > 0 ? Precision::kBf16 : Precision::kF32;
+  TrainableEncoder trainable = need(TrainableEncoder::load(argv[1], precision, kernels(), pool));
   const TokenRows train_tokens = tokens(encoder, train), test_tokens = tokens(encoder, test);
   const double before = accuracy(score_rows(trainable, head, test_tokens.ids), test.labels);
   FineTuneOptions options;

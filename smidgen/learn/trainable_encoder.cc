@@ -39,7 +39,8 @@ enum class Site : std::uint64_t { kEmbedding, kProbabilities, kAttention, kPerce
 struct TrainableEncoder::State {
   EncoderConfig config;
   std::string weights_path;
-  const Kernels* kernels = nullptr;
+  TrainingMode mode;
+  const Kernels* kernels = nullptr;  // those of `mode`
   const TrainingKernels* training = nullptr;
   ThreadPool* pool = nullptr;
   TrainableBody body;
@@ -57,7 +58,10 @@ struct TrainableEncoder::State {
   std::size_t tokens_max = 0;
   std::vector<LayerTape> tape;
   AlignedFloats embedded, hidden, d_hidden;  // (tokens, hidden): sums before the embedding norm; output; its derivative
-  std::vector<AlignedFloats> workspace;      // one per thread
+  std::vector<AlignedFloats> turned;         // of the layer at hand: d_y^T of its four matrices in bf16
+  std::vector<AlignedFloats> rounded;        // one per thread: a shard's rows in bf16
+  std::size_t rounded_bytes = 0;
+  std::vector<AlignedFloats> workspace;  // one per thread
   std::size_t workspace_floats = 0;
   std::vector<float> norm_gradients;  // (shards, norms, 2, hidden)
 
@@ -70,9 +74,6 @@ struct TrainableEncoder::State {
     return norm_gradients.data() + (shard * (2 * config.body.layers + 1) + norm) * 2 * width();
   }
 
-  void product(const TrainableLinear& linear, const float* x, std::size_t rows, const float* residual, float* y) const;
-  void product_back(const TrainableLinear& linear, const float* d_y, std::size_t rows, const float* residual,
-                    float* d_x) const;
   void normalise(const TrainableNorm& norm, const float* x, std::size_t rows, float* y) const;
   AttentionStep attention_step(std::size_t layer, std::size_t sequence, std::size_t worker);
 
@@ -83,6 +84,7 @@ struct TrainableEncoder::State {
   void pool_rows_back(const Shard& shard, const float* d_out);
   void backward(std::size_t shard_index, std::size_t worker);
   void backward_layer(std::size_t layer, std::size_t shard_index, std::size_t worker, float* d_x, float* d_sum);
+  void layer_gradients(std::size_t number);
   void weight_gradients();
   void word_gradients();
   void position_gradients();
@@ -133,11 +135,23 @@ void TrainableEncoder::State::reserve(std::size_t tokens, std::size_t longest) {
       for (AlignedFloats* buffer : {&t.qkv, &t.d_qkv}) *buffer = rows(3 * c.hidden);
       for (AlignedFloats* buffer : {&t.u, &t.g, &t.d_u}) *buffer = rows(c.intermediate);
     }
+    turned.clear();
+    if (mode.bf16)
+      for (const std::size_t out : {3 * c.hidden, c.hidden, c.intermediate, c.hidden})
+        turned.push_back(allocate_floats(out * bf16_row_bytes(tokens_max) / sizeof(float)));
     embedded = rows(c.hidden);
     hidden = rows(c.hidden);
     d_hidden = rows(c.hidden);
   }
-  const std::size_t strip = tokens * kStripColumns;
+  std::size_t shard_tokens = 0;
+  for (const Shard& shard : shards) shard_tokens = std::max(shard_tokens, shard.tokens);
+  const std::size_t row_bytes = bf16_row_bytes(std::max(3 * c.hidden, c.intermediate));
+  if (mode.bf16 && shard_tokens * row_bytes > rounded_bytes) {
+    rounded_bytes = shard_tokens * row_bytes;
+    rounded.clear();
+    for (std::size_t i = 0; i < pool->threads(); ++i) rounded.push_back(allocate_floats(rounded_bytes / sizeof(float)));
+  }
+  const std::size_t strip = padded_to(tokens, 32) * kStripColumns;
   const std::size_t wanted = std::max(strip, training_workspace(longest, c.hidden / c.heads));
   if (wanted > workspace_floats) {
     workspace_floats = wanted;
@@ -155,39 +169,6 @@ Dropout TrainableEncoder::State::mask(std::size_t layer, Site site, std::size_t 
 
 void TrainableEncoder::State::drop(std::size_t layer, Site site, const Shard& shard, float* rows) const {
   if (dropout > 0) training->dropout(mask(layer, site, 0), shard.token * width(), rows, shard.tokens * width());
-}
-
-void TrainableEncoder::State::product(const TrainableLinear& linear, const float* x, std::size_t rows,
-                                      const float* residual, float* y) const {
-  GemmCall call;
-  call.a = x;
-  call.a_stride = linear.in;
-  call.panels = linear.forward.panels();
-  call.m = rows;
-  call.n = linear.out;
-  call.k = linear.in;
-  call.bias = linear.bias.value.data();
-  call.residual = residual;
-  call.residual_stride = linear.out;
-  call.c = y;
-  call.c_stride = linear.out;
-  kernels->gemm(call);
-}
-
-void TrainableEncoder::State::product_back(const TrainableLinear& linear, const float* d_y, std::size_t rows,
-                                           const float* residual, float* d_x) const {
-  GemmCall call;
-  call.a = d_y;
-  call.a_stride = linear.out;
-  call.panels = linear.backward.panels();
-  call.m = rows;
-  call.n = linear.in;
-  call.k = linear.out;
-  call.residual = residual;
-  call.residual_stride = linear.in;
-  call.c = d_x;
-  call.c_stride = linear.in;
-  kernels->gemm(call);
 }
 
 void TrainableEncoder::State::normalise(const TrainableNorm& norm, const float* x, std::size_t rows, float* y) const {
@@ -231,7 +212,8 @@ void TrainableEncoder::State::forward_layer(std::size_t layer, const Shard& shar
   LayerTape& t = tape[layer];
   const std::size_t at = shard.token * width(), wide = shard.token * config.body.intermediate, rows = shard.tokens;
   float *x = t.x.get() + at, *sum1 = t.sum1.get() + at, *h1 = t.h1.get() + at, *sum2 = t.sum2.get() + at;
-  product(weights.qkv, x, rows, nullptr, t.qkv.get() + 3 * at);
+  void* low = mode.bf16 ? rounded[worker].get() : nullptr;
+  weights.qkv.apply(mode, x, rows, nullptr, t.qkv.get() + 3 * at, low);
   for (std::size_t s = shard.sequence; s < shard.sequence + shard.sequences; ++s)
     training->attention(attention_step(layer, s, worker));
   const bool apart = dropout > 0;  // the residual joins after dropout
@@ -240,13 +222,13 @@ void TrainableEncoder::State::forward_layer(std::size_t layer, const Shard& shar
     drop(layer, site, shard, sum);
     for (std::size_t i = 0; i < rows * width(); ++i) sum[i] += residual[i];
   };
-  product(weights.attention_out, t.context.get() + at, rows, apart ? nullptr : x, sum1);
+  weights.attention_out.apply(mode, t.context.get() + at, rows, apart ? nullptr : x, sum1, low);
   join(Site::kAttention, x, sum1);
   normalise(weights.attention_norm, sum1, rows, h1);
-  product(weights.inner, h1, rows, nullptr, t.u.get() + wide);
+  weights.inner.apply(mode, h1, rows, nullptr, t.u.get() + wide, low);
   std::copy_n(t.u.get() + wide, rows * config.body.intermediate, t.g.get() + wide);
   kernels->gelu(t.g.get() + wide, rows * config.body.intermediate);
-  product(weights.outer, t.g.get() + wide, rows, apart ? nullptr : h1, sum2);
+  weights.outer.apply(mode, t.g.get() + wide, rows, apart ? nullptr : h1, sum2, low);
   join(Site::kPerceptron, h1, sum2);
   float* next = layer + 1 < tape.size() ? tape[layer + 1].x.get() : hidden.get();
   normalise(weights.norm, sum2, rows, next + at);
@@ -307,6 +289,7 @@ void TrainableEncoder::State::backward_layer(std::size_t layer, std::size_t shar
   const std::size_t n = width(), at = shard.token * n, wide = shard.token * config.body.intermediate;
   const std::size_t rows = shard.tokens;
   float *d_o = t.d_o.get() + at, *d_u = t.d_u.get() + wide, *d_a = t.d_a.get() + at;
+  void* low = mode.bf16 ? rounded[worker].get() : nullptr;
   const auto norm_back = [&](const TrainableNorm& norm, std::size_t number, const float* x, const float* d_y) {
     float* d_gain = norm_gradient(shard_index, number);
     training->layer_norm_backward(x, d_y, rows, n, norm.gain.value.data(), config.body.epsilon, d_sum, d_gain,
@@ -315,21 +298,21 @@ void TrainableEncoder::State::backward_layer(std::size_t layer, std::size_t shar
   norm_back(weights.norm, 2 * layer + 2, t.sum2.get() + at, d_x);
   std::copy_n(d_sum, rows * n, d_o);
   drop(layer, Site::kPerceptron, shard, d_o);
-  product_back(weights.outer, d_o, rows, nullptr, d_u);
+  weights.outer.apply_back(mode, d_o, rows, nullptr, d_u, low);
   training->gelu_backward(t.u.get() + wide, d_u, rows * config.body.intermediate, d_u);
-  product_back(weights.inner, d_u, rows, d_sum, d_x);
+  weights.inner.apply_back(mode, d_u, rows, d_sum, d_x, low);
 
   norm_back(weights.attention_norm, 2 * layer + 1, t.sum1.get() + at, d_x);
   std::copy_n(d_sum, rows * n, d_a);
   drop(layer, Site::kAttention, shard, d_a);
-  product_back(weights.attention_out, d_a, rows, nullptr, d_x);  // of the context, in d_x for a moment
+  weights.attention_out.apply_back(mode, d_a, rows, nullptr, d_x, low);  // of the context, in d_x for a moment
   std::size_t token = 0;
   for (std::size_t s = shard.sequence; s < shard.sequence + shard.sequences; token += lengths[s], ++s) {
     AttentionStep step = attention_step(layer, s, worker);
     step.d_out = d_x + token * n;
     training->attention_backward(step);
   }
-  product_back(weights.qkv, t.d_qkv.get() + 3 * at, rows, d_sum, d_x);
+  weights.qkv.apply_back(mode, t.d_qkv.get() + 3 * at, rows, d_sum, d_x, low);
 }
 
 void TrainableEncoder::State::backward(std::size_t shard_index, std::size_t worker) {
@@ -344,47 +327,50 @@ void TrainableEncoder::State::backward(std::size_t shard_index, std::size_t work
                                 d_gain + width());
 }
 
-// gradient of W (out, in) = d_y^T x, a strip of columns at a time; of b: the sum of d_y's rows.
-void TrainableEncoder::State::weight_gradients() {
-  struct Strip {
+// gradient of W (out, in) = d_y^T x, layer by layer, a strip of columns at a time.
+void TrainableEncoder::State::layer_gradients(std::size_t number) {
+  struct Side {
     TrainableLinear* linear;
     const float *x, *d_y;
-    std::size_t column;
   };
-  std::vector<Strip> strips;
-  for (std::size_t l = 0; l < tape.size(); ++l) {
-    TrainableLayer& layer = body.layers[l];
-    const LayerTape& t = tape[l];
-    const std::pair<TrainableLinear*, std::pair<const float*, const float*>> all[] = {
-        {&layer.qkv, {t.x.get(), t.d_qkv.get()}},
-        {&layer.attention_out, {t.context.get(), t.d_a.get()}},
-        {&layer.inner, {t.h1.get(), t.d_u.get()}},
-        {&layer.outer, {t.g.get(), t.d_o.get()}}};
-    for (const auto& [linear, sides] : all)
-      for (std::size_t column = 0; column < linear->in; column += kStripColumns)
-        strips.push_back({linear, sides.first, sides.second, column});
+  struct Piece {
+    std::size_t side, first, count;
+  };
+  TrainableLayer& layer = body.layers[number];
+  const LayerTape& t = tape[number];
+  const std::size_t tokens = ids.size(), halves = bf16_row_bytes(tokens) / 2;
+  const Side sides[] = {{&layer.qkv, t.x.get(), t.d_qkv.get()},
+                        {&layer.attention_out, t.context.get(), t.d_a.get()},
+                        {&layer.inner, t.h1.get(), t.d_u.get()},
+                        {&layer.outer, t.g.get(), t.d_o.get()}};
+  const auto pieces = [&](bool of_outputs) {
+    std::vector<Piece> all;
+    for (std::size_t side = 0; side < 4; ++side) {
+      const std::size_t columns = of_outputs ? sides[side].linear->out : sides[side].linear->in;
+      for (std::size_t first = 0; first < columns; first += kStripColumns)
+        all.push_back({side, first, std::min(kStripColumns, columns - first)});
+    }
+    return all;
+  };
+  const auto turned_of = [&](std::size_t side) { return reinterpret_cast<std::uint16_t*>(turned[side].get()); };
+  if (mode.bf16) {
+    const std::vector<Piece> outputs = pieces(true);
+    pool->parallel_for(outputs.size(), [&](std::size_t i, std::size_t) {
+      const auto [side, first, count] = outputs[i];
+      training->transpose(sides[side].d_y + first, sides[side].linear->out, tokens, count,
+                          turned_of(side) + first * halves);
+    });
   }
-  pool->parallel_for(strips.size(), [&](std::size_t i, std::size_t worker) {
-    const Strip& strip = strips[i];
-    TrainableLinear& linear = *strip.linear;
-    const std::size_t columns = std::min(kStripColumns, linear.in - strip.column);
-    const PackedMatrix x = PackedMatrix::pack_into(workspace[worker].get(), *kernels, strip.x + strip.column,
-                                                   ids.size(), columns, linear.in, 1);
-    GemmCall call;
-    call.a = strip.d_y;
-    call.a_stride = linear.out;
-    call.a_transposed = true;
-    call.panels = x.panels();
-    call.m = linear.out;
-    call.n = columns;
-    call.k = ids.size();
-    call.c = linear.weight.gradient.data() + strip.column;
-    call.c_stride = linear.in;
-    kernels->gemm(call);
-    if (strip.column != 0) return;
-    std::fill(linear.bias.gradient.begin(), linear.bias.gradient.end(), 0.0F);
-    training->add_rows(strip.d_y, ids.size(), linear.out, linear.bias.gradient.data());
+  const std::vector<Piece> inputs = pieces(false);
+  pool->parallel_for(inputs.size(), [&](std::size_t i, std::size_t worker) {
+    const auto [side, first, count] = inputs[i];
+    sides[side].linear->gradient_strip(mode, sides[side].x, sides[side].d_y, mode.bf16 ? turned_of(side) : nullptr,
+                                       tokens, first, count, workspace[worker].get());
   });
+}
+
+void TrainableEncoder::State::weight_gradients() {
+  for (std::size_t layer = 0; layer < tape.size(); ++layer) layer_gradients(layer);
   std::vector<TrainableNorm*> norms = {&body.embedding_norm};
   for (TrainableLayer& layer : body.layers) norms.insert(norms.end(), {&layer.attention_norm, &layer.norm});
   for (std::size_t norm = 0; norm < norms.size(); ++norm)
@@ -469,7 +455,9 @@ TrainableEncoder::TrainableEncoder(TrainableEncoder&&) noexcept = default;
 TrainableEncoder& TrainableEncoder::operator=(TrainableEncoder&&) noexcept = default;
 TrainableEncoder::~TrainableEncoder() = default;
 
-Result<TrainableEncoder> TrainableEncoder::load(const std::string& folder, const Kernels& kernels, ThreadPool& pool) {
+Result<TrainableEncoder> TrainableEncoder::load(const std::string& folder, Precision precision, const Kernels& kernels,
+                                                ThreadPool& pool) {
+  SMIDGEN_CHECK(precision != Precision::kInt8);
   auto state = std::make_unique<State>();
   SMIDGEN_ASSIGN(state->config, EncoderConfig::load(folder));
   if (state->config.pooling == Pooling::kMax)
@@ -478,12 +466,17 @@ Result<TrainableEncoder> TrainableEncoder::load(const std::string& folder, const
         .hint("use an encoder with mean or CLS pooling");
   state->weights_path = state->config.body_folder + "/model.safetensors";
   SMIDGEN_ASSIGN(const Safetensors file, Safetensors::open(state->weights_path));
-  state->kernels = &kernels;
-  state->training = &training_kernels(kernels);
+  state->mode = {&kernels, &training_kernels(kernels), precision == Precision::kBf16};
+  state->kernels = state->mode.kernels;
+  state->training = state->mode.training;
   state->pool = &pool;
-  SMIDGEN_ASSIGN(state->body, TrainableBody::load(state->config.body, file, kernels));
+  SMIDGEN_ASSIGN(state->body, TrainableBody::load(state->config.body, file, state->mode));
   state->tape.resize(state->config.body.layers);
   return TrainableEncoder(std::move(state));
+}
+
+Precision TrainableEncoder::fast_precision(const Kernels& kernels) {
+  return std::string_view(kernels.name) == "amx" ? Precision::kBf16 : Precision::kF32;
 }
 
 const EncoderConfig& TrainableEncoder::config() const {
@@ -546,7 +539,7 @@ double TrainableEncoder::update(const UpdateRates& rates, double other_square_su
 
 void TrainableEncoder::refresh() {
   const std::vector<TrainableLinear*> linears = state_->body.linears();
-  state_->pool->parallel_for(linears.size(), [&](std::size_t i, std::size_t) { linears[i]->pack(*state_->kernels); });
+  state_->pool->parallel_for(linears.size(), [&](std::size_t i, std::size_t) { linears[i]->pack(state_->mode); });
 }
 
 void TrainableEncoder::embed(std::span<const std::int32_t> ids, std::span<const std::size_t> lengths, float* out) {

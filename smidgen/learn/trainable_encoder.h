@@ -22,6 +22,7 @@
 #include "smidgen/base/thread_pool.h"
 #include "smidgen/model/encoder_config.h"
 #include "smidgen/tensor/kernels.h"
+#include "smidgen/tensor/precision.h"
 
 namespace smidgen {
 
@@ -44,7 +45,11 @@ struct UpdateRates {
 class TrainableEncoder {
  public:
   // Reads the folder's weights as f32. kBadData: not a body this can train (max pooling, other architectures).
-  static Result<TrainableEncoder> load(const std::string& folder, const Kernels& kernels, ThreadPool& pool);
+  // precision: of the matrix products, kF32 or kBf16 (rows and weights rounded, sums and everything else in f32).
+  static Result<TrainableEncoder> load(const std::string& folder, Precision precision, const Kernels& kernels,
+                                       ThreadPool& pool);
+  // bf16 where these kernels have it fast, else f32.
+  static Precision fast_precision(const Kernels& kernels);
   TrainableEncoder(TrainableEncoder&&) noexcept;
   TrainableEncoder& operator=(TrainableEncoder&&) noexcept;
   ~TrainableEncoder();

@@ -24,19 +24,127 @@ Result<Parameter> Parameter::load(const Safetensors& file, std::vector<std::stri
   return parameter;
 }
 
-void TrainableLinear::pack(const Kernels& kernels) {
-  const std::size_t there = PackedMatrix::packed_floats(kernels, in, out);
-  if (!storage) storage = allocate_floats(there + PackedMatrix::packed_floats(kernels, out, in));
-  forward = PackedMatrix::pack_into(storage.get(), kernels, weight.value.data(), in, out, 1, in);
-  backward = PackedMatrix::pack_into(storage.get() + there, kernels, weight.value.data(), out, in, in, 1);
+namespace {
+
+constexpr std::size_t panel_halves(std::size_t k, std::size_t n) {
+  return padded_to(n, kLowPairColumns) * bf16_row_bytes(k) / 2;
+}
+
+GemmCall f32_call(const float* a, std::size_t rows, const PackedMatrix& b, const float* residual, float* c) {
+  GemmCall call;
+  call.a = a;
+  call.a_stride = b.k();
+  call.panels = b.panels();
+  call.m = rows;
+  call.n = b.n();
+  call.k = b.k();
+  call.residual = residual;
+  call.residual_stride = b.n();
+  call.c = c;
+  call.c_stride = b.n();
+  return call;
+}
+
+// Rows a (rows, k) times panels (k, n) in bf16.
+void low_product(const TrainingMode& mode, const float* a, std::size_t rows, std::size_t k, const std::uint16_t* panels,
+                 std::size_t n, const float* bias, const float* residual, float* c, void* rows_bf16) {
+  const EncoderKernels& table = *mode.kernels->encoder;
+  RoundCall round;
+  round.x = a;
+  round.rows = rows;
+  round.n = k;
+  round.x_stride = k;
+  round.out = static_cast<std::uint16_t*>(rows_bf16);
+  round.out_stride = bf16_row_bytes(k);
+  table.round(round);
+  LowProduct call;
+  call.a = rows_bf16;
+  call.a_stride = round.out_stride;
+  call.panels = panels;
+  call.lines = bf16_row_bytes(k) / 4;
+  call.bias = bias;
+  call.m = rows;
+  call.n = n;
+  call.residual = residual;
+  call.residual_stride = n;
+  call.c = c;
+  call.c_stride = n;
+  table.bf16_product(call);
+}
+
+}  // namespace
+
+void TrainableLinear::pack(const TrainingMode& mode) {
+  if (mode.bf16) {
+    const std::size_t there = panel_halves(in, out), back = panel_halves(out, in);
+    if (!storage) storage = allocate_floats((there + back) / 2);
+    auto* panels = reinterpret_cast<std::uint16_t*>(storage.get());
+    mode.training->pack_transposed(weight.value.data(), in, in, out, panels);
+    mode.training->pack_rows(weight.value.data(), in, out, in, panels + there);
+    low_forward = panels;
+    low_backward = panels + there;
+    low_bias.resize(padded_to(out, kLowPairColumns));
+    std::copy(bias.value.begin(), bias.value.end(), low_bias.begin());
+    no_bias.assign(padded_to(in, kLowPairColumns), 0.0F);
+    return;
+  }
+  const std::size_t there = PackedMatrix::packed_floats(*mode.kernels, in, out);
+  if (!storage) storage = allocate_floats(there + PackedMatrix::packed_floats(*mode.kernels, out, in));
+  forward = PackedMatrix::pack_into(storage.get(), *mode.kernels, weight.value.data(), in, out, 1, in);
+  backward = PackedMatrix::pack_into(storage.get() + there, *mode.kernels, weight.value.data(), out, in, in, 1);
+}
+
+void TrainableLinear::apply(const TrainingMode& mode, const float* x, std::size_t rows, const float* residual, float* y,
+                            void* rows_bf16) const {
+  if (mode.bf16) return low_product(mode, x, rows, in, low_forward, out, low_bias.data(), residual, y, rows_bf16);
+  GemmCall call = f32_call(x, rows, forward, residual, y);
+  call.bias = bias.value.data();
+  mode.kernels->gemm(call);
+}
+
+void TrainableLinear::apply_back(const TrainingMode& mode, const float* d_y, std::size_t rows, const float* residual,
+                                 float* d_x, void* rows_bf16) const {
+  if (mode.bf16) return low_product(mode, d_y, rows, out, low_backward, in, no_bias.data(), residual, d_x, rows_bf16);
+  mode.kernels->gemm(f32_call(d_y, rows, backward, residual, d_x));
+}
+
+void TrainableLinear::gradient_strip(const TrainingMode& mode, const float* x, const float* d_y,
+                                     const std::uint16_t* d_y_turned, std::size_t tokens, std::size_t first,
+                                     std::size_t count, float* workspace) {
+  float* gradient = weight.gradient.data() + first;
+  if (mode.bf16) {
+    auto* panels = reinterpret_cast<std::uint16_t*>(workspace);
+    mode.training->pack_rows(x + first, in, tokens, count, panels);
+    LowProduct call;
+    call.a = d_y_turned;
+    call.a_stride = bf16_row_bytes(tokens);
+    call.panels = panels;
+    call.lines = bf16_row_bytes(tokens) / 4;
+    call.bias = no_bias.data();
+    call.m = out;
+    call.n = count;
+    call.c = gradient;
+    call.c_stride = in;
+    mode.kernels->encoder->bf16_product(call);
+  } else {
+    const PackedMatrix packed = PackedMatrix::pack_into(workspace, *mode.kernels, x + first, tokens, count, in, 1);
+    GemmCall call = f32_call(d_y, out, packed, nullptr, gradient);
+    call.a_stride = out;
+    call.a_transposed = true;
+    call.c_stride = in;
+    mode.kernels->gemm(call);
+  }
+  if (first != 0) return;
+  std::fill(bias.gradient.begin(), bias.gradient.end(), 0.0F);
+  mode.training->add_rows(d_y, tokens, out, bias.gradient.data());
 }
 
 namespace {
 
 class Reader {
  public:
-  Reader(const BodyConfig& config, const Safetensors& file, const Kernels& kernels)
-      : config_(config), file_(file), kernels_(kernels), names_(config, file) {}
+  Reader(const BodyConfig& config, const Safetensors& file, const TrainingMode& mode)
+      : config_(config), file_(file), mode_(mode), names_(config, file) {}
 
   Result<Parameter> table(const std::string& name, std::size_t rows) const {
     return Parameter::load(file_, {name + ".weight"}, {rows, config_.hidden}, 0);
@@ -61,7 +169,7 @@ class Reader {
     const std::size_t share = out / names.size();
     SMIDGEN_ASSIGN(linear.weight, Parameter::load(file_, weights, {share, in}, depth));
     SMIDGEN_ASSIGN(linear.bias, Parameter::load(file_, biases, {share}, depth));
-    linear.pack(kernels_);
+    linear.pack(mode_);
     return linear;
   }
   Result<TrainableLayer> layer(std::size_t number) const {
@@ -82,7 +190,7 @@ class Reader {
  private:
   const BodyConfig& config_;
   const Safetensors& file_;
-  const Kernels& kernels_;
+  const TrainingMode& mode_;
   EncoderWeights names_;
 };
 
@@ -99,9 +207,9 @@ Status check_trainable(const BodyConfig& c) {
 
 }  // namespace
 
-Result<TrainableBody> TrainableBody::load(const BodyConfig& c, const Safetensors& file, const Kernels& kernels) {
+Result<TrainableBody> TrainableBody::load(const BodyConfig& c, const Safetensors& file, const TrainingMode& mode) {
   SMIDGEN_TRY(check_trainable(c));
-  const Reader reader(c, file, kernels);
+  const Reader reader(c, file, mode);
   const EncoderWeights& names = reader.names();
   TrainableBody body;
   SMIDGEN_ASSIGN(body.words.table, reader.table(names.words_name(), c.vocabulary));

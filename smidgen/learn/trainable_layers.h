@@ -27,14 +27,34 @@ struct Parameter {
                                 std::size_t depth);
 };
 
+// What products are computed in: f32, or bf16 rows and weights with f32 sums and f32 master weights.
+struct TrainingMode {
+  const Kernels* kernels = nullptr;
+  const TrainingKernels* training = nullptr;
+  bool bf16 = false;
+};
+
 // y = x W^T + b, W (out, in), packed for both directions.
 struct TrainableLinear {
   std::size_t in = 0, out = 0;
   Parameter weight, bias;
   AlignedFloats storage;
-  PackedMatrix forward;   // (in, out)
-  PackedMatrix backward;  // (out, in)
-  void pack(const Kernels& kernels);
+  PackedMatrix forward;                                                 // (in, out), f32
+  PackedMatrix backward;                                                // (out, in), f32
+  const std::uint16_t *low_forward = nullptr, *low_backward = nullptr;  // the same as panels of bf16
+  std::vector<float> low_bias, no_bias;                                 // padded as LowProduct wants them
+
+  void pack(const TrainingMode& mode);
+  // y (rows, out) = x W^T + b + residual, which may be null or y. `rows_bf16`: room for rows * max(in, out) padded.
+  void apply(const TrainingMode& mode, const float* x, std::size_t rows, const float* residual, float* y,
+             void* rows_bf16) const;
+  // d_x (rows, in) = d_y W + residual.
+  void apply_back(const TrainingMode& mode, const float* d_y, std::size_t rows, const float* residual, float* d_x,
+                  void* rows_bf16) const;
+  // A strip of the weight's gradient, columns [first, first + count): d_y^T x, and with the first strip the bias's.
+  // d_y_turned: d_y^T in bf16 (TrainingKernels::transpose), null in f32. workspace: tokens * count floats.
+  void gradient_strip(const TrainingMode& mode, const float* x, const float* d_y, const std::uint16_t* d_y_turned,
+                      std::size_t tokens, std::size_t first, std::size_t count, float* workspace);
 };
 
 struct TrainableNorm {
@@ -61,7 +81,7 @@ struct TrainableBody {
   TrainableNorm embedding_norm;
   std::vector<TrainableLayer> layers;
 
-  static Result<TrainableBody> load(const BodyConfig& config, const Safetensors& file, const Kernels& kernels);
+  static Result<TrainableBody> load(const BodyConfig& config, const Safetensors& file, const TrainingMode& mode);
   // All but the words, in a fixed order.
   std::vector<Parameter*> dense();
   std::vector<TrainableLinear*> linears();

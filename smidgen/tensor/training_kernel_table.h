@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "smidgen/tensor/encoder_kernel_table.h"
+
 namespace smidgen {
 
 // Inverted dropout (Srivastava et al., "Dropout", 2014): element i is kept when dropout_hash(key, i) >= threshold, and
@@ -62,6 +64,12 @@ struct TrainingKernels {
   double (*sum_of_squares)(const float* x, std::size_t n);
   // first, second: the moments' running means, updated with w.
   void (*adam)(const AdamStep& step, const float* gradient, std::size_t n, float* w, float* first, float* second);
+  // x to bf16 (nearest even) in the forms products want, rows x_stride floats apart. Panels of a matrix B (k, n) as in
+  // encoder_kernel_table.h: B = x (k, n), and B = the transpose of x (n, k).
+  void (*pack_rows)(const float* x, std::size_t x_stride, std::size_t k, std::size_t n, std::uint16_t* panels);
+  void (*pack_transposed)(const float* x, std::size_t x_stride, std::size_t k, std::size_t n, std::uint16_t* panels);
+  // out (n, rows padded with zeros to a multiple of 32), x (rows, n).
+  void (*transpose)(const float* x, std::size_t x_stride, std::size_t rows, std::size_t n, std::uint16_t* out);
 };
 
 // Floats of scratch: six copies of a head's rows, padded, and two matrices of scores.

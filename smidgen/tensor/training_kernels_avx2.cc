@@ -21,6 +21,7 @@ inline Float8 root_of(Float8 x) {
 namespace smidgen {
 
 const TrainingKernels kAvx2TrainingKernels = {
-    "avx2", gelu_backward, layer_norm_backward, add_rows, attention, attention_backward, dropout, sum_of_squares, adam};
+    "avx2",         gelu_backward, layer_norm_backward, add_rows,        attention, attention_backward, dropout,
+    sum_of_squares, adam,          pack_rows,           pack_transposed, transpose};
 
 }  // namespace smidgen

@@ -20,8 +20,8 @@ inline Float16 root_of(Float16 x) {
 
 namespace smidgen {
 
-const TrainingKernels kAvx512TrainingKernels = {"avx512", gelu_backward,  layer_norm_backward,
-                                                add_rows, attention,      attention_backward,
-                                                dropout,  sum_of_squares, adam};
+const TrainingKernels kAvx512TrainingKernels = {
+    "avx512",       gelu_backward, layer_norm_backward, add_rows,        attention, attention_backward, dropout,
+    sum_of_squares, adam,          pack_rows,           pack_transposed, transpose};
 
 }  // namespace smidgen

@@ -7,6 +7,11 @@
 #include "smidgen/tensor/training_kernel_table.h"
 #include "smidgen/tensor/vector_types.h"
 
+#if defined(__GNUC__)
+// Vectors wider than a register are passed between functions of this file only.
+#pragma GCC diagnostic ignored "-Wpsabi"
+#endif
+
 namespace smidgen {
 
 namespace {
@@ -297,6 +302,104 @@ void attention_backward(const AttentionStep& s) {
     product(b.p, 1, b.tp, b.d_out, b.dp, b.t, b.t, b.dp, b.result, b.dp);
     paste(b, d_query + 2 * hidden, stride);
   }
+}
+
+// --- bf16 ---
+
+typedef float F16 __attribute__((vector_size(64)));
+typedef std::uint32_t U16 __attribute__((vector_size(64)));
+
+// Rounded to bf16 (nearest even), in the upper half of each lane.
+inline U16 round_upper(const float* x, size_t n) {
+  F16 value = {};
+  if (n >= 16)
+    __builtin_memcpy(&value, x, sizeof(value));
+  else
+    for (size_t i = 0; i < n; ++i) value[i] = x[i];
+  U16 bits;
+  __builtin_memcpy(&bits, &value, sizeof(bits));
+  return (bits + 0x7fffU + ((bits >> 16) & 1U)) & 0xffff0000U;
+}
+
+// A line of a panel: rows `first` and `second` of 16 columns side by side; a null row is zero.
+inline U16 pair_rows(const float* first, const float* second, size_t n) {
+  const U16 low = first == nullptr ? U16{} : round_upper(first, n) >> 16;
+  return second == nullptr ? low : low | round_upper(second, n);
+}
+
+// 32 consecutive floats of a row as 16 pairs.
+inline U16 pair_columns(const float* x, size_t n) {
+  const U16 left = round_upper(x, n), right = n > 16 ? round_upper(x + 16, n - 16) : U16{};
+  const U16 even = __builtin_shufflevector(left, right, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  const U16 odd = __builtin_shufflevector(left, right, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+  return even >> 16 | odd;
+}
+
+// Rows i and i + d trade the blocks of d columns that lie on the wrong side of the diagonal.
+#define SMIDGEN_TRADE(d)                                            \
+  for (int i = 0; i < 16; ++i)                                      \
+    if ((i & d) == 0) {                                             \
+      const U16 a = m[i], b = m[i + d];                             \
+      m[i] = __builtin_shufflevector(a, b, SMIDGEN_FIRST_##d);      \
+      m[i + d] = __builtin_shufflevector(a, b, SMIDGEN_SECOND_##d); \
+    }
+#define SMIDGEN_FIRST_8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define SMIDGEN_SECOND_8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+#define SMIDGEN_FIRST_4 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
+#define SMIDGEN_SECOND_4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
+#define SMIDGEN_FIRST_2 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define SMIDGEN_SECOND_2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define SMIDGEN_FIRST_1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
+#define SMIDGEN_SECOND_1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
+
+// m (16, 16) transposed in place, by halves of halves.
+inline void transpose_block(U16* m) {
+  SMIDGEN_TRADE(8)
+  SMIDGEN_TRADE(4)
+  SMIDGEN_TRADE(2)
+  SMIDGEN_TRADE(1)
+}
+
+inline void store_line(std::uint16_t* to, U16 line) {
+  __builtin_memcpy(to, &line, sizeof(line));
+}
+
+void pack_rows(const float* x, size_t x_stride, size_t k, size_t n, std::uint16_t* panels) {
+  const size_t lines = bf16_row_bytes(k) / 4, columns = padded_to(n, kLowPairColumns);
+  for (size_t j = 0; j < columns; j += kLowPanelColumns, panels += lines * 32)
+    for (size_t line = 0; line < lines; ++line) {
+      const size_t i = 2 * line, left = j < n ? n - j : 0;
+      const float* row = x + i * x_stride + j;
+      store_line(panels + line * 32,
+                 pair_rows(i < k && left > 0 ? row : nullptr, i + 1 < k && left > 0 ? row + x_stride : nullptr, left));
+    }
+}
+
+void pack_transposed(const float* x, size_t x_stride, size_t k, size_t n, std::uint16_t* panels) {
+  const size_t lines = bf16_row_bytes(k) / 4, columns = padded_to(n, kLowPairColumns);
+  for (size_t j = 0; j < columns; j += kLowPanelColumns, panels += lines * 32)
+    for (size_t line = 0; line < lines; line += 16) {
+      U16 block[16];
+      for (size_t r = 0; r < 16; ++r)
+        block[r] = j + r < n && 2 * line < k ? pair_columns(x + (j + r) * x_stride + 2 * line, k - 2 * line) : U16{};
+      transpose_block(block);
+      for (size_t r = 0; r < 16; ++r) store_line(panels + (line + r) * 32, block[r]);
+    }
+}
+
+void transpose(const float* x, size_t x_stride, size_t rows, size_t n, std::uint16_t* out) {
+  const size_t width = bf16_row_bytes(rows) / 2;
+  for (size_t j = 0; j < n; j += 16)
+    for (size_t first = 0; first < width; first += 32) {
+      U16 block[16];
+      for (size_t r = 0; r < 16; ++r) {
+        const size_t i = first + 2 * r;
+        const float* row = x + i * x_stride + j;
+        block[r] = pair_rows(i < rows ? row : nullptr, i + 1 < rows ? row + x_stride : nullptr, n - j);
+      }
+      transpose_block(block);
+      for (size_t c = 0; c < 16 && j + c < n; ++c) store_line(out + (j + c) * width + first, block[c]);
+    }
 }
 
 }  // namespace

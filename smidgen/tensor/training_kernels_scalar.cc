@@ -151,10 +151,40 @@ void adam(const AdamStep& s, const float* gradient, size_t n, float* w, float* f
   }
 }
 
+std::uint16_t bf16_of(float x) {
+  std::uint32_t bits;
+  __builtin_memcpy(&bits, &x, sizeof(bits));
+  return static_cast<std::uint16_t>((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
+}
+
+// Where element (i, j) of B (k, n) stands in its panels.
+size_t panel_place(size_t k, size_t i, size_t j) {
+  const size_t lines = bf16_row_bytes(k) / 4;
+  return (j / kLowPanelColumns * lines + i / 2) * 32 + j % kLowPanelColumns * 2 + i % 2;
+}
+
+void pack_rows(const float* x, size_t x_stride, size_t k, size_t n, std::uint16_t* panels) {
+  for (size_t i = 0; i < padded_to(n, kLowPairColumns) * bf16_row_bytes(k) / 2; ++i) panels[i] = 0;
+  for (size_t i = 0; i < k; ++i)
+    for (size_t j = 0; j < n; ++j) panels[panel_place(k, i, j)] = bf16_of(x[i * x_stride + j]);
+}
+
+void pack_transposed(const float* x, size_t x_stride, size_t k, size_t n, std::uint16_t* panels) {
+  for (size_t i = 0; i < padded_to(n, kLowPairColumns) * bf16_row_bytes(k) / 2; ++i) panels[i] = 0;
+  for (size_t i = 0; i < k; ++i)
+    for (size_t j = 0; j < n; ++j) panels[panel_place(k, i, j)] = bf16_of(x[j * x_stride + i]);
+}
+
+void transpose(const float* x, size_t x_stride, size_t rows, size_t n, std::uint16_t* out) {
+  const size_t width = bf16_row_bytes(rows) / 2;
+  for (size_t j = 0; j < n; ++j)
+    for (size_t i = 0; i < width; ++i) out[j * width + i] = i < rows ? bf16_of(x[i * x_stride + j]) : 0;
+}
+
 }  // namespace
 
-const TrainingKernels kScalarTrainingKernels = {"scalar", gelu_backward,  layer_norm_backward,
-                                                add_rows, attention,      attention_backward,
-                                                dropout,  sum_of_squares, adam};
+const TrainingKernels kScalarTrainingKernels = {
+    "scalar",       gelu_backward, layer_norm_backward, add_rows,        attention, attention_backward, dropout,
+    sum_of_squares, adam,          pack_rows,           pack_transposed, transpose};
 
 }  // namespace smidgen

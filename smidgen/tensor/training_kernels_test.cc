@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <string>
@@ -183,6 +184,24 @@ TEST_P(TrainingKernelTest, RowsEqualThePlainOnes) {
       return out;
     };
     expect_close(run(fast()), run(kScalarTrainingKernels), 2e-5, "n " + std::to_string(n));
+  }
+}
+
+TEST_P(TrainingKernelTest, Bf16FormsEqualThePlainOnesToTheBit) {
+  const std::size_t shapes[][2] = {{1, 1}, {2, 16}, {31, 33}, {32, 32}, {64, 48}, {77, 5}, {5, 77}};
+  for (const auto& [k, n] : shapes) {
+    const std::size_t stride = std::max(k, n) + 3;
+    const Floats x = normal(random, stride * std::max(k, n) + 1);
+    const auto run = [&](const TrainingKernels& table) {
+      const std::size_t panel = padded_to(n, kLowPairColumns) * bf16_row_bytes(k) / 2;
+      std::vector<std::uint16_t> out(2 * panel + n * bf16_row_bytes(k) / 2 + 1, 77);
+      table.pack_rows(x.data() + 1, stride, k, n, out.data());
+      table.pack_transposed(x.data() + 1, stride, k, n, out.data() + panel);
+      table.transpose(x.data() + 1, stride, k, n, out.data() + 2 * panel);
+      return out;
+    };
+    EXPECT_EQ(run(fast()), run(kScalarTrainingKernels)) << k << " x " << n;
+    EXPECT_EQ(run(fast()).back(), 77);
   }
 }
 
