@@ -1,0 +1,130 @@
+// Fine-tuning end to end on the tiny encoder: the loss's derivative, learning what a frozen body cannot, the same
+// numbers for any number of threads, stopping.
+#include "smidgen/learn/fine_tune.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "smidgen/base/random.h"
+
+namespace smidgen {
+namespace {
+
+const std::string kTiny = std::string(SMIDGEN_SOURCE_DIR) + "/tests/golden/tiny_bert";
+
+SoftmaxHead random_head(Random& random, std::size_t labels) {
+  SoftmaxHead head{labels, 24, std::vector<float>(labels * 24), std::vector<float>(labels)};
+  for (float& weight : head.weights) weight = static_cast<float>(random.normal() * 0.1);
+  return head;
+}
+
+TEST(HeadLoss, IsTheSmoothedCrossEntropyAndItsDerivative) {
+  Random random(1);
+  SoftmaxHead head = random_head(random, 3);
+  const std::vector<std::uint32_t> labels = {2, 0, 1, 2};
+  const std::vector<float> class_weights = {1, 2, 0.5F};
+  std::vector<float> x(4 * 24), d_x(x.size()), d_weights(3 * 24), d_bias(3);
+  for (float& value : x) value = static_cast<float>(random.normal());
+  const auto loss_at = [&] {
+    HeadLoss loss(head, labels, 0.1, class_weights);
+    std::vector<float> ignored(x.size());
+    return loss.run(0, 4, x.data(), ignored.data());
+  };
+  HeadLoss loss(head, labels, 0.1, class_weights);
+  loss.run(2, 2, x.data() + 48, d_x.data() + 48);  // in parts, as shards do
+  loss.run(0, 2, x.data(), d_x.data());
+  loss.head_gradients(kernels(), d_weights, d_bias);
+  const auto expect_slope = [&](float& at, double claimed) {
+    const float kept = at;
+    at = kept + 1e-2F;
+    const double up = loss_at();
+    at = kept - 1e-2F;
+    const double down = loss_at();
+    at = kept;
+    EXPECT_NEAR(claimed, (up - down) / 2e-2, 1e-4);
+  };
+  for (std::size_t i = 0; i < x.size(); i += 7) expect_slope(x[i], d_x[i]);
+  for (std::size_t i = 0; i < d_weights.size(); i += 5) expect_slope(head.weights[i], d_weights[i]);
+  for (std::size_t i = 0; i < 3; ++i) expect_slope(head.bias[i], d_bias[i]);
+  // By hand for one row: weight 2 of 2, target 0.1 / 3 everywhere and 0.9 more on the label.
+  const std::vector<std::uint32_t> one = {1};
+  HeadLoss single(head, one, 0.1, {});
+  std::vector<float> scores(3), ignored(24);
+  head.log_probabilities({x.data(), 24}, scores);
+  const double wanted = -0.9 * scores[1] - 0.1 / 3 * (scores[0] + scores[1] + scores[2]);
+  EXPECT_NEAR(single.run(0, 1, x.data(), ignored.data()), wanted, 1e-5);
+}
+
+// Which of two words comes first: a mean of word vectors cannot tell, attention with positions can.
+TokenRows order_task(std::size_t rows) {
+  Random random(2);
+  TokenRows task;
+  for (std::size_t i = 0; i < rows; ++i) {
+    const bool swapped = random.below(2) == 1;
+    const auto filler = static_cast<std::int32_t>(20 + random.below(30));
+    task.ids.push_back({2, swapped ? 8 : 9, filler, swapped ? 9 : 8, 3});
+    task.labels.push_back(swapped ? 1 : 0);
+  }
+  return task;
+}
+
+struct Outcome {
+  FineTuneReport report;
+  std::vector<float> scores;
+};
+Outcome run_task(std::size_t threads, Precision precision) {
+  ThreadPool pool(threads);
+  auto encoder = TrainableEncoder::load(kTiny, precision, kernels(), pool);
+  Random random(3);
+  SoftmaxHead head = random_head(random, 2);
+  const TokenRows task = order_task(256);
+  FineTuneOptions options;
+  options.epochs = 8;
+  options.batch_rows = 16;
+  options.rate = 2e-3;
+  const auto report = fine_tune(*encoder, head, task, options, {});
+  EXPECT_TRUE(report.ok());
+  return {*report, score_rows(*encoder, head, task.ids)};
+}
+
+TEST(FineTune, LearnsWhatTheBodyDidNotKnow) {
+  const Outcome f32 = run_task(2, Precision::kF32);
+  ASSERT_EQ(f32.report.epochs.size(), 8U);
+  EXPECT_EQ(f32.report.steps, 8U * 16U);
+  EXPECT_GT(f32.report.epochs.front().loss, 0.4);
+  EXPECT_LT(f32.report.epochs.back().loss, 0.1);
+  const TokenRows task = order_task(256);
+  std::size_t right = 0;
+  for (std::size_t i = 0; i < 256; ++i)
+    right += (f32.scores[2 * i + 1] > f32.scores[2 * i]) == (task.labels[i] == 1) ? 1 : 0;
+  EXPECT_GE(right, 250U);
+  EXPECT_LT(run_task(2, Precision::kBf16).report.epochs.back().loss, 0.15);
+}
+
+TEST(FineTune, ThreadsChangeNoBit) {
+  for (const Precision precision : {Precision::kF32, Precision::kBf16})
+    EXPECT_EQ(run_task(1, precision).scores, run_task(3, precision).scores);
+}
+
+TEST(FineTune, StopsWhenAskedAndCutsItsScheduleToTheTime) {
+  ThreadPool pool(1);
+  auto encoder = TrainableEncoder::load(kTiny, Precision::kF32, kernels(), pool);
+  Random random(3);
+  SoftmaxHead head = random_head(random, 2);
+  Watcher watcher;
+  std::size_t asked = 0;
+  watcher.cancelled = [&] { return ++asked == 3; };
+  const auto stopped = fine_tune(*encoder, head, order_task(64), {}, watcher);
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_EQ(stopped.error().kind(), ErrorKind::kCancelled);
+  FineTuneOptions options;
+  options.epochs = 1000000;
+  options.seconds_max = 1e-9;
+  const auto report = fine_tune(*encoder, head, order_task(64), options, {});
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->epochs.size(), 1U);
+}
+
+}  // namespace
+}  // namespace smidgen
