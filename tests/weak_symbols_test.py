@@ -12,7 +12,8 @@ import sys
 root, build = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 ALLOWED = {'<immintrin.h>', '<cstdint>', '<cstddef>', '"smidgen/tensor/kernel_table.h"',
            '"smidgen/tensor/linear_kernel_table.h"', '"smidgen/tensor/linear_kernels_body.h"',
-           '"smidgen/tensor/encoder_kernel_table.h"',
+           '"smidgen/tensor/encoder_kernel_table.h"', '"smidgen/tensor/training_kernel_table.h"',
+           '"smidgen/tensor/training_kernels_body.h"', '"smidgen/tensor/vectors_body.h"',
            '"smidgen/tensor/encoder_kernels_body.h"', '"smidgen/tensor/encoder_avx2_body.h"',
            '"smidgen/tensor/encoder_avx512_body.h"'}
 sources = [p for p in (root / 'smidgen').rglob('*.cc') if re.search(r'_(avx2|avx_vnni|avx512|avx512_vnni|amx)\.cc$', p.name)]

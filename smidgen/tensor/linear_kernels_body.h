@@ -1,11 +1,11 @@
-// The vector form of the linear rung's kernels, written once over the compiler's vector types (vector_types.h) and
+// The vector form of the linear rung's kernels, written once over the compiler's vector types (vectors_body.h) and
 // included by the instruction-set files, which say how wide a vector is (kWide floats) and load int8 (widen_int8).
 // Everything is in an unnamed namespace: no symbol of these files may be shared with others.
 #include <cstddef>
 #include <cstdint>
 
 #include "smidgen/tensor/linear_kernel_table.h"
-#include "smidgen/tensor/vector_types.h"
+#include "smidgen/tensor/vectors_body.h"
 
 namespace smidgen {
 

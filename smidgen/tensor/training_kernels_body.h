@@ -1,11 +1,11 @@
-// The vector form of the kernels of training, written once over the compiler's vector types (vector_types.h) and
+// The vector form of the kernels of training, written once over the compiler's vector types (vectors_body.h) and
 // included by the instruction-set files, which say how wide a vector is (kWide floats) and take square roots (root_of).
 // Lengths need not be multiples of the width: the last vector of a row is loaded and stored in part.
 #include <cstddef>
 #include <cstdint>
 
 #include "smidgen/tensor/training_kernel_table.h"
-#include "smidgen/tensor/vector_types.h"
+#include "smidgen/tensor/vectors_body.h"
 
 #if defined(__GNUC__)
 // Vectors wider than a register are passed between functions of this file only.
