@@ -24,7 +24,7 @@ Result<Encoder> Encoder::load_body(const std::string& folder, const EncoderOptio
   SMIDGEN_ASSIGN(EncoderConfig config, EncoderConfig::load(folder));
   SMIDGEN_ASSIGN(const Safetensors weights, open_checkpoint(config.body_folder));
   const Kernels& table = options.kernels == nullptr ? smidgen::kernels() : *options.kernels;
-  SMIDGEN_ASSIGN(EncoderBody body, EncoderBody::load(config.body, weights, table));
+  SMIDGEN_ASSIGN(EncoderBody body, EncoderBody::load(config.body, weights, table, options.precision));
   const std::size_t tokens_max = options.tokens_max == 0 ? config.tokens_max : options.tokens_max;
   if (tokens_max < 2 || tokens_max > config.body.positions)
     return Error::usage("tokens_max is " + std::to_string(tokens_max) + ", this encoder can read 2.." +

@@ -30,6 +30,7 @@ namespace smidgen {
 struct EncoderOptions {
   std::size_t tokens_max = 0;        // special tokens included; 0: the folder's value
   const Kernels* kernels = nullptr;  // null: kernels()
+  Precision precision = Precision::kF32;
 };
 
 class Encoder {
@@ -53,6 +54,7 @@ class Encoder {
   std::size_t vocabulary_size() const { return body_.config().vocabulary; }
   const EncoderConfig& config() const { return config_; }
   const Kernels& kernels() const { return body_.kernels(); }
+  Precision precision() const { return body_.precision(); }
   const Tokenizer& tokenizer() const;
   const std::string& folder() const { return folder_; }
 

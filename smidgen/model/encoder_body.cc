@@ -6,11 +6,13 @@
 
 namespace smidgen {
 
-Result<EncoderBody> EncoderBody::load(const BodyConfig& config, const Safetensors& file, const Kernels& kernels) {
+Result<EncoderBody> EncoderBody::load(const BodyConfig& config, const Safetensors& file, const Kernels& kernels,
+                                      Precision precision) {
   const EncoderWeights weights(config, file);
   EncoderBody body;
   body.config_ = config;
   body.kernels_ = &kernels;
+  body.precision_ = precision;
   SMIDGEN_ASSIGN(body.words_, weights.words());
   SMIDGEN_ASSIGN(body.positions_, weights.positions());
   SMIDGEN_ASSIGN(body.type_steps_, weights.types());
@@ -43,13 +45,13 @@ EncoderBody::Layer EncoderBody::pack(LayerWeights weights) const {
   Layer layer;
   std::size_t floats = 0;
   for (const LinearWeights* linear : {&weights.qkv, &weights.attention_out, &weights.inner, &weights.out})
-    floats += LinearLayer::packed_floats(table, *linear);
+    floats += LinearLayer::packed_floats(table, precision_, *linear);
   layer.block = allocate_floats(floats);
   float* next = layer.block.get();
-  layer.qkv = LinearLayer::pack_at(next, table, std::move(weights.qkv));
-  layer.attention_out = LinearLayer::pack_at(next, table, std::move(weights.attention_out));
-  layer.inner = LinearLayer::pack_at(next, table, std::move(weights.inner));
-  layer.out = LinearLayer::pack_at(next, table, std::move(weights.out));
+  layer.qkv = LinearLayer::pack_at(next, table, precision_, std::move(weights.qkv));
+  layer.attention_out = LinearLayer::pack_at(next, table, precision_, std::move(weights.attention_out));
+  layer.inner = LinearLayer::pack_at(next, table, precision_, std::move(weights.inner));
+  layer.out = LinearLayer::pack_at(next, table, precision_, std::move(weights.out));
   if (!weights.attention_norm.gain.empty())
     layer.attention_norm = Norm(table, std::move(weights.attention_norm), config_.epsilon);
   layer.norm = Norm(table, std::move(weights.norm), config_.epsilon);
@@ -76,7 +78,10 @@ void EncoderBody::forward(const Batch& batch, Scratch& scratch) const {
   }
   SMIDGEN_CHECK(longest <= config_.positions && total == batch.ids.size());
   SMIDGEN_CHECK(batch.types.empty() || batch.types.size() == batch.ids.size());
-  const std::size_t workspace = attention_workspace(longest, config_.hidden / config_.heads);
+  const std::size_t head_dim = config_.hidden / config_.heads;
+  const std::size_t workspace = precision_ == Precision::kF32
+                                    ? attention_workspace(longest, head_dim)
+                                    : low_attention_workspace(longest, head_dim) / sizeof(float) + 1;
   if (workspace > scratch.workspace_floats_) {
     scratch.workspace_floats_ = workspace;
     scratch.workspace_ = allocate_floats(workspace);
@@ -94,7 +99,7 @@ void EncoderBody::embed_tokens(const Batch& batch, Scratch& scratch) const {
     embed_sequence(batch, first, length, embedded.f32() + first * config_.embedding);
     first += length;
   }
-  embedding_norm_.apply(embedded, embedded);
+  embedding_norm_.apply(embedded, embedded, projection_ || config_.norms_first() ? Precision::kF32 : precision_);
   if (projection_) projection_->apply(embedded, Activation::kNone, nullptr, scratch.x_);
 }
 
@@ -125,52 +130,83 @@ void EncoderBody::run_layer(const Layer& layer, std::span<const std::size_t> len
   Activations& x = scratch.x_;
   const Activations* input = &x;
   if (first && layer.attention_norm) {
-    layer.attention_norm->apply(x, scratch.normed_);
+    layer.attention_norm->apply(x, scratch.normed_, precision_);
     input = &scratch.normed_;
   }
-  layer.qkv.apply(*input, Activation::kNone, nullptr, scratch.qkv_);
+  // Rotary positions turn floats; without them a low precision attends to what the product rounds.
+  layer.qkv.apply(*input, Activation::kNone, nullptr, scratch.qkv_,
+                  layer.rotary != nullptr ? Precision::kF32 : precision_);
   attend(layer, lengths, scratch);
   layer.attention_out.apply(scratch.context_, Activation::kNone, &x, x);
-  if (!first) layer.attention_norm->apply(x, x);
+  if (!first) layer.attention_norm->apply(x, x, precision_);
 
   input = &x;
   if (first) {
-    layer.norm.apply(x, scratch.normed_);
+    layer.norm.apply(x, scratch.normed_, precision_);
     input = &scratch.normed_;
   }
   if (config_.gated()) {
     layer.inner.apply(*input, Activation::kNone, nullptr, scratch.gates_);
     gate(*kernels_, config_.activation, scratch.gates_, scratch.inner_);
   } else {
-    layer.inner.apply(*input, config_.activation, nullptr, scratch.inner_);
+    layer.inner.apply(*input, config_.activation, nullptr, scratch.inner_, precision_);
   }
   layer.out.apply(scratch.inner_, Activation::kNone, &x, x);
-  if (!first) layer.norm.apply(x, x);
+  if (!first) layer.norm.apply(x, x, precision_);
 }
 
 // qkv -> context, sequence by sequence.
 void EncoderBody::attend(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch) const {
   const std::size_t hidden = config_.hidden;
-  scratch.context_.resize(scratch.qkv_.rows(), hidden);
-  float *qkv = scratch.qkv_.f32(), *context = scratch.context_.f32();
+  Activations &qkv = scratch.qkv_, &context = scratch.context_;
+  context.resize(qkv.rows(), hidden);
+  std::size_t first = 0;
   for (const std::size_t length : lengths) {
-    if (layer.rotary != nullptr) layer.rotary->rotate(qkv, length, config_.heads);
-    AttentionCall call;
-    call.qkv = qkv;
-    call.t = length;
-    call.heads = config_.heads;
-    call.head_dim = hidden / config_.heads;
-    call.scale = 1.0F / std::sqrt(static_cast<float>(call.head_dim));
-    call.out = context;
-    call.workspace = scratch.workspace_.get();
-    if (layer.window == 0 || length <= layer.window + 1) {
-      kernels_->attention(call);
-    } else {
-      local_attention(*kernels_, call, layer.window);
-    }
-    qkv += length * 3 * hidden;
-    context += length * hidden;
+    if (layer.rotary != nullptr) layer.rotary->rotate(qkv.f32() + first * 3 * hidden, length, config_.heads);
+    first += length;
   }
+  if (precision_ != Precision::kF32) qkv.need(Precision::kBf16, *kernels_->encoder);
+  first = 0;
+  for (const std::size_t length : lengths) {
+    float* out = context.f32() + first * hidden;
+    if (precision_ == Precision::kF32)
+      attend_f32(layer, qkv.f32() + first * 3 * hidden, length, out, scratch);
+    else
+      attend_bf16(layer, qkv.bf16() + first * qkv.bf16_stride(), qkv.bf16_stride(), length, out, scratch);
+    first += length;
+  }
+}
+
+void EncoderBody::attend_f32(const Layer& layer, float* qkv, std::size_t length, float* context,
+                             Scratch& scratch) const {
+  AttentionCall call;
+  call.qkv = qkv;
+  call.t = length;
+  call.heads = config_.heads;
+  call.head_dim = config_.hidden / config_.heads;
+  call.scale = 1.0F / std::sqrt(static_cast<float>(call.head_dim));
+  call.out = context;
+  call.workspace = scratch.workspace_.get();
+  if (layer.window == 0 || length <= layer.window + 1) {
+    kernels_->attention(call);
+  } else {
+    local_attention(*kernels_, call, layer.window);
+  }
+}
+
+void EncoderBody::attend_bf16(const Layer& layer, const std::uint16_t* qkv, std::size_t stride, std::size_t length,
+                              float* context, Scratch& scratch) const {
+  LowAttention call;
+  call.qkv = qkv;
+  call.qkv_stride = stride;
+  call.t = length;
+  call.heads = config_.heads;
+  call.head_dim = config_.hidden / config_.heads;
+  call.scale = 1.0F / std::sqrt(static_cast<float>(call.head_dim));
+  call.window = layer.window;
+  call.out = context;
+  call.workspace = scratch.workspace_.get();
+  kernels_->encoder->attention(call);
 }
 
 }  // namespace smidgen

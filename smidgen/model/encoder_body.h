@@ -44,13 +44,15 @@ class EncoderBody {
     std::span<const std::size_t> lengths;  // tokens of each sequence, <= positions; their sum is ids.size()
   };
 
-  static Result<EncoderBody> load(const BodyConfig& config, const Safetensors& file, const Kernels& kernels);
+  static Result<EncoderBody> load(const BodyConfig& config, const Safetensors& file, const Kernels& kernels,
+                                  Precision precision = Precision::kF32);
 
   // Writes scratch.output().
   void forward(const Batch& batch, Scratch& scratch) const;
 
   const BodyConfig& config() const { return config_; }
   const Kernels& kernels() const { return *kernels_; }
+  Precision precision() const { return precision_; }
 
  private:
   struct Layer {
@@ -70,14 +72,18 @@ class EncoderBody {
   void embed_sequence(const Batch& batch, std::size_t first, std::size_t length, float* rows) const;
   void run_layer(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch) const;
   void attend(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch) const;
+  void attend_f32(const Layer& layer, float* qkv, std::size_t length, float* context, Scratch& scratch) const;
+  void attend_bf16(const Layer& layer, const std::uint16_t* qkv, std::size_t stride, std::size_t length, float* context,
+                   Scratch& scratch) const;
 
   BodyConfig config_;
   const Kernels* kernels_ = nullptr;
-  std::vector<float> words_;       // (vocabulary, embedding)
-  std::vector<float> positions_;   // (position_rows, embedding), the first token type added; empty when rotary
-  std::vector<float> type_steps_;  // (types, embedding): what another token type adds to the first
+  Precision precision_ = Precision::kF32;  // of the layers
+  std::vector<float> words_;               // (vocabulary, embedding)
+  std::vector<float> positions_;           // (position_rows, embedding), the first token type added; empty when rotary
+  std::vector<float> type_steps_;          // (types, embedding): what another token type adds to the first
   Norm embedding_norm_;
-  std::optional<LinearLayer> projection_;  // embedding -> hidden, when they differ
+  std::optional<LinearLayer> projection_;  // embedding -> hidden, when they differ; always f32
   std::vector<std::unique_ptr<const Rotary>> rotaries_;
   std::vector<Layer> layers_;
   std::optional<Norm> final_norm_;

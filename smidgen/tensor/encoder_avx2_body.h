@@ -63,6 +63,9 @@ inline F magnitude(F a) {
 inline F zero_behind(F x, size_t n) {
   return _mm256_and_ps(x, _mm256_castsi256_ps(lanes(n)));
 }
+inline F or_else(F x, size_t n, F y) {
+  return _mm256_blendv_ps(y, x, _mm256_castsi256_ps(lanes(n)));
+}
 inline float sum_of(F x) {
   __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
   four = _mm_add_ps(four, _mm_movehl_ps(four, four));
@@ -76,9 +79,6 @@ inline float max_of(F x) {
 inline float inverse_root(float x) {
   return _mm_cvtss_f32(_mm_div_ss(_mm_set_ss(1.0F), _mm_sqrt_ss(_mm_set_ss(x))));
 }
-inline F rounded(F x) {
-  return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-}
 inline I integers(F x) {
   return _mm256_cvtps_epi32(x);
 }
@@ -88,11 +88,14 @@ inline F floats(I x) {
 inline F bits_as_floats(I x) {
   return _mm256_castsi256_ps(x);
 }
-// x * 2^n; a power below that of the smallest normal number counts as zero
-inline F scaled_by_power(F x, F n) {
-  const F none = _mm256_cmp_ps(n, _mm256_set1_ps(-126.0F), _CMP_LT_OQ);
-  const I power = _mm256_slli_epi32(_mm256_add_epi32(integers(n), _mm256_set1_epi32(127)), 23);
-  return _mm256_andnot_ps(none, _mm256_mul_ps(x, bits_as_floats(power)));
+inline F fraction(F x) {
+  return _mm256_sub_ps(x, _mm256_floor_ps(x));
+}
+// p * 2^floor(x); a power below that of the smallest normal number counts as zero
+inline F scaled_by_power(F p, F x) {
+  const F none = _mm256_cmp_ps(x, _mm256_set1_ps(-126.0F), _CMP_LT_OQ);
+  const I power = _mm256_slli_epi32(_mm256_add_epi32(integers(_mm256_floor_ps(x)), _mm256_set1_epi32(127)), 23);
+  return _mm256_andnot_ps(none, _mm256_mul_ps(p, bits_as_floats(power)));
 }
 inline I load_integers(const void* p) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(p));
@@ -153,6 +156,10 @@ inline void store_bf16_first(std::uint16_t* p, F x, size_t n) {
   alignas(16) std::uint16_t some[8];
   store_bf16(some, x);
   for (size_t i = 0; i < n && i < 8; ++i) p[i] = some[i];
+}
+inline void store_bf16_pair(std::uint16_t* p, F x, F y) {
+  store_bf16(p, x);
+  store_bf16(p + kWide, y);
 }
 inline void store_bytes(std::int8_t* p, I x) {
   const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));

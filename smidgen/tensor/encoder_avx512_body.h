@@ -68,6 +68,10 @@ inline F magnitude(F a) {
 inline F zero_behind(F x, size_t n) {
   return _mm512_maskz_mov_ps(lanes(n), x);
 }
+// The first n of x, behind them y.
+inline F or_else(F x, size_t n, F y) {
+  return _mm512_mask_mov_ps(y, lanes(n), x);
+}
 inline float sum_of(F x) {
   return _mm512_reduce_add_ps(x);
 }
@@ -77,12 +81,12 @@ inline float max_of(F x) {
 inline float inverse_root(float x) {
   return _mm_cvtss_f32(_mm_div_ss(_mm_set_ss(1.0F), _mm_sqrt_ss(_mm_set_ss(x))));
 }
-inline F rounded(F x) {
-  return _mm512_roundscale_ps(x, 0);
+// The fraction of x above its floor, and p * 2^floor(x).
+inline F fraction(F x) {
+  return _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 }
-// x * 2^n, n a whole number
-inline F scaled_by_power(F x, F n) {
-  return _mm512_scalef_ps(x, n);
+inline F scaled_by_power(F p, F x) {
+  return _mm512_scalef_ps(p, x);
 }
 inline I integers(F x) {
   return _mm512_cvtps_epi32(x);
@@ -151,6 +155,14 @@ inline void store_bf16(std::uint16_t* p, F x) {
 }
 inline void store_bf16_first(std::uint16_t* p, F x, size_t n) {
   _mm256_mask_storeu_epi16(p, lanes(n), to_bf16(x));
+}
+inline void store_bf16_pair(std::uint16_t* p, F x, F y) {
+#ifdef __AVX512BF16__
+  _mm512_storeu_si512(p, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(y, x)));
+#else
+  store_bf16(p, x);
+  store_bf16(p + kWide, y);
+#endif
 }
 inline void store_bytes(std::int8_t* p, I x) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(x));

@@ -43,8 +43,8 @@ constexpr std::size_t bf16_row_bytes(std::size_t k) {
 struct LowProduct {
   const void* a = nullptr;  // m rows, a_stride bytes apart; lines * 4 bytes of each are read
   std::size_t a_stride = 0;
-  const float* a_scales = nullptr;       // int8: (m)
-  const std::int32_t* a_sums = nullptr;  // int8: (m), sums of the rows
+  const float* a_scales = nullptr;              // int8: (m)
+  const std::int32_t* a_corrections = nullptr;  // int8: (m), what the 128 of the weights adds: 128 * sum of the row
   const void* panels = nullptr;
   std::size_t lines = 0;            // of a panel, a multiple of kLinesOfTile
   const float* b_scales = nullptr;  // int8: (n padded to kLowPairColumns)
@@ -68,7 +68,7 @@ struct QuantizeCall {
   std::int8_t* out = nullptr;
   std::size_t out_stride = 0;  // bytes
   float* scales = nullptr;
-  std::int32_t* sums = nullptr;
+  std::int32_t* corrections = nullptr;  // 128 * sum of the row
 };
 
 // Rows of floats to bf16, nearest even, zeros behind n up to bf16_row_bytes(n).
@@ -103,7 +103,7 @@ struct LowAttention {
 constexpr std::size_t kLowAttentionRows = 16;
 constexpr std::size_t low_attention_workspace(std::size_t t, std::size_t head_dim) {
   const std::size_t keys = padded_to(t, 32), depth = padded_to(head_dim, 32);
-  return 2 * keys * depth * 2 + kLowAttentionRows * (keys * 6 + depth * 6) + 8 * kLineBytes;  // bytes
+  return 2 * keys * depth * 2 + kLowAttentionRows * (keys * 6 + depth * 6 + 2 * kLineBytes) + 8 * kLineBytes;  // bytes
 }
 
 struct EncoderKernels {

@@ -50,18 +50,21 @@ inline void ask_for(const std::uint8_t* next, size_t lines) {
   for (size_t i = 0; i < lines; ++i) _mm_prefetch(reinterpret_cast<const char*>(next + i * kLineBytes), _MM_HINT_T1);
 }
 
-// 16 < rows <= 32: out (rows, 32) of sums
-template <bool kInt8>
-void two_by_two(const std::uint8_t* a, size_t a_stride, const std::uint8_t* b, size_t panel_bytes, size_t lines,
-                const std::uint8_t* next, size_t ask, float* out) {
+// What a tile is loaded from was written by stores the compiler does not know to be read here.
+inline void written_before() {
+  __asm__ volatile("" ::: "memory");
+}
+
+// 16 < rows <= 32: out (rows, 32) of sums. `between` runs after each step.
+template <bool kInt8, class Between>
+inline void two_by_two(const std::uint8_t* a, size_t a_stride, const std::uint8_t* b, size_t panel_bytes, size_t lines,
+                       float* out, const Between& between) {
   const std::uint8_t* lower = a + kTileRows * a_stride;
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
   for (size_t i = 0; i < lines; i += kLinesOfTile, a += kLineBytes, lower += kLineBytes, b += kTileBytes) {
-    ask_for(next, ask);
-    next += ask * kLineBytes;
     _tile_loadd(6, b, kLineBytes);
     _tile_loadd(4, a, a_stride);
     SMIDGEN_TILE_DOT(0, 4, 6);
@@ -70,6 +73,7 @@ void two_by_two(const std::uint8_t* a, size_t a_stride, const std::uint8_t* b, s
     _tile_loadd(7, b + panel_bytes, kLineBytes);
     SMIDGEN_TILE_DOT(1, 4, 7);
     SMIDGEN_TILE_DOT(3, 5, 7);
+    between();
   }
   constexpr size_t kStride = kLowPairColumns * sizeof(float);
   _tile_stored(0, out, kStride);
@@ -79,55 +83,80 @@ void two_by_two(const std::uint8_t* a, size_t a_stride, const std::uint8_t* b, s
 }
 
 // rows <= 16
-template <bool kInt8>
-void one_by_two(const std::uint8_t* a, size_t a_stride, const std::uint8_t* b, size_t panel_bytes, size_t lines,
-                const std::uint8_t* next, size_t ask, float* out, size_t out_stride) {
+template <bool kInt8, class Between>
+inline void one_by_two(const std::uint8_t* a, size_t a_stride, const std::uint8_t* b, size_t panel_bytes, size_t lines,
+                       float* out, size_t out_stride, const Between& between) {
   _tile_zero(0);
   _tile_zero(1);
   for (size_t i = 0; i < lines; i += kLinesOfTile, a += kLineBytes, b += kTileBytes) {
-    ask_for(next, ask);
-    next += ask * kLineBytes;
     _tile_loadd(4, a, a_stride);
     _tile_loadd(6, b, kLineBytes);
     SMIDGEN_TILE_DOT(0, 4, 6);
     _tile_loadd(7, b + panel_bytes, kLineBytes);
     SMIDGEN_TILE_DOT(1, 4, 7);
+    between();
   }
   _tile_stored(0, out, out_stride * sizeof(float));
   _tile_stored(1, out + 16, out_stride * sizeof(float));
 }
 
-template <bool kInt8>
-void tile_product(const LowProduct& call) {
-  if (call.m == 0 || call.n == 0) return;
+// The rows of the block before, finished a few at a time between the steps of this block: the tiles compute meanwhile.
+template <class Finish>
+struct Pending {
+  Finish finish;
+  const float* tile = nullptr;
+  size_t row = 0, end = 0;
+
+  void some(size_t count) {
+    for (const size_t stop = min(end, row + count); row < stop; ++row, tile += kLowPairColumns) finish(tile, row);
+  }
+};
+
+template <bool kInt8, class Finish>
+void tile_product_as(const LowProduct& call) {
   const size_t blocks = (call.m + 2 * kTileRows - 1) / (2 * kTileRows), rows = (call.m + blocks - 1) / blocks;
   const size_t upper = min(rows, kTileRows), panel_bytes = call.lines * kLineBytes;
   const size_t ask = (2 * kLinesOfTile + blocks - 1) / blocks;  // lines to ask for with every two tiles of B
-  use_tiles(upper, rows - upper);
-  alignas(64) float tile[2 * kTileRows * kLowPairColumns];
+  const size_t steps = call.lines / kLinesOfTile, finished_a_step = (rows + steps - 1) / steps;
+  alignas(64) float tiles[2][2 * kTileRows * kLowPairColumns];
   const auto* a = static_cast<const std::uint8_t*>(call.a);
+  Pending<Finish> pending = {Finish(call, 0)};
+  size_t turn = 0;
+  use_tiles(upper, rows - upper);
   for (size_t column = 0; column < call.n; column += kLowPairColumns) {
     const auto* b = static_cast<const std::uint8_t*>(call.panels) + column / kLowPanelColumns * panel_bytes;
     const std::uint8_t* next = b + 2 * panel_bytes;  // after the last panel: whatever the caller put behind it
     for (size_t block = 0; block < blocks; ++block) {
       const size_t first = min(block * rows, call.m - rows), skip = block * rows - first;
       const std::uint8_t* from = a + first * call.a_stride;
+      float* tile = tiles[turn++ % 2];
+      const auto between = [&]() __attribute__((always_inline)) {
+        ask_for(next, ask);
+        next += ask * kLineBytes;
+        pending.some(finished_a_step);
+      };
       if (rows > kTileRows)
-        two_by_two<kInt8>(from, call.a_stride, b, panel_bytes, call.lines, next, ask, tile);
+        two_by_two<kInt8>(from, call.a_stride, b, panel_bytes, call.lines, tile, between);
       else
-        one_by_two<kInt8>(from, call.a_stride, b, panel_bytes, call.lines, next, ask, tile, kLowPairColumns);
-      next += call.lines / kLinesOfTile * ask * kLineBytes;
-      finish<kInt8>(call, tile + skip * kLowPairColumns, kLowPairColumns, first + skip, rows - skip, column,
-                    kLowPairColumns);
+        one_by_two<kInt8>(from, call.a_stride, b, panel_bytes, call.lines, tile, kLowPairColumns, between);
+      pending = {Finish(call, column), tile + skip * kLowPairColumns, first + skip, first + rows};
     }
   }
+  pending.some(rows);
   _tile_release();
+}
+
+template <bool kInt8>
+void tile_product(const LowProduct& call) {
+  if (call.m == 0 || call.n == 0) return;
+  with_finish<kInt8>(call, [&]<class Finish>() { tile_product_as<kInt8, Finish>(call); });
 }
 
 struct AttentionTiles {
   static void multiply(size_t, const std::uint8_t* a, size_t a_stride, const std::uint8_t* panels, size_t panel_bytes,
                        size_t lines, float* out, size_t out_stride) {
-    one_by_two<false>(a, a_stride, panels, panel_bytes, lines, nullptr, 0, out, out_stride);
+    written_before();
+    one_by_two<false>(a, a_stride, panels, panel_bytes, lines, out, out_stride, [] {});
   }
 };
 

@@ -34,13 +34,16 @@ inline F gelu(F x) {
   return multiply(x, fma(y, p, splat(0.5F)));
 }
 
-// 2^x for x <= 0, relative error 7.5e-5: 2^n times a polynomial of degree 3 on [-1/2, 1/2]. A rounding to bf16 is 4e-3.
+constexpr float kPower0 = 0.9999251961708069F, kPower1 = 0.6958335041999817F;
+constexpr float kPower2 = 0.2260671705007553F, kPower3 = 0.07802451401948929F;
+// 2^x for x <= 0, relative error 8e-5 (a rounding to bf16 is 4e-3): 2^floor(x) times a polynomial of degree 3 in the
+// fraction.
 inline F power_of_two(F x) {
-  const F n = rounded(x), r = subtract(x, n);
-  F p = fma(splat(0.0551716610789299F), r, splat(0.2426111251115799F));
-  p = fma(p, r, splat(0.6932609677314758F));
-  p = fma(p, r, splat(0.9999280571937561F));
-  return scaled_by_power(p, n);
+  const F r = fraction(x);
+  F p = fma(splat(kPower3), r, splat(kPower2));
+  p = fma(p, r, splat(kPower1));
+  p = fma(p, r, splat(kPower0));
+  return scaled_by_power(p, x);
 }
 
 // --- products ---
@@ -88,68 +91,106 @@ void accumulate_rows(size_t rows, const std::uint8_t* a, size_t a_stride, const 
   call.template operator()<Dot::kRows>(call);
 }
 
-// Sums of one vector of columns as floats: int8 through its scales, bf16 as they are; then the bias.
-template <bool kInt8>
-inline F value_of(const LowProduct& call, const float* sums, size_t row, F column_scales, F bias) {
-  if constexpr (kInt8) {
-    const I sum = subtract(load_integers(sums), splat_integers(call.a_sums[row] * 128));
-    return fma(floats(sum), multiply(splat(call.a_scales[row]), column_scales), bias);
-  } else {
-    return add(load(sums), bias);
-  }
-}
+// What happens to one row of a finished tile, two vectors of sums: scales, bias, GELU, residual, and to where it goes.
+// Everything is decided at compile time.
+template <bool kInt8, bool kGelu, bool kResidual, bool kHalves>
+struct FinishRow {
+  F bias0, bias1, scale0, scale1;
+  const std::int32_t* corrections;
+  const float *row_scales, *residual;
+  float* c;
+  std::uint16_t* c_bf16;
+  size_t residual_stride, c_stride;
 
-template <bool kInt8, bool kGelu, bool kWhole>
-void finish_vector(const LowProduct& call, const float* tile, size_t tile_stride, size_t row, size_t rows,
-                   size_t column) {
-  const size_t count = call.n - column;  // of columns left; fewer than kWide unless kWhole
-  const F bias = load(call.bias + column), column_scales = kInt8 ? load(call.b_scales + column) : splat(0.0F);
-  const float* residual = call.residual;
-  float* c = call.c;
-  for (size_t r = row; r < row + rows; ++r, tile += tile_stride) {
-    F value = value_of<kInt8>(call, tile, r, column_scales, bias);
-    if (kGelu) value = gelu(value);
-    if (residual != nullptr) {
-      const float* from = residual + r * call.residual_stride + column;
-      value = add(value, kWhole ? load(from) : load_first(from, count));
+  FinishRow(const LowProduct& call, size_t column)
+      : bias0(load(call.bias + column)),
+        bias1(load(call.bias + column + kWide)),
+        scale0(kInt8 ? load(call.b_scales + column) : splat(0.0F)),
+        scale1(kInt8 ? load(call.b_scales + column + kWide) : splat(0.0F)),
+        corrections(call.a_corrections),
+        row_scales(call.a_scales),
+        residual(kResidual ? call.residual + column : nullptr),
+        c(kHalves ? nullptr : call.c + column),
+        c_bf16(kHalves ? call.c_bf16 + column : nullptr),
+        residual_stride(call.residual_stride),
+        c_stride(call.c_stride) {}
+
+  // sums: 2 vectors
+  void operator()(const float* sums, size_t row) const {
+    F x, y;
+    if constexpr (kInt8) {
+      const I correction = splat_integers(corrections[row]);
+      const F row_scale = splat(row_scales[row]);
+      x = fma(floats(subtract(load_integers(sums), correction)), multiply(scale0, row_scale), bias0);
+      y = fma(floats(subtract(load_integers(sums + kWide), correction)), multiply(scale1, row_scale), bias1);
+    } else {
+      x = add(load(sums), bias0);
+      y = add(load(sums + kWide), bias1);
     }
-    const size_t at = r * call.c_stride + column;
-    if (c != nullptr)
-      kWhole ? store(c + at, value) : store_first(c + at, value, count);
-    else
-      kWhole ? store_bf16(call.c_bf16 + at, value) : store_bf16_first(call.c_bf16 + at, value, count);
+    if constexpr (kGelu) {
+      x = gelu(x);
+      y = gelu(y);
+    }
+    if constexpr (kResidual) {
+      x = add(x, load(residual + row * residual_stride));
+      y = add(y, load(residual + row * residual_stride + kWide));
+    }
+    if constexpr (kHalves) {
+      store_bf16_pair(c_bf16 + row * c_stride, x, y);
+    } else {
+      store(c + row * c_stride, x);
+      store(c + row * c_stride + kWide, y);
+    }
   }
-}
+};
 
-inline void finish_sums(const LowProduct& call, const float* tile, size_t tile_stride, size_t row, size_t rows,
-                        size_t column) {
-  const size_t count = min(kWide, call.n - column);
-  for (size_t r = row; r < row + rows; ++r, tile += tile_stride)
-    store_integers_first(call.sums + r * call.c_stride + column,
-                         subtract(load_integers(tile), splat_integers(call.a_sums[r] * 128)), count);
-}
-
-// tile (rows, columns), row stride tile_stride -> c at `row`, `column`.
+// The same for any call, a vector at a time: the last columns of odd matrices, and uncommon combinations.
 template <bool kInt8>
-__attribute__((noinline)) void finish(const LowProduct& call, const float* tile, size_t tile_stride, size_t row,
-                                      size_t rows, size_t column, size_t columns) {
-  for (size_t v = 0; v < columns && column < call.n; v += kWide, column += kWide, tile += kWide) {
-    const bool whole = call.n - column >= kWide;
-    if (call.sums != nullptr)
-      finish_sums(call, tile, tile_stride, row, rows, column);
-    else if (call.gelu && whole)
-      finish_vector<kInt8, true, true>(call, tile, tile_stride, row, rows, column);
-    else if (call.gelu)
-      finish_vector<kInt8, true, false>(call, tile, tile_stride, row, rows, column);
-    else if (whole)
-      finish_vector<kInt8, false, true>(call, tile, tile_stride, row, rows, column);
-    else
-      finish_vector<kInt8, false, false>(call, tile, tile_stride, row, rows, column);
+struct FinishAnyRow {
+  const LowProduct* product;
+  size_t column;
+
+  FinishAnyRow(const LowProduct& call, size_t at) : product(&call), column(at) {}
+
+  void operator()(const float* sums, size_t row) const {
+    for (size_t at = column; at < column + kTileColumns && at < product->n; at += kWide, sums += kWide)
+      finish(*product, sums, row, at, min(kWide, product->n - at));
   }
+
+  static void finish(const LowProduct& call, const float* sums, size_t row, size_t at, size_t count) {
+    F value = splat(0.0F);
+    if constexpr (kInt8) {
+      const I sum = subtract(load_integers(sums), splat_integers(call.a_corrections[row]));
+      if (call.sums != nullptr) return store_integers_first(call.sums + row * call.c_stride + at, sum, count);
+      value = fma(floats(sum), multiply(load(call.b_scales + at), splat(call.a_scales[row])), load(call.bias + at));
+    } else {
+      value = add(load(sums), load(call.bias + at));
+    }
+    if (call.gelu) value = gelu(value);
+    if (call.residual != nullptr)
+      value = add(value, load_first(call.residual + row * call.residual_stride + at, count));
+    if (call.c != nullptr)
+      store_first(call.c + row * call.c_stride + at, value, count);
+    else
+      store_bf16_first(call.c_bf16 + row * call.c_stride + at, value, count);
+  }
+};
+
+// Calls f.operator()<Finish>() with what fits this call.
+template <bool kInt8, class Function>
+void with_finish(const LowProduct& call, const Function& f) {
+  const bool halves = call.c_bf16 != nullptr, residual = call.residual != nullptr;
+  if (call.sums != nullptr || call.n % kLowPairColumns != 0 || (residual && (halves || call.gelu)) ||
+      (call.gelu && !halves))
+    return f.template operator()<FinishAnyRow<kInt8>>();
+  if (call.gelu) return f.template operator()<FinishRow<kInt8, true, false, true>>();
+  if (halves) return f.template operator()<FinishRow<kInt8, false, false, true>>();
+  if (residual) return f.template operator()<FinishRow<kInt8, false, true, false>>();
+  f.template operator()<FinishRow<kInt8, false, false, false>>();
 }
 
 // Rows [begin, end) against all panels. Tiles are as even as can be: 16 rows are 8 + 8, not 14 + 2.
-template <class Dot>
+template <class Dot, class Finish>
 void product_block(const LowProduct& call, size_t begin, size_t end) {
   alignas(64) float tile[static_cast<size_t>(Dot::kRows) * kTileColumns];
   const auto* a = static_cast<const std::uint8_t*>(call.a);
@@ -159,6 +200,7 @@ void product_block(const LowProduct& call, size_t begin, size_t end) {
   for (size_t column = 0; column < call.n; column += kTileColumns) {
     const auto* b = static_cast<const std::uint8_t*>(call.panels) + column / kLowPanelColumns * panel_bytes;
     const std::uint8_t* next = b + kPanels * panel_bytes;  // after the last panel: whatever the caller put behind it
+    const Finish finish(call, column);
     size_t row = begin;
     for (size_t i = 0; i < tiles; ++i) {
       const size_t rows = m / tiles + (i < m % tiles ? 1 : 0);
@@ -166,7 +208,7 @@ void product_block(const LowProduct& call, size_t begin, size_t end) {
       accumulate_rows<Dot>(rows, a + row * call.a_stride, call.a_stride, b, kVectorStep(panel_bytes), call.lines, next,
                            asks ? ask : 0, tile, kTileColumns);
       if (asks) next += call.lines / 4 * ask * kLineBytes;
-      finish<Dot::kInt8>(call, tile, kTileColumns, row, rows, column, kTileColumns);
+      for (size_t r = 0; r < rows; ++r) finish(tile + r * kTileColumns, row + r);
       row += rows;
     }
   }
@@ -176,7 +218,9 @@ template <class Dot>
 void product(const LowProduct& call) {
   const size_t rows = Dot::kRows, whole = kBlockBytes / (call.lines * 4 + 1) / rows * rows;
   const size_t block = whole < 4 * rows ? 4 * rows : whole;
-  for (size_t row = 0; row < call.m; row += block) product_block<Dot>(call, row, min(call.m, row + block));
+  with_finish<Dot::kInt8>(call, [&]<class Finish>() {
+    for (size_t row = 0; row < call.m; row += block) product_block<Dot, Finish>(call, row, min(call.m, row + block));
+  });
 }
 
 // --- rows ---
@@ -205,7 +249,7 @@ float largest_magnitude(const Row& x, size_t n) {
 }
 
 template <class Row>
-void quantize_row(const Row& x, size_t n, float largest, std::int8_t* out, float* scale, std::int32_t* total) {
+void quantize_row(const Row& x, size_t n, float largest, std::int8_t* out, float* scale, std::int32_t* correction) {
   const F inverse = splat(largest > 0 ? 127.0F / largest : 0.0F);
   I sum = no_integers();
   size_t i = 0;
@@ -220,7 +264,7 @@ void quantize_row(const Row& x, size_t n, float largest, std::int8_t* out, float
     store_bytes(out + i, q);
   }
   *scale = largest / 127.0F;
-  *total = sum_of(sum);
+  *correction = 128 * sum_of(sum);
 }
 
 inline void quantize(const QuantizeCall& call) {
@@ -228,10 +272,10 @@ inline void quantize(const QuantizeCall& call) {
     std::int8_t* out = call.out + row * call.out_stride;
     if (call.x != nullptr) {
       const FloatRow x = {call.x + row * call.x_stride};
-      quantize_row(x, call.n, largest_magnitude(x, call.n), out, call.scales + row, call.sums + row);
+      quantize_row(x, call.n, largest_magnitude(x, call.n), out, call.scales + row, call.corrections + row);
     } else {
       const Bf16Row x = {call.x_bf16 + row * call.x_stride};
-      quantize_row(x, call.n, largest_magnitude(x, call.n), out, call.scales + row, call.sums + row);
+      quantize_row(x, call.n, largest_magnitude(x, call.n), out, call.scales + row, call.corrections + row);
     }
   }
 }
@@ -287,7 +331,8 @@ inline void norm_quantize(const NormCall& norm, const QuantizeCall& call) {
   for (size_t row = 0; row < norm.rows; ++row) {
     float* out = norm.out + row * norm.n;
     const float largest = norm_row(norm, norm.x + row * norm.n, out);
-    quantize_row(FloatRow{out}, norm.n, largest, call.out + row * call.out_stride, call.scales + row, call.sums + row);
+    quantize_row(FloatRow{out}, norm.n, largest, call.out + row * call.out_stride, call.scales + row,
+                 call.corrections + row);
   }
 }
 
@@ -310,16 +355,21 @@ struct HeadBuffers {
   float* scores;
   std::uint8_t* weights;  // probabilities in bf16
   float* context;
-  size_t keys_padded, depth;  // t and head_dim padded to 32
+  size_t keys_padded, depth;           // t and head_dim padded to 32
+  size_t score_stride, weight_stride;  // elements: a line more than a row, or rows 2 KB apart would share cache sets
 
-  HeadBuffers(const LowAttention& call) : keys_padded(padded_to(call.t, 32)), depth(padded_to(call.head_dim, 32)) {
+  HeadBuffers(const LowAttention& call)
+      : keys_padded(padded_to(call.t, 32)),
+        depth(padded_to(call.head_dim, 32)),
+        score_stride(keys_padded + kLineBytes / 4),
+        weight_stride(keys_padded + kLineBytes / 2) {
     const auto address = reinterpret_cast<std::uintptr_t>(call.workspace);
     keys = static_cast<std::uint8_t*>(call.workspace) + (kLineBytes - address % kLineBytes) % kLineBytes;
     values = keys + keys_padded * depth * 2;
     queries = values + keys_padded * depth * 2;
     scores = reinterpret_cast<float*>(queries + kLowAttentionRows * depth * 2);
-    weights = reinterpret_cast<std::uint8_t*>(scores + kLowAttentionRows * keys_padded);
-    context = reinterpret_cast<float*>(weights + kLowAttentionRows * keys_padded * 2);
+    weights = reinterpret_cast<std::uint8_t*>(scores + kLowAttentionRows * score_stride);
+    context = reinterpret_cast<float*>(weights + kLowAttentionRows * weight_stride * 2);
   }
 };
 
@@ -357,26 +407,30 @@ inline void pack_values(const LowAttention& call, const std::uint16_t* values, c
 }
 
 // Scores of one query to probabilities in bf16, not yet divided by their sum, which is returned. Keys [begin, end) of
-// `padded` are seen; the others get 0.
+// `padded` (a multiple of 32) are seen; the others get 0.
 inline float soft_row(float* scores, size_t begin, size_t end, size_t padded, float scale, std::uint16_t* out) {
-  for (size_t i = 0; i < begin; ++i) scores[i] = -3.0e38F;
-  size_t whole = end / kWide * kWide;
-  F top = splat(-3.0e38F);
-  for (size_t i = 0; i < whole; i += kWide) top = larger(top, load(scores + i));
-  if (whole < end) {
-    for (size_t i = end; i < whole + kWide; ++i) scores[i] = -3.0e38F;
-    top = larger(top, load(scores + whole));
-    whole += kWide;
+  constexpr float kUnseen = -1.0e38F;
+  for (size_t i = 0; i < begin; ++i) scores[i] = kUnseen;
+  const size_t whole = padded_to(end, 2 * kWide);
+  for (size_t i = end / kWide * kWide; i < whole; i += kWide)
+    store(scores + i, or_else(load(scores + i), i < end ? end - i : 0, splat(kUnseen)));
+  F top = splat(kUnseen), top2 = top;
+  for (size_t i = 0; i < whole; i += 2 * kWide) {
+    top = larger(top, load(scores + i));
+    top2 = larger(top2, load(scores + i + kWide));
   }
-  const F factor = splat(scale * 1.44269504F), offset = splat(-max_of(top) * (scale * 1.44269504F));
-  F sum = splat(0.0F);
-  for (size_t i = 0; i < whole; i += kWide) {
-    const F e = power_of_two(larger(fma(load(scores + i), factor, offset), splat(-150.0F)));
+  const float steepness = scale * 1.44269504F;  // e^x = 2^(x / log 2)
+  const F factor = splat(steepness), offset = splat(-max_of(larger(top, top2)) * steepness);
+  F sum = splat(0.0F), sum2 = sum;
+  for (size_t i = 0; i < whole; i += 2 * kWide) {
+    const F e = power_of_two(fma(load(scores + i), factor, offset));
+    const F e2 = power_of_two(fma(load(scores + i + kWide), factor, offset));
     sum = add(sum, e);
-    store_bf16(out + i, e);
+    sum2 = add(sum2, e2);
+    store_bf16_pair(out + i, e, e2);
   }
   for (size_t i = whole; i < padded; i += kWide) store_bf16(out + i, splat(0.0F));
-  return sum_of(sum);
+  return sum_of(add(sum, sum2));
 }
 
 // Queries [first, first + rows) of one head.
@@ -399,17 +453,18 @@ void attend(const LowAttention& call, const std::uint16_t* query, size_t first, 
   const size_t key_panel = head.depth / 2 * kLineBytes, value_panel = head.keys_padded / 2 * kLineBytes;
   for (size_t j = 0; j < padded; j += 32)
     Tiles::multiply(rows, a, a_stride, head.keys + (begin + j) / 16 * key_panel, key_panel, head.depth / 2,
-                    head.scores + j, padded);
+                    head.scores + j, head.score_stride);
   float sums[kLowAttentionRows];
   for (size_t r = 0; r < rows; ++r) {
     const size_t i = first + r, from = i < window ? 0 : i - window, to = min(call.t, i + window + 1);
-    sums[r] = soft_row(head.scores + r * padded, from > begin ? from - begin : 0, to - begin, padded, call.scale,
-                       reinterpret_cast<std::uint16_t*>(head.weights) + r * padded);
+    sums[r] = soft_row(head.scores + r * head.score_stride, from > begin ? from - begin : 0, to - begin, padded,
+                       call.scale, reinterpret_cast<std::uint16_t*>(head.weights) + r * head.weight_stride);
   }
   const size_t hidden = call.heads * call.head_dim;
   for (size_t d = 0; d < call.head_dim; d += 32) {
-    Tiles::multiply(rows, head.weights, padded * 2, head.values + d / 16 * value_panel + begin / 2 * kLineBytes,
-                    value_panel, padded / 2, head.context, 32);
+    Tiles::multiply(rows, head.weights, head.weight_stride * 2,
+                    head.values + d / 16 * value_panel + begin / 2 * kLineBytes, value_panel, padded / 2, head.context,
+                    32);
     for (size_t r = 0; r < rows; ++r) {
       const F inverse = splat(1.0F / sums[r]);
       for (size_t i = d; i < d + 32 && i < call.head_dim; i += kWide)

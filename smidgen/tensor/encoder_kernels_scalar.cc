@@ -103,7 +103,7 @@ void quantize(const QuantizeCall& call) {
       sum += out[i];
     }
     call.scales[row] = largest / 127.0F;
-    call.sums[row] = sum;
+    call.corrections[row] = 128 * sum;
   }
 }
 

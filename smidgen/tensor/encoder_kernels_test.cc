@@ -71,7 +71,7 @@ struct Rows {
       : stride(LowMatrix::row_bytes(precision, k) + shift % 3 * 64),
         bytes(rows * stride, precision == Precision::kInt8 ? shift : shift / 2 * 2),
         scales(rows),
-        sums(rows) {
+        corrections(rows) {
     if (precision == Precision::kInt8) {
       QuantizeCall call;
       call.x = x.get();
@@ -81,7 +81,7 @@ struct Rows {
       call.out = bytes.get();
       call.out_stride = stride;
       call.scales = scales.data();
-      call.sums = sums.data();
+      call.corrections = corrections.data();
       kScalarEncoderKernels.quantize(call);
     } else {
       kScalarEncoderKernels.round({x.get(), rows, k, k, reinterpret_cast<std::uint16_t*>(bytes.get()), stride});
@@ -90,14 +90,14 @@ struct Rows {
   std::size_t stride;
   Memory<std::int8_t> bytes;
   std::vector<float> scales;
-  std::vector<std::int32_t> sums;
+  std::vector<std::int32_t> corrections;
 };
 
 void set_rows(LowProduct& call, Rows& rows, std::size_t m) {
   call.a = rows.bytes.get();
   call.a_stride = rows.stride;
   call.a_scales = rows.scales.data();
-  call.a_sums = rows.sums.data();
+  call.a_corrections = rows.corrections.data();
   call.m = m;
 }
 
@@ -232,11 +232,11 @@ TEST_P(EncoderKernelTest, QuantizationEqualsItsScalarTwin) {
         std::vector<std::int32_t> sums(rows), wanted_sums(rows);
         call.out = got.get();
         call.scales = scales.data();
-        call.sums = sums.data();
+        call.corrections = sums.data();
         fast().quantize(call);
         call.out = wanted.get();
         call.scales = wanted_scales.data();
-        call.sums = wanted_sums.data();
+        call.corrections = wanted_sums.data();
         plain().quantize(call);
         EXPECT_TRUE(got.equals(wanted)) << "rows " << rows << " n " << n << " bf16 " << half;
         EXPECT_EQ(scales, wanted_scales);
@@ -282,7 +282,7 @@ TEST_P(EncoderKernelTest, NormsEqualTheirScalarTwins) {
       quantized.out = bytes.get();
       quantized.out_stride = stride;
       quantized.scales = scales.data();
-      quantized.sums = sums.data();
+      quantized.corrections = sums.data();
       const NormCall norm = {x.get(), rows, n, gain.get(), n == 19 ? nullptr : bias.get(), 1e-6F, got.get()};
       NormCall reference = norm;
       reference.out = wanted.get();
