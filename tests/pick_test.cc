@@ -362,6 +362,50 @@ TEST_F(PickTest, LeavesNothingAfterAFailureOrAnInterrupt) {
   EXPECT_TRUE(left_behind().empty());
 }
 
+// A ceiling that the rungs keep and the written policy does not is no note beside a certificate: it is a refusal.
+TEST_F(PickTest, IsHeldToItsCeilingsAsMeasured) {
+  const Dataset data = load(to_csv(make_rows(900, 0.02, 13)));
+  services_.run_memory_mb = [](const std::string& bundle, const std::string&) -> Result<double> {
+    return fs::path(bundle).filename() == "policy" ? 80.0 : 12.5;
+  };
+  request_.memory_mb_max = 50;
+  PickReport report = picked(data);
+  EXPECT_FALSE(report.certified);
+  ASSERT_TRUE(report.refusal.has_value());
+  EXPECT_NE(report.refusal->reason.find("takes 80 MB as measured here; at most 50 MB were asked"), std::string::npos)
+      << report.refusal->reason;
+  EXPECT_TRUE(left_behind().empty());
+  request_.allow_uncertified = true;
+  report = picked(data);
+  EXPECT_FALSE(report.certified);
+  ASSERT_EQ(left_behind(), std::set<std::string>{"a.smidgen"});
+  EXPECT_FALSE(Classifier::open(request_.out)->bundle().certificate->certified);
+  request_.force = true;
+  request_.memory_mb_max = 80;
+  EXPECT_TRUE(picked(data).certified);
+  request_.latency_ms_max = 1e-6;
+  EXPECT_FALSE(picked(data).certified) << "no rung keeps within, which is known before the test";
+}
+
+TEST_F(PickTest, LearnsAtOnceThatAnotherPickWritesThere) {
+  const Dataset data = load(to_csv(make_rows(500, 0.02, 14)));
+  int trained = 0;
+  services_.run_memory_mb = [&](const std::string&, const std::string&) -> Result<double> {
+    ThreadPool pool(1);
+    PickServices others = services_;
+    others.run_memory_mb = [](const std::string&, const std::string&) -> Result<double> {
+      ADD_FAILURE() << "something was trained";
+      return 1.0;
+    };
+    if (trained++ == 0) {
+      EXPECT_EQ(pick(data, request_, others, pool, watcher_).error().exit_code(), 75);
+    }
+    return 12.5;
+  };
+  EXPECT_TRUE(run(data).ok());
+  EXPECT_GT(trained, 0);
+}
+
 TEST_F(PickTest, AsksForAPlaceBeforeTheWork) {
   services_.run_memory_mb = [](const std::string&, const std::string&) -> Result<double> {
     ADD_FAILURE() << "something was trained";

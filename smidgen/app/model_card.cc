@@ -55,10 +55,12 @@ std::string data_section(const PickReport& report) {
                        counted(data.rows_repeated, "row", "rows"), with_thousands(data.rows_conflicting));
   }
   out += fmt::format(
-      "Divided by {}: fit {}, tune {}, certify {} rows (one of each). Nothing but the measurements below used the last "
+      "Divided by {}: fit {}, tune {}, certify {} rows{} (one of each). Nothing but the measurements below used the "
+      "last "
       "part.\n\n",
       for_markdown(report.unit, 200), with_thousands(report.rows_fit), with_thousands(report.rows_tune),
-      with_thousands(report.rows_certify));
+      with_thousands(report.rows_certify),
+      report.certify_path.empty() ? "" : " of " + for_markdown(base_name(report.certify_path)));
   out += "| label | rows |\n|---|---:|\n";
   for (std::size_t i = 0; i < std::min(data.labels.size(), kLabelsListed); ++i)
     out += fmt::format("| {} | {} |\n", for_markdown(data.labels[i].label), with_thousands(data.labels[i].rows));

@@ -51,6 +51,8 @@ Json split_of(const PickReport& report) {
           {"fit", {{"rows", report.rows_fit}, {"units", report.units_fit}}},
           {"tune", {{"rows", report.rows_tune}, {"units", report.units_tune}}},
           {"certify", {{"rows", report.rows_certify}, {"units", report.units_certify}}},
+          {"certify_path", string_or_null(report.certify_path)},
+          {"rows_unused", report.rows_unused},
           {"labels_too_few", strings(report.labels_too_few)}};
 }
 

@@ -654,6 +654,11 @@ function data_facts(d, s) {
       (s.labels_too_few.length > 20 ? ' and ' + count(s.labels_too_few.length - 20) + ' more' : '');
   const words = [[d.words.p50, ' (median), '], [d.words.p95, ' (95 of 100), '], [d.words.max, ' (longest)']];
   const extremes = () => count(Math.max(...sizes)) + ' and ' + plural(Math.min(...sizes), 'row', 'rows');
+  const certify = [
+    part(s.certify) + (s.certify_path ? ' of ' : ''), s.certify_path ? foreign(s.certify_path, 300) : null,
+    s.rows_unused > 0 ? '; one row a unit, ' + plural(s.rows_unused, 'further row does', 'further rows do') + ' not count' :
+                        null
+  ];
   const cut = plural(report.rows_cut, 'held-out row', 'held-out rows');
   return facts([
     ['File', foreign(d.path, 300)],
@@ -671,7 +676,7 @@ function data_facts(d, s) {
     ['Unit', foreign(s.unit, 200)],
     ['Fit', part(s.fit)],
     ['Tune', part(s.tune)],
-    ['Certify', part(s.certify)],
+    ['Certify', certify],
     ['Too few rows to measure', few ? foreign(few, 1600) : null],
     ['SHA-256', el('code', {}, clip(d.sha256, 64))],
   ]);

@@ -107,6 +107,7 @@ inline PickReport base_report() {
   report.rows_fit = 6'803;
   report.rows_tune = 1'200;
   report.rows_certify = 2'000;
+  report.rows_unused = 9;
   report.units_fit = 6'792;
   report.units_tune = 1'199;
   report.units_certify = 1'997;

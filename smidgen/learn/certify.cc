@@ -254,4 +254,44 @@ Result<CertificationOutcome> test_plan(const CertificationPlan& plan, const Cert
   return outcome;
 }
 
+namespace {
+
+// What the caller fills in stays as it is.
+void report_test(const CertificationPlan& plan, const CertifyRows& rows, std::size_t test, bool certified,
+                 CertificationOutcome& outcome) {
+  const CandidateTest& reported = outcome.tests[test];
+  Certificate certificate = make_certificate(plan, reported, certified, outcome.tests.size());
+  Certificate& old = outcome.certificate;
+  for (const auto member : {&Certificate::data_sha256, &Certificate::test_sha256, &Certificate::split_salt,
+                            &Certificate::bundle_sha256, &Certificate::precision, &Certificate::version})
+    certificate.*member = std::move(old.*member);
+  certificate.attempts = old.attempts;
+  certificate.assumptions = std::move(old.assumptions);
+  outcome.certificate = std::move(certificate);
+  tally_candidate(plan.candidates()[reported.candidate], rows, plan.options().cost.usd_per_row.size(),
+                  plan.label_count(), plan.options().targets, &outcome.decisions);
+}
+
+}  // namespace
+
+void choose_test(const CertificationPlan& plan, const CertifyRows& rows, std::size_t test,
+                 CertificationOutcome& outcome) {
+  SMIDGEN_CHECK(test < outcome.tests.size() && outcome.tests[test].passed);
+  outcome.chosen = outcome.tests[test].candidate;
+  report_test(plan, rows, test, true, outcome);
+}
+
+void withdraw_choice(const CertificationPlan& plan, const CertifyRows& rows, std::string sentence,
+                     CertificationOutcome& outcome) {
+  SMIDGEN_CHECK(!outcome.tests.empty());
+  outcome.chosen.reset();
+  report_test(plan, rows, 0, false, outcome);
+  outcome.refusal = explain_refusal(plan, outcome.tests, rows.labels.size());
+  outcome.refusal->sentence = std::move(sentence);
+  outcome.refusal->further.reset();  // rows are not what is missing
+  outcome.refusal->lower_targets.clear();
+  outcome.certificate.statement = "Not certified. " + outcome.refusal->sentence;
+  outcome.certificate.lower_bound = outcome.refusal->certifiable_accuracy.value_or(0);
+}
+
 }  // namespace smidgen

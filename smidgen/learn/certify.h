@@ -123,6 +123,14 @@ struct CertificationOutcome {
 // Walks the fixed sequence: tests, stops at the first candidate that fails, chooses the cheapest that passed.
 Result<CertificationOutcome> test_plan(const CertificationPlan& plan, const CertifyRows& rows);
 
+// Takes another of the tests that passed, into outcome.tests, for a reason of the caller's. Sound for any reason, the
+// certify rows included: with probability 1 - delta every candidate that passed keeps what it promises.
+void choose_test(const CertificationPlan& plan, const CertifyRows& rows, std::size_t test,
+                 CertificationOutcome& outcome);
+// Nothing that passed can be used, as `sentence` says: the outcome of a refusal, reported for the first candidate.
+void withdraw_choice(const CertificationPlan& plan, const CertifyRows& rows, std::string sentence,
+                     CertificationOutcome& outcome);
+
 // One candidate on certify rows, with Policy::decide. The building block of test_plan, for simulations.
 Tally tally_candidate(const Candidate& candidate, const CertifyRows& rows, std::size_t rungs, std::size_t labels,
                       std::span<const LabelTarget> targets, std::vector<Decision>* decisions = nullptr);

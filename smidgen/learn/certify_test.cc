@@ -148,6 +148,55 @@ TEST(Certify, RefusesWithReasonsAndNumbers) {
   EXPECT_EQ(outcome->decisions.size(), 160u);
 }
 
+TEST(Certify, OffersNoTargetThatTheCertifyCountsRefute) {
+  // Tune is flattering: no policy errs there; on the certify rows each is wrong in a fifth.
+  ScorePool tune = boundary_pool(1, 8), certify = boundary_pool(1, 8);
+  for (std::size_t i = 0; i < tune.size(); ++i) tune.labels[i] = tune.scores[2 * i] > tune.scores[2 * i + 1] ? 0 : 1;
+  certify.labels = tune.labels;
+  for (std::size_t i = 0; i < certify.size(); i += 5) certify.labels[i] = 1 - certify.labels[i];
+  const auto plan = CertificationPlan::make(tune_of(tune), usual_options(1, certify.size()));
+  ASSERT_TRUE(plan.ok());
+  const Held held = held_of(certify);
+  const auto outcome = test_plan(*plan, held.rows);
+  ASSERT_TRUE(outcome.ok());
+  ASSERT_TRUE(outcome->refusal.has_value());
+  const double shown = *outcome->refusal->certifiable_accuracy;
+  EXPECT_LT(shown, 0.85);
+  for (const auto& lower : outcome->refusal->lower_targets) EXPECT_LE(lower.accuracy, shown);
+}
+
+TEST(Certify, AnotherCandidateThatPassedMayBeTaken) {
+  const ScorePool tune = easy_pool(3, 1500), certify = easy_pool(4, 2000);
+  const auto plan = CertificationPlan::make(tune_of(tune), usual_options(2, 2000));
+  ASSERT_TRUE(plan.ok());
+  const Held held = held_of(certify);
+  const auto original = test_plan(*plan, held.rows);
+  ASSERT_TRUE(original.ok() && original->chosen && original->tests.size() > 2 && original->tests[1].passed);
+  CertificationOutcome outcome = *original;
+  outcome.certificate.data_sha256 = "abc";
+  outcome.certificate.attempts = 7;
+  choose_test(*plan, held.rows, 1, outcome);
+  EXPECT_EQ(outcome.chosen, outcome.tests[1].candidate);
+  const Certificate& c = outcome.certificate;
+  EXPECT_TRUE(c.certified);
+  EXPECT_EQ(c.n_answered, outcome.tests[1].tally.answered);
+  EXPECT_EQ(c.errors, outcome.tests[1].tally.errors);
+  EXPECT_EQ(c.p_value, outcome.tests[1].p_value);
+  EXPECT_EQ(c.tested, original->certificate.tested);
+  EXPECT_EQ(c.data_sha256, "abc");
+  EXPECT_EQ(c.attempts, 7u);
+  std::uint64_t answered = 0;
+  for (const Decision& decision : outcome.decisions) answered += decision.escalated ? 0 : 1;
+  EXPECT_EQ(answered, c.n_answered) << "the decisions are those of the candidate taken";
+
+  withdraw_choice(*plan, held.rows, "Too slow.", outcome);
+  EXPECT_FALSE(outcome.chosen.has_value());
+  EXPECT_FALSE(outcome.certificate.certified);
+  EXPECT_EQ(outcome.certificate.statement, "Not certified. Too slow.");
+  EXPECT_EQ(outcome.refusal->sentence, "Too slow.");
+  EXPECT_EQ(outcome.certificate.n_answered, outcome.tests[0].tally.answered);
+}
+
 TEST(Certify, EarlyRefusalWhenZeroErrorsCannotPass) {
   CertificationOptions options = usual_options(1, 58);
   auto refusal = refuse_early(options, std::vector<std::uint64_t>{29, 29});

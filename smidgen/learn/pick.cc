@@ -1,7 +1,6 @@
 #include "smidgen/learn/pick.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -15,6 +14,7 @@
 #include "smidgen/base/json_write.h"
 #include "smidgen/base/sha256.h"
 #include "smidgen/base/version.h"
+#include "smidgen/base/work_folder.h"
 #include "smidgen/learn/attempts.h"
 #include "smidgen/learn/certify.h"
 #include "smidgen/learn/pick_findings.h"
@@ -40,32 +40,6 @@ using Rows = std::vector<std::uint32_t>;
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
-
-// A folder beside the bundle for what is measured and thrown away; removed with all it holds.
-class Workspace {
- public:
-  static Result<Workspace> create(const std::string& out) {
-    std::string path = out;
-    while (path.size() > 1 && path.back() == '/') path.pop_back();
-    path += ".work." + std::to_string(::getpid());
-    std::error_code code;
-    fs::remove_all(path, code);
-    if (!fs::create_directory(path, code))
-      return Error(ErrorKind::kCannotCreate, "cannot create folder: " + code.message()).in(path);
-    return Workspace(path);
-  }
-  Workspace(Workspace&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  Workspace& operator=(Workspace&&) = delete;
-  ~Workspace() {
-    std::error_code code;
-    if (!path_.empty()) fs::remove_all(path_, code);
-  }
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  explicit Workspace(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
 
 // The rows that certify: one a unit. Before the plan is fixed only their number and, for the early refusal and the list
 // of labels nothing is claimed for, the number of each label are looked at; neither reaches the plan's candidates.
@@ -163,6 +137,8 @@ void describe_split(const Dataset& data, const Split& split, const CertifySet& c
   report.units_tune = split.units_tune;
   report.units_certify = certify.texts.size();
   report.split_salt = certify.salt;
+  report.certify_path = request.test != nullptr ? request.test->path : "";
+  report.rows_unused = request.test != nullptr ? request.test->size() - certify.texts.size() : split.rows_unused;
   if (request.test == nullptr)  // with an own file the rare labels are certified on there
     for (const std::uint32_t label : split.labels_too_few) report.labels_too_few.push_back(data.label_names[label]);
 }
@@ -267,7 +243,7 @@ std::vector<std::string_view> timed_texts(const TrainingRows& training) {
   return texts;
 }
 
-Result<std::string> write_jsonl(const Workspace& work, std::span<const std::string_view> texts) {
+Result<std::string> write_jsonl(const WorkFolder& work, std::span<const std::string_view> texts) {
   std::string lines;
   for (const std::string_view text : texts) {
     lines += "{\"text\":";
@@ -287,7 +263,7 @@ Result<double> memory_of(const std::string& bundle, const std::string& jsonl, co
 }
 
 // Time, size and memory of each rung, as its own bundle on disk gives them.
-Result<std::vector<RungCost>> measure_rungs(const Dataset& data, const Ladder& ladder, const Workspace& work,
+Result<std::vector<RungCost>> measure_rungs(const Dataset& data, const Ladder& ladder, const WorkFolder& work,
                                             std::span<const std::string_view> texts, const PickServices& services,
                                             const Watcher& watcher) {
   std::vector<RungCost> costs;
@@ -411,30 +387,103 @@ struct Story {
   const Watcher& watcher;
 };
 
-// Saves, reloads, checks and measures the policy; writes it under its final name with certificate and card.
-Status write_policy(const Story& story, const Workspace& work, const Classifier& ladder, const Candidate& candidate,
-                    const PickFindings& findings, std::span<const std::string_view> certify_texts,
-                    std::span<const std::string_view> timed, Certificate certificate, PickReport& report) {
-  const std::string draft = work.file("policy");
-  SMIDGEN_TRY(save_policy(draft, true, ladder, candidate, certificate, "draft\n"));
-  SMIDGEN_ASSIGN(const Classifier written, Classifier::open(draft));
-  SMIDGEN_TRY(check_decisions(written, certify_texts, findings.outcome.decisions));
+// A policy as its bundle on disk gives it: reloaded, checked and measured, under a temporary name.
+struct Draft {
   RungCost cost;
-  cost.timing = time_classifier(written, timed, kTimingSecondsMax);
-  SMIDGEN_ASSIGN(cost.bytes, folder_bytes(draft));
-  SMIDGEN_ASSIGN(cost.memory_mb, memory_of(draft, work.file("timed.jsonl"), story.services, story.watcher));
-  report_policy(findings, candidate, cost, report);
+  std::string sha256;  // of its bundle.json
+};
+
+Result<Draft> draft_policy(const Story& story, const WorkFolder& work, const Classifier& ladder,
+                           const Candidate& candidate, const CertificationOutcome& outcome,
+                           std::span<const std::string_view> certify_texts, std::span<const std::string_view> timed) {
+  const std::string folder = work.file("policy");
+  SMIDGEN_TRY(save_policy(folder, true, ladder, candidate, outcome.certificate, "draft\n"));
+  SMIDGEN_ASSIGN(const Classifier written, Classifier::open(folder));
+  SMIDGEN_TRY(check_decisions(written, certify_texts, outcome.decisions));
+  Draft draft;
+  draft.cost.timing = time_classifier(written, timed, kTimingSecondsMax);
+  SMIDGEN_ASSIGN(draft.cost.bytes, folder_bytes(folder));
+  SMIDGEN_ASSIGN(draft.cost.memory_mb, memory_of(folder, work.file("timed.jsonl"), story.services, story.watcher));
+  draft.sha256 = written.bundle().sha256;
+  return draft;
+}
+
+// Writes the policy under its final name with certificate and card.
+Status write_policy(const Story& story, const Classifier& ladder, const Candidate& candidate, const Draft& draft,
+                    const PickFindings& findings, Certificate certificate, PickReport& report) {
+  report_policy(findings, candidate, draft.cost, report);
   report.bundle = story.request.out;
-  certificate.bundle_sha256 = written.bundle().sha256;
+  certificate.bundle_sha256 = draft.sha256;
   report.certificate = certificate;
   SMIDGEN_TRY(save_policy(story.request.out, story.request.force, ladder, candidate, certificate,
                           story.services.model_card(report)));
-  // bundle.json holds the hash of every other file: equal here means equal to what was loaded and checked above.
+  // bundle.json holds the hash of every other file: equal here means equal to what was loaded and checked before.
   SMIDGEN_ASSIGN(const std::string sha256, sha256_file(story.request.out + "/bundle.json"));
   if (sha256 != certificate.bundle_sha256)
     return Error::internal("the bundle is not byte for byte the one that was checked; do not use it")
         .in(story.request.out);
   return Ok{};
+}
+
+bool within(const PickRequest& request, const RungCost& cost) {
+  return (!request.latency_ms_max || cost.timing.us_p99 <= 1000 * *request.latency_ms_max) &&
+         (!request.memory_mb_max || cost.memory_mb <= *request.memory_mb_max);
+}
+
+// Runs at least as many rungs on at least as many rows: it would be no faster and no smaller.
+bool no_lighter(const Candidate& candidate, const Candidate& than) {
+  if (candidate.rungs != than.rungs) return false;
+  for (std::size_t stage = 0; stage < candidate.reach.size() && stage < than.reach.size(); ++stage)
+    if (candidate.reach[stage] < than.reach[stage]) return false;
+  return true;
+}
+
+std::string over_ceilings(const PickRequest& request, const std::string& policy, const RungCost& cost) {
+  std::string measured, asked;
+  if (request.latency_ms_max) {
+    measured = fmt::format("{:.3g} ms a row (p99)", cost.timing.us_p99 / 1000);
+    asked = fmt::format("{:g} ms", *request.latency_ms_max);
+  }
+  if (request.memory_mb_max) {
+    measured += fmt::format("{}{:.0f} MB", measured.empty() ? "" : " and ", std::ceil(cost.memory_mb));
+    asked += fmt::format("{}{:g} MB", asked.empty() ? "" : " and ", *request.memory_mb_max);
+  }
+  return fmt::format(
+      "A policy that met the target, {}, takes {} as measured here; at most {} were asked, and no other "
+      "policy that met the target keeps within.",
+      policy, measured, asked);
+}
+
+// Holds what was chosen to the ceilings, as measured. Its rungs' own figures let it into the plan; what it takes as a
+// whole is known only now. Every policy that passed is certified at once (the chance of error is spent once for the
+// whole sequence), so another of them may be taken for any reason: the cheapest that keeps within. Where none does, the
+// pick is refused.
+Result<std::optional<Draft>> keep_to_ceilings(const Story& story, const WorkFolder& work, const Classifier& ladder,
+                                              const CertificationPlan& plan, const CertifyRows& rows,
+                                              const CertifySet& certify, std::span<const std::string_view> timed,
+                                              const std::vector<std::string>& rung_names,
+                                              CertificationOutcome& outcome) {
+  if (!outcome.chosen) return std::optional<Draft>();
+  std::vector<const Candidate*> heavy;
+  RungCost first;
+  for (std::size_t test = outcome.tests.size(); test-- > 0;) {  // cheapest last
+    if (!outcome.tests[test].passed || !outcome.tests[test].enough_coverage) continue;
+    const Candidate& candidate = plan.candidates()[outcome.tests[test].candidate];
+    if (std::any_of(heavy.begin(), heavy.end(), [&](const Candidate* than) { return no_lighter(candidate, *than); }))
+      continue;
+    if (story.watcher.stop_requested()) return Error::cancelled();
+    story.watcher.report("measuring the policy", 0);
+    choose_test(plan, rows, test, outcome);
+    SMIDGEN_ASSIGN(const Draft draft, draft_policy(story, work, ladder, candidate, outcome, certify.texts, timed));
+    if (within(story.request, draft.cost)) return std::optional<Draft>(draft);
+    if (heavy.empty()) first = draft.cost;
+    heavy.push_back(&candidate);
+  }
+  withdraw_choice(plan, rows, over_ceilings(story.request, policy_name(*heavy.front(), rung_names), first), outcome);
+  outcome.refusal->advice = {
+      "Raise --latency-ms-max or --memory-mb-max, or ask for less accuracy: lighter policies may "
+      "do then."};
+  return std::optional<Draft>();
 }
 
 void complete(const Story& story, const CertifySet& certify, const PickReport& report, bool counted,
@@ -470,7 +519,7 @@ bool count_attempt(const std::string& state_folder, const CertifySet& certify, P
 // The part that touches certify rows: from the fixed plan to the written bundle.
 Status certify_and_write(const Story& story, const CertificationPlan& plan, const CertifySet& certify,
                          const Ladder& ladder, const TrainingRows& training, const std::vector<RungCost>& costs,
-                         const Workspace& work, std::span<const std::string_view> timed, PickReport& report) {
+                         const WorkFolder& work, std::span<const std::string_view> timed, PickReport& report) {
   std::vector<std::size_t> all(ladder.rungs.size());
   for (std::size_t rung = 0; rung < all.size(); ++rung) all[rung] = rung;
   SMIDGEN_TRY(save_rungs(work.file("ladder"), story.data, ladder.rungs, all));
@@ -479,12 +528,15 @@ Status certify_and_write(const Story& story, const CertificationPlan& plan, cons
   const bool counted = count_attempt(story.request.state_folder, certify, report);
   const CertifyRows rows{scores, certify.labels, certify.units, certify.large_correct};
   SMIDGEN_ASSIGN(CertificationOutcome outcome, test_plan(plan, rows));
+  std::vector<std::string> rung_names;
+  for (const TrainedRung& rung : ladder.rungs) rung_names.push_back(rung.name);
   complete(story, certify, report, counted, outcome.certificate);
+  SMIDGEN_ASSIGN(std::optional<Draft> draft,
+                 keep_to_ceilings(story, work, reloaded, plan, rows, certify, timed, rung_names, outcome));
   report.local_recalls = local_recalls(outcome.certificate);
 
-  PickFindings findings{
-      plan, outcome, rows, training.labels, costs, {}, story.data.label_names, story.request.usd_per_core_hour};
-  for (const TrainedRung& rung : ladder.rungs) findings.rung_names.push_back(rung.name);
+  const PickFindings findings{
+      plan, outcome, rows, training.labels, costs, rung_names, story.data.label_names, story.request.usd_per_core_hour};
   report_rungs(findings, report);
   if (outcome.refusal) report.refusal = to_refusal(*outcome.refusal);
   std::optional<std::size_t> written = outcome.chosen;
@@ -493,30 +545,14 @@ Status certify_and_write(const Story& story, const CertificationPlan& plan, cons
   report_curves(findings, subset, report);
   report_notable_rows(findings, subset, training.lines,
                       story.request.no_texts ? std::span<const std::string>() : training.texts, report);
-  if (!written) {
-    report.certificate = outcome.certificate;
-    return Ok{};
+  report.certificate = outcome.certificate;
+  if (!written) return Ok{};
+  const Candidate& candidate = plan.candidates()[*written];
+  if (!draft) {
+    SMIDGEN_ASSIGN(draft, draft_policy(story, work, reloaded, candidate, outcome, certify.texts, timed));
   }
   report.certified = outcome.chosen.has_value();  // before the card of the bundle, which says so, is written
-  return write_policy(story, work, reloaded, plan.candidates()[*written], findings, certify.texts, timed,
-                      outcome.certificate, report);
-}
-
-// Time and memory of the written policy against the ceilings. Its rungs' own figures let it through before the test;
-// what it takes as a whole can only be measured afterwards, and then be said.
-void hold_to_ceilings(const PickRequest& request, PickReport& report) {
-  if (!report.certified) return;
-  for (const PickRow& row : report.rows) {
-    if (!row.chosen) continue;
-    if (request.latency_ms_max && row.us_p99 > 1000 * *request.latency_ms_max)
-      report.notes.push_back(
-          fmt::format("p99 measured through the written policy is {:.3f} ms, above the asked {} ms; it was "
-                      "estimated from its rungs when the policy was chosen.",
-                      row.us_p99 / 1000, *request.latency_ms_max));
-    if (request.memory_mb_max && row.memory_mb > *request.memory_mb_max)
-      report.notes.push_back(fmt::format("a run of the written policy peaked at {:.0f} MB, above the asked {} MB.",
-                                         row.memory_mb, *request.memory_mb_max));
-  }
+  return write_policy(story, reloaded, candidate, *draft, findings, outcome.certificate, report);
 }
 
 // Before any work: the library is called by programs, too, and a target of 1 would never end.
@@ -539,6 +575,7 @@ Result<PickReport> pick(const Dataset& data, const PickRequest& request, const P
   PickReport report;
   SMIDGEN_TRY(check_request(request));
   SMIDGEN_TRY(check_bundle_target(request.out, request.force));
+  SMIDGEN_ASSIGN(const WorkFolder work, WorkFolder::create(request.out));
   describe(data, request, services, pool, report);
   SplitOptions split_options = request.split;
   split_options.certify_elsewhere = request.test != nullptr;
@@ -560,7 +597,6 @@ Result<PickReport> pick(const Dataset& data, const PickRequest& request, const P
   if (certify.texts.empty())
     return Error::usage("no unit is left to certify on").hint("give --split a third share above 0, or a --test file");
 
-  SMIDGEN_ASSIGN(const Workspace work, Workspace::create(request.out));
   SMIDGEN_ASSIGN(const TrainingRows training, cut_training_rows(data, split, request.ladder.seed));
   std::vector<std::uint8_t> large_correct;
   if (request.risk_all) {
@@ -578,7 +614,6 @@ Result<PickReport> pick(const Dataset& data, const PickRequest& request, const P
   if (watcher.stop_requested()) return Error::cancelled();
   SMIDGEN_TRY(certify_and_write({data, request, services, pool, watcher}, plan, certify, ladder, training, costs, work,
                                 timed, report));
-  hold_to_ceilings(request, report);
   report.seconds = seconds_since(start);
   return report;
 }

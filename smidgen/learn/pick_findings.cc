@@ -156,8 +156,15 @@ void report_policy(const PickFindings& findings, const Candidate& candidate, con
   for (const std::size_t rung : candidate.rungs) row.train_seconds += findings.costs[rung].train_seconds;
   row.chosen = true;
   if (row.rungs.size() == 1) {  // it stands in the table already: that line is the chosen one
-    for (PickRow& line : report.rows)
-      if (line.rungs == row.rungs) line.chosen = true;
+    for (PickRow& line : report.rows) {
+      if (line.rungs != row.rungs) continue;
+      line.chosen = true;  // with the figures of the bundle as written
+      line.us_p50 = row.us_p50;
+      line.us_p99 = row.us_p99;
+      line.bytes = row.bytes;
+      line.memory_mb = row.memory_mb;
+      line.usd_per_million = row.usd_per_million;
+    }
   } else {
     report.rows.push_back(row);
   }

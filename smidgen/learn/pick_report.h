@@ -98,7 +98,9 @@ struct PickReport {
 
   // How the rows were divided.
   std::uint64_t rows_fit = 0, rows_tune = 0, rows_certify = 0, units_fit = 0, units_tune = 0, units_certify = 0;
-  std::string unit;  // "distinct text" or "value of column `thread`"
+  std::uint64_t rows_unused = 0;  // of the certify units: of each unit one row counts
+  std::string certify_path;       // --test FILE; empty: a part of the data
+  std::string unit;               // "distinct text" or "value of column `thread`"
   std::string split_salt;
   std::uint64_t attempts = 1;
   std::vector<std::string> labels_too_few;  // wholly in fit, nothing claimed

@@ -99,17 +99,40 @@ std::optional<RefusalFacts::FurtherUnits> further_units(const CertificationPlan&
   return further;
 }
 
-std::vector<RefusalFacts::LowerTarget> lower_targets(const CertificationPlan& plan) {
+// Wrong answers per answer, never 0: a count of none is not a rate of none.
+double error_rate_of(const Tally& t, bool risk_all) {
+  const std::uint64_t wrong = t.errors + (risk_all ? t.escalated_errors : 0);
+  return (static_cast<double>(wrong) + 0.5) / (static_cast<double>(risk_all ? t.units : t.answered) + 1);
+}
+
+// A candidate's tune counts as they would be if tune flattered it as much as it flattered the first one.
+Tally sobered(const Tally& tune, double factor) {
+  const auto more = [&](std::uint64_t errors, std::uint64_t most) {
+    return std::min(most, static_cast<std::uint64_t>(std::ceil(static_cast<double>(errors) * factor)));
+  };
+  Tally t = tune;
+  t.errors = more(t.errors, t.answered);
+  t.escalated_errors = more(t.escalated_errors, t.units - t.answered);
+  return t;
+}
+
+// Lower accuracies and the largest coverage predicted to pass at each, from tune counts. The certify rows have shown
+// what the first candidate, the most promising of all, is worth: nothing is offered that its counts there refute, and
+// where they were worse than its tune counts, those of the others are taken to be worse by the same factor.
+std::vector<RefusalFacts::LowerTarget> lower_targets(const CertificationPlan& plan, const CandidateTest& first) {
   std::vector<RefusalFacts::LowerTarget> list;
-  const double log_delta = std::log(plan.criteria().delta);
+  const Criteria& asked = plan.criteria();
+  const double log_delta = std::log(asked.delta);
+  const double factor = std::max(1.0, error_rate_of(first.tally, asked.risk_all) /
+                                          error_rate_of(plan.candidates()[first.candidate].tune, asked.risk_all));
   for (const double step : kSteps) {
-    Criteria criteria = plan.criteria();
+    Criteria criteria = asked;
     criteria.alpha += step;
     if (criteria.alpha >= 1) break;
-    double best = 0;
-    for (const Candidate& c : plan.candidates()) {
-      if (log_p_predicted(c.tune, criteria) <= log_delta) best = std::max(best, c.coverage);
-    }
+    if (log_p_value(first.tally, criteria) > std::log(asked.delta / 2)) continue;  // beyond the bound that is printed
+    double best = static_cast<double>(first.tally.answered) / static_cast<double>(first.tally.units);
+    for (const Candidate& c : plan.candidates())
+      if (log_p_predicted(sobered(c.tune, factor), criteria) <= log_delta) best = std::max(best, c.coverage);
     const bool better = best > (list.empty() ? 0 : list.back().coverage);
     if (better) list.push_back({1 - criteria.alpha, best});
     if (best >= 1) break;
@@ -257,7 +280,7 @@ RefusalFacts explain_refusal(const CertificationPlan& plan, std::span<const Cand
                                  percent(options.coverage_min));
   }
   facts.further = further_units(plan, first, units_certify);
-  facts.lower_targets = lower_targets(plan);
+  facts.lower_targets = lower_targets(plan, first);
   add_advice(plan, facts);
   return facts;
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "smidgen/base/work_folder.h"
 #include "smidgen/learn/calibrate.h"
 #include "smidgen/learn/pick.h"
 #include "smidgen/learn/training_rows.h"
@@ -82,6 +83,7 @@ Result<std::vector<TrainSummary>> train(const Dataset& data, const std::string& 
   if (rung != "all") SMIDGEN_TRY(check_bundle_target(out, force));
   if (rung == "all" && !force && std::filesystem::exists(out, code))
     return Error(ErrorKind::kCannotCreate, "already exists").in(out).hint("choose another --out or pass --force");
+  SMIDGEN_ASSIGN(const WorkFolder claim, WorkFolder::create(out));  // a second `train` to the same place learns it now
   SplitOptions split_options;
   split_options.certify_elsewhere = true;
   split_options.seed = options.seed;

@@ -13,8 +13,6 @@ namespace smidgen {
 namespace {
 
 constexpr std::size_t kConflictsListed = 20;
-constexpr std::size_t kNamesListed = 5;
-constexpr std::size_t kUnitsForClaim = 5;  // a label with fewer is never certified (docs/certificates.md)
 
 // For each row, the first row with the same normalised text.
 std::vector<std::uint32_t> first_rows(const Dataset& data) {
@@ -53,14 +51,6 @@ std::string percent(std::size_t part, std::size_t whole) {
 
 std::string counted(std::size_t n, const std::string& one, const std::string& many) {
   return std::to_string(n) + " " + (n == 1 ? one : many);
-}
-
-std::string listed(const std::vector<std::string>& names) {
-  std::string text;
-  for (std::size_t i = 0; i < names.size() && i < kNamesListed; ++i)
-    text += (i > 0 ? ", " : "") + quoted_for_message(names[i]);
-  if (names.size() > kNamesListed) text += " and " + std::to_string(names.size() - kNamesListed) + " more";
-  return text;
 }
 
 void count_labels(const Dataset& data, DataReport& report) {
@@ -112,13 +102,6 @@ void count_repeats(const Dataset& data, DataReport& report) {
 }
 
 void warn_of_labels(const Dataset& data, DataReport& report) {
-  std::vector<std::string> rare;
-  for (const auto& label : report.labels)
-    if (label.units < kUnitsForClaim) rare.push_back(label.label);
-  if (!rare.empty())
-    report.warnings.push_back(counted(rare.size(), "label has", "labels have") + " fewer than " +
-                              std::to_string(kUnitsForClaim) + " " + (data.grouped ? "groups" : "distinct texts") +
-                              " and will only be trained on, nothing is claimed for them: " + listed(rare) + ".");
   const auto& most = report.labels.front();
   if (report.rows >= 20 && most.rows * 10 >= report.rows * 9)
     report.warnings.push_back(percent(most.rows, report.rows) + " of the rows have the label " +

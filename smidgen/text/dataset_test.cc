@@ -198,8 +198,6 @@ TEST(DataReport, CountsRepeatsConflictsAndWords) {
   EXPECT_EQ(
       report.warnings,
       (std::vector<std::string>{
-          "2 labels have fewer than 5 distinct texts and will only be trained on, nothing is claimed for them: "
-          "\"x\", \"y\".",
           "3 rows have a text that also stands under another label, first on lines 2 and 3: no model can get both "
           "right.",
           "1 row has an empty text."}));
@@ -226,8 +224,6 @@ TEST(DataReport, WarnsOfGroupsBalanceAndLabelSpelling) {
   EXPECT_EQ(
       report.warnings,
       (std::vector<std::string>{
-          "2 labels have fewer than 5 groups and will only be trained on, nothing is claimed for them: \"Spam\", "
-          "\"spam\".",
           "93.3 % of the rows have the label \"ham\": accuracy says little here, look at the per-label table.",
           "the labels \"Spam\" and \"spam\" differ only in case, spacing or form: one label, or two?",
           "4 rows have a text that also stands under another label, first on lines 8 and 9: no model can get both "

@@ -1,0 +1,101 @@
+#include "smidgen/base/work_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "smidgen/base/file.h"
+
+namespace smidgen {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr char kMark[] = ".smidgen-work";  // holds the owner's process number; a folder without it is not ours
+constexpr std::uint64_t kMarkBytesMax = 64;
+constexpr int kTries = 8;
+
+bool is_same(int descriptor, const std::string& path) {
+  struct stat held {
+  }, named{};
+  return ::fstat(descriptor, &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
+         held.st_dev == named.st_dev;
+}
+
+// Locked, or the reason why not. A file system without locks is no reason: then two processes are on their own.
+enum class Claim { kOurs, kTheirs, kGone };
+Claim claim(int descriptor, const std::string& path) {
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return Claim::kTheirs;
+  return is_same(descriptor, path) ? Claim::kOurs : Claim::kGone;  // gone: its owner ended and removed it just now
+}
+
+Error taken(const std::string& out, const std::string& path) {
+  const auto owner = read_file(path + "/" + kMark, kMarkBytesMax);
+  const std::string who = owner.ok() && !owner->empty() ? " (process " + *owner + ")" : "";
+  return Error(ErrorKind::kLocked, "another run" + who + " is writing it")
+      .in(out)
+      .hint("wait for it to end, or choose another name");
+}
+
+// Clears what a process that died left here. Anything else is somebody's, and stays.
+Status clear(const std::string& path) {
+  std::error_code code;
+  if (fs::is_empty(path, code)) return Ok{};
+  if (!fs::exists(path + "/" + kMark, code))
+    return Error(ErrorKind::kCannotCreate, "stands where temporary files would go, and is not from here")
+        .in(path)
+        .hint("move it away, or choose another name for what is written");
+  for (const auto& entry : fs::directory_iterator(path, code))
+    if (entry.path().filename() != kMark) fs::remove_all(entry.path(), code);
+  return Ok{};
+}
+
+}  // namespace
+
+Result<WorkFolder> WorkFolder::create(const std::string& out) {
+  std::string path = out;
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  path += ".work";
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) {
+      const ErrorKind kind = errno == EACCES ? ErrorKind::kPermission : ErrorKind::kCannotCreate;
+      return Error(kind, std::string("cannot make a folder for temporary files beside it: ") + std::strerror(errno))
+          .in(out)
+          .hint("choose a place where folders can be made");
+    }
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (descriptor < 0 && errno == ENOENT) continue;  // removed by its owner between the two calls
+    if (descriptor < 0)
+      return Error(ErrorKind::kCannotCreate, std::string("cannot open: ") + std::strerror(errno)).in(path);
+    const Claim claimed = claim(descriptor, path);
+    if (claimed != Claim::kOurs) {
+      ::close(descriptor);
+      if (claimed == Claim::kTheirs) return taken(out, path);
+      continue;
+    }
+    auto status = clear(path);
+    if (status.ok()) status = write_file_atomic(path + "/" + kMark, std::to_string(::getpid()));
+    if (!status.ok()) {
+      ::close(descriptor);
+      return std::move(status).error();
+    }
+    return WorkFolder(path, descriptor);
+  }
+  return taken(out, path);
+}
+
+WorkFolder::~WorkFolder() {
+  if (descriptor_ < 0) return;
+  std::error_code code;
+  fs::remove_all(path_, code);
+  ::close(descriptor_);  // last: whoever waits for the name finds it gone, not half empty
+}
+
+}  // namespace smidgen
