@@ -8,7 +8,7 @@
     [exit 66]                 the exit code, when it is not 0
 
 A line beginning with "# " is a comment; "# needs: NAME" skips the transcript where that environment variable is unset.
-Each transcript runs in an empty folder of its own, with HOME there, without a network or terminal.
+Each transcript runs in an empty folder of its own, with HOME there, without a network or terminal; $GOLDEN is tests/golden.
 `python3 tests/cli_test.py ROOT BUILD --show NAME` prints what the commands say, to write a transcript from.
 """
 import os
@@ -59,13 +59,14 @@ def matches(expected, actual):
 
 def run(command, folder):
     environment = {'PATH': f'{PROGRAM.parent}:/usr/bin:/bin', 'HOME': str(folder), 'LC_ALL': 'C.UTF-8',
-                   'TMPDIR': str(folder), 'SMIDGEN': str(PROGRAM)}
+                   'TMPDIR': str(folder), 'SMIDGEN': str(PROGRAM), 'GOLDEN': str(ROOT / 'tests' / 'golden')}
     for name in ('ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS'):
         if name in os.environ:
             environment[name] = os.environ[name]
     done = subprocess.run(['bash', '-c', command], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False)
-    return done.stdout.decode('utf-8', 'backslashreplace').replace(str(folder), 'HERE'), done.returncode
+    return done.stdout.decode('utf-8', 'backslashreplace').replace(str(folder), 'HERE').replace(
+        str(ROOT / 'tests' / 'golden'), 'GOLDEN'), done.returncode
 
 
 def play(path):

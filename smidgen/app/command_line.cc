@@ -215,6 +215,24 @@ void declare_run(CLI::App& verb, RunOptions& o, RawOptions& raw) {
   verb.add_flag("--force", o.force, "replace existing files");
 }
 
+void declare_ask(CLI::App& verb, AskOptions& o) {
+  verb.add_option("MODEL", o.model, "folder of a model with a question-answering head")->required();
+  verb.add_option("QUESTION", o.questions, "what to ask; repeatable");
+  verb.add_option("--passage,-p", o.passage, "text to find the answer in, - for standard input")->type_name("FILE");
+  verb.add_option("--questions", o.file, "one question a line; .jsonl: {question, passage}")->type_name("FILE");
+  verb.add_option("--top", o.top, "the K best answers [1]")->check(CLI::Range(1, 1000))->type_name("K");
+  verb.add_flag("--must-answer", o.must_answer, "never say that the passage does not say");
+  verb.add_option("--answer-tokens-max", o.answer_tokens_max, "of one answer [15]")
+      ->check(CLI::Range(1, 512))
+      ->type_name("N");
+  verb.add_option("--window", o.window, "tokens read at once, question included [384]")
+      ->check(CLI::Range(8, 8192))
+      ->type_name("N");
+  verb.add_option("--stride", o.stride, "tokens two windows of a long passage share [128]")
+      ->check(CLI::Range(0, 8192))
+      ->type_name("N");
+}
+
 void declare_show(CLI::App& verb, ShowOptions& o) {
   verb.add_option("BUNDLE", o.bundle, "folder that pick or train wrote")->required();
 }
@@ -380,6 +398,7 @@ struct Options {
   TrainOptions train;
   EvalOptions eval;
   RunOptions run;
+  AskOptions ask;
   ShowOptions show;
   PullOptions pull;
 };
@@ -397,6 +416,7 @@ void declare_all(CLI::App& app, GlobalOptions& global, Options& options) {
   declare_train(verb("train"), options.train, options.raw);
   declare_eval(verb("eval"), options.eval, options.raw);
   declare_run(verb("run"), options.run, options.raw);
+  declare_ask(verb("ask"), options.ask);
   declare_show(verb("show"), options.show);
   declare_pull(verb("pull"), options.pull);
   verb("doctor");
@@ -415,6 +435,7 @@ Result<Command> chosen(const std::string& verb, Options& options, const GlobalOp
   finish_reading(options.eval.read, options.raw);
   if (verb == "train") return Command(std::move(options.train));
   if (verb == "eval") return Command(std::move(options.eval));
+  if (verb == "ask") return Command(std::move(options.ask));
   if (verb == "show") return Command(std::move(options.show));
   if (verb == "pull") return Command(std::move(options.pull));
   return Command(DoctorOptions{});

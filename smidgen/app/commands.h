@@ -10,6 +10,7 @@ int run_pick(const PickOptions& options, App& app);
 int run_train(const TrainOptions& options, App& app);
 int run_eval(const EvalOptions& options, App& app);
 int run_run(const RunOptions& options, App& app);
+int run_ask(const AskOptions& options, App& app);
 int run_show(const ShowOptions& options, App& app);
 int run_pull(const PullOptions& options, App& app);
 int run_doctor(const DoctorOptions& options, App& app);

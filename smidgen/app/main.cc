@@ -15,6 +15,7 @@ struct Verbs {
   int operator()(const smidgen::TrainOptions& options) const { return run_train(options, app); }
   int operator()(const smidgen::EvalOptions& options) const { return run_eval(options, app); }
   int operator()(const smidgen::RunOptions& options) const { return run_run(options, app); }
+  int operator()(const smidgen::AskOptions& options) const { return run_ask(options, app); }
   int operator()(const smidgen::ShowOptions& options) const { return run_show(options, app); }
   int operator()(const smidgen::PullOptions& options) const { return run_pull(options, app); }
   int operator()(const smidgen::DoctorOptions& options) const { return run_doctor(options, app); }

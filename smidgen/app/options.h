@@ -78,6 +78,16 @@ struct EvalOptions {
   ReadOptions read;
 };
 
+struct AskOptions {
+  std::string model;
+  std::vector<std::string> questions;
+  std::string passage;  // FILE, "-": standard input
+  std::string file;     // --questions FILE
+  std::size_t top = 1, window = 0, answer_tokens_max = 15;
+  std::optional<std::size_t> stride;
+  bool must_answer = false;
+};
+
 struct ShowOptions {
   std::string bundle;
 };
@@ -90,7 +100,7 @@ struct PullOptions {
 
 struct DoctorOptions {};
 
-using Command =
-    std::variant<PickOptions, TrainOptions, EvalOptions, RunOptions, ShowOptions, PullOptions, DoctorOptions>;
+using Command = std::variant<PickOptions, TrainOptions, EvalOptions, RunOptions, AskOptions, ShowOptions, PullOptions,
+                             DoctorOptions>;
 
 }  // namespace smidgen

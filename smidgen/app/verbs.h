@@ -10,7 +10,7 @@ struct VerbText {
   std::string_view name, summary, examples;
 };
 
-inline constexpr std::array<VerbText, 7> kVerbs = {{
+inline constexpr std::array<VerbText, 8> kVerbs = {{
     {"pick", "find the smallest model that is good enough, certify it and write a bundle",
      "  smidgen pick tickets.csv --accuracy 0.95 --out tickets.smidgen\n"
      "  smidgen pick mails.jsonl --text-column body --label-column folder --group thread \\\n"
@@ -25,6 +25,9 @@ inline constexpr std::array<VerbText, 7> kVerbs = {{
      "  smidgen run tickets.smidgen new.csv > answers.jsonl\n"
      "  smidgen run tickets.smidgen --text \"where is my card?\" --top 3\n"
      "  tail -f mails.jsonl | smidgen run tickets.smidgen --text-column body\n"},
+    {"ask", "find the answer to a question in a passage",
+     "  smidgen ask distilbert-squad --passage contract.txt \"When does it end?\"\n"
+     "  smidgen ask distilbert-squad --questions questions.jsonl --json > answers.jsonl\n"},
     {"show", "say what is in a bundle and what its certificate claims",
      "  smidgen show tickets.smidgen\n"
      "  smidgen show tickets.smidgen --json\n"},

@@ -1,0 +1,220 @@
+#include "smidgen/model/question_answering.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "smidgen/base/utf8.h"
+#include "smidgen/text/unicode_tables.h"
+
+namespace smidgen {
+
+namespace {
+
+constexpr std::size_t kWindowDefault = 384, kStrideDefault = 128;
+constexpr std::size_t kAnswersMax = 1000;
+
+std::string lower_case(std::string_view text) {
+  std::vector<char32_t> points;
+  for (std::size_t at = 0; at < text.size();) {
+    const unicode::Decoded next = unicode::decode_one(text, at);
+    unicode::append_lower(next.c, points);
+    at += next.length;
+  }
+  std::string out;
+  for (const char32_t c : points) unicode::append_utf8(c, out);
+  return out;
+}
+
+std::size_t code_points(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+// Softmax over the logits of `column` at row 0 and rows [first, first + count); the probability of row 0 apart.
+struct Distribution {
+  double of_first = 0;
+  std::vector<double> of_passage;
+};
+
+Distribution softmax(const Activations& logits, std::size_t column, std::size_t first, std::size_t count) {
+  const auto logit = [&](std::size_t row) { return double{logits.f32()[row * logits.width() + column]}; };
+  double top = logit(0);
+  for (std::size_t i = 0; i < count; ++i) top = std::max(top, logit(first + i));
+  Distribution out;
+  out.of_first = std::exp(logit(0) - top);
+  double sum = out.of_first;
+  for (std::size_t i = 0; i < count; ++i) {
+    out.of_passage.push_back(std::exp(logit(first + i) - top));
+    sum += out.of_passage.back();
+  }
+  out.of_first /= sum;
+  for (double& p : out.of_passage) p /= sum;
+  return out;
+}
+
+Status check(const QuestionOptions& options, std::size_t window, std::size_t tokens_max) {
+  if (window > tokens_max)
+    return Error::usage("a window of " + std::to_string(window) + " tokens; this model reads " +
+                        std::to_string(tokens_max));
+  if (options.top < 1 || options.top > kAnswersMax)
+    return Error::usage("the number of answers must be in 1.." + std::to_string(kAnswersMax));
+  if (options.answer_tokens_max < 1) return Error::usage("an answer must have room for one token");
+  return Ok{};
+}
+
+}  // namespace
+
+struct QuestionAnswerer::Passage {
+  std::string_view text;
+  std::vector<std::int32_t> ids;
+  std::vector<TextSpan> spans;
+  std::vector<bool> continues;  // the token belongs to the word of the one before
+};
+
+// Tokens [first, last] of one window of the passage.
+struct QuestionAnswerer::Candidate {
+  std::size_t first = 0, last = 0;
+  double score = 0;
+};
+
+QuestionAnswerer::QuestionAnswerer(HeadedEncoder encoder, std::unique_ptr<const Tokenizer> tokenizer)
+    : encoder_(std::move(encoder)), tokenizer_(std::move(tokenizer)) {
+  for (std::int32_t id = 0; static_cast<std::size_t>(id) < tokenizer_->vocabulary_size() && !word_pieces_; ++id) {
+    const std::string_view token = tokenizer_->token(id);
+    word_pieces_ = token.size() > 2 && token.starts_with("##") && token[2] >= 'a' && token[2] <= 'z';
+  }
+}
+
+Result<QuestionAnswerer> QuestionAnswerer::load(const std::string& folder, const Kernels* kernels) {
+  SMIDGEN_ASSIGN(HeadedEncoder encoder, HeadedEncoder::load(folder, kernels));
+  if (encoder.head_config().kind != HeadKind::kQuestions)
+    return Error::bad_data("this model has a head for " + std::string(to_string(encoder.head_config().kind)) +
+                           ", not for question answering")
+        .in(folder)
+        .hint("give the folder of a model ..ForQuestionAnswering");
+  SMIDGEN_ASSIGN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(folder));
+  if (tokenizer->vocabulary_size() > encoder.body_config().vocabulary)
+    return Error::bad_data("the tokenizer has " + std::to_string(tokenizer->vocabulary_size()) +
+                           " tokens, the encoder only " + std::to_string(encoder.body_config().vocabulary) +
+                           " embeddings")
+        .in(folder)
+        .hint("take tokenizer and weights from the same model");
+  if (tokenizer->pair_template() == nullptr)
+    return Error::bad_data("the tokenizer does not say how to put a question and a passage together").in(folder);
+  return QuestionAnswerer(std::move(encoder), std::move(tokenizer));
+}
+
+// Whether a token that touches the one before is a part of the same word.
+bool QuestionAnswerer::continues_word(std::string_view token) const {
+  if (word_pieces_) return token.starts_with("##") && token.size() > 2;
+  return !token.starts_with("\u2581") && !token.starts_with("\u0120");  // marks of Unigram and byte-level BPE
+}
+
+Result<QuestionAnswerer::Passage> QuestionAnswerer::read(std::string_view text) const {
+  if (const auto wrong = first_invalid_utf8(text))
+    return Error::bad_data("the passage is not UTF-8").at_byte(*wrong).hint("convert it to UTF-8");
+  if (text.size() > UINT32_MAX) return Error::bad_data("the passage has more than 4 GiB");
+  Passage passage;
+  passage.text = text;
+  tokenizer_->encode_spans(text, passage.ids, passage.spans);
+  for (std::size_t i = 0; i < passage.ids.size(); ++i)
+    passage.continues.push_back(i > 0 && passage.spans[i].begin <= passage.spans[i - 1].end &&
+                                continues_word(tokenizer_->token(passage.ids[i])));
+  return passage;
+}
+
+// The best spans of one window. Their number leaves room for spans that turn out to be the same words.
+std::vector<QuestionAnswerer::Candidate> QuestionAnswerer::candidates(const Activations& logits,
+                                                                      const EncodedPair& pair,
+                                                                      const QuestionOptions& options,
+                                                                      double& null_score) const {
+  const std::size_t count = pair.second_count;
+  const Distribution start = softmax(logits, 0, pair.second_begin, count);
+  const Distribution end = softmax(logits, 1, pair.second_begin, count);
+  null_score = std::min(null_score, start.of_first * end.of_first);
+  std::vector<Candidate> all;
+  for (std::size_t first = 0; first < count; ++first)
+    for (std::size_t last = first; last < std::min(count, first + options.answer_tokens_max); ++last)
+      all.push_back({first, last, start.of_passage[first] * end.of_passage[last]});
+  const std::size_t kept = std::min(all.size(), options.top * 2 + 10);
+  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(kept), all.end(),
+                    [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
+  all.resize(kept);
+  return all;
+}
+
+// Adds up spans with the same text, whatever its case.
+class QuestionAnswerer::Collected {
+ public:
+  void add(const Passage& passage, std::size_t first, std::size_t last, double score) {
+    Answer answer;
+    answer.begin_byte = passage.spans[first].begin;
+    answer.end_byte = std::max<std::size_t>(passage.spans[last].end, answer.begin_byte);
+    answer.text = passage.text.substr(answer.begin_byte, answer.end_byte - answer.begin_byte);
+    answer.score = score;
+    std::string lowered = lower_case(answer.text);
+    const auto same = std::find(lowered_.begin(), lowered_.end(), lowered);
+    if (same != lowered_.end()) {
+      answers_[static_cast<std::size_t>(same - lowered_.begin())].score += score;
+      return;
+    }
+    lowered_.push_back(std::move(lowered));
+    answers_.push_back(std::move(answer));
+  }
+  bool empty() const { return answers_.empty(); }
+  void add_no_answer(double score) {
+    answers_.emplace_back();
+    answers_.back().answerable = false;
+    answers_.back().score = score;
+  }
+
+  std::vector<Answer> best(std::size_t count, std::string_view text) && {
+    std::stable_sort(answers_.begin(), answers_.end(),
+                     [](const Answer& a, const Answer& b) { return a.score > b.score; });
+    answers_.resize(std::min(answers_.size(), count));
+    for (Answer& answer : answers_) {
+      answer.begin = code_points(text.substr(0, answer.begin_byte));
+      answer.end = answer.begin + code_points(answer.text);
+    }
+    return std::move(answers_);
+  }
+
+ private:
+  std::vector<Answer> answers_;
+  std::vector<std::string> lowered_;
+};
+
+Result<std::vector<Answer>> QuestionAnswerer::answer(std::string_view question, std::string_view text,
+                                                     const QuestionOptions& options, Scratch& scratch) const {
+  const std::size_t window = options.window == 0 ? std::min(kWindowDefault, tokens_max()) : options.window;
+  const std::size_t stride = options.stride == SIZE_MAX ? std::min(kStrideDefault, window / 2) : options.stride;
+  SMIDGEN_TRY(check(options, window, tokens_max()));
+  SMIDGEN_ASSIGN(const Passage passage, read(text));
+  std::vector<std::int32_t> asked;
+  tokenizer_->encode_plain(question, asked);
+  Collected collected;
+  double null_score = 1;
+  EncodedPair& pair = scratch.pair_;
+  for (std::size_t at = 0; at == 0 || pair.cut; at += pair.second_count - stride) {
+    SMIDGEN_TRY(tokenizer_->join_pair(asked, std::span(passage.ids).subspan(at), window, pair));
+    if (pair.cut && stride >= pair.second_count)
+      return Error::usage("a stride of " + std::to_string(stride) + " tokens; a window of " + std::to_string(window) +
+                          " holds only " + std::to_string(pair.second_count) + " of the passage beside this question")
+          .hint("give a smaller stride or a larger window");
+    scratch.types_.clear();
+    if (encoder_.body_config().types > 1) scratch.types_.assign(pair.segments.begin(), pair.segments.end());
+    const std::size_t length = pair.ids.size();
+    encoder_.forward({pair.ids, scratch.types_, {&length, 1}}, scratch.encoder_);
+    for (const Candidate& candidate : candidates(scratch.encoder_.logits(), pair, options, null_score)) {
+      std::size_t first = at + candidate.first, last = at + candidate.last;
+      while (first > at && passage.continues[first]) --first;
+      while (last + 1 < at + pair.second_count && passage.continues[last + 1]) ++last;
+      collected.add(passage, first, last, candidate.score);
+    }
+  }
+  if (options.no_answer || collected.empty()) collected.add_no_answer(null_score);
+  return std::move(collected).best(options.top, text);
+}
+
+}  // namespace smidgen

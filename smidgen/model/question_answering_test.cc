@@ -1,0 +1,110 @@
+// Answers against the pipeline of transformers 4.57 (tests/golden/make_questions.py), and what is refused.
+// bench/question_answering.py does the same on 500 real questions.
+#include "smidgen/model/question_answering.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "smidgen/base/json.h"
+
+namespace smidgen {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kGolden = std::string(SMIDGEN_SOURCE_DIR) + "/tests/golden/";
+
+std::size_t whole(simdjson::dom::element object, const char* key) {
+  return static_cast<std::size_t>(*json_integer(object, key, 0, 1 << 20));
+}
+
+void expect_answers(const std::vector<Answer>& got, simdjson::dom::element wanted, const std::string& passage) {
+  std::size_t i = 0;
+  for (const auto answer : simdjson::dom::array(wanted)) {
+    const double score = *json_number(answer, "score", 0, 2);
+    if (score == 0) continue;  // the reference fills up with spans that are none
+    const std::string text = *json_string(answer, "answer");
+    ASSERT_LT(i, got.size()) << text;
+    EXPECT_EQ(got[i].text, text);
+    EXPECT_EQ(got[i].begin, whole(answer, "start")) << text;
+    EXPECT_EQ(got[i].end, whole(answer, "end")) << text;
+    EXPECT_NEAR(got[i].score, score, 1e-5) << text;
+    EXPECT_EQ(got[i].answerable, !text.empty());
+    EXPECT_EQ(passage.substr(got[i].begin_byte, got[i].end_byte - got[i].begin_byte), text);
+    ++i;
+  }
+}
+
+TEST(QuestionAnswerer, FindsTheSpansOfTheReference) {
+  const auto model = QuestionAnswerer::load(kGolden + "tiny_questions");
+  ASSERT_TRUE(model.ok()) << model.error().message();
+  const auto cases = JsonDocument::load(kGolden + "tiny_questions/expected.json", 1 << 20);
+  QuestionAnswerer::Scratch scratch;
+  std::size_t count = 0, unanswered = 0;
+  for (const auto item : simdjson::dom::array(cases->root())) {
+    QuestionOptions options;
+    options.window = whole(item, "window");
+    options.stride = whole(item, "stride");
+    options.top = whole(item, "top");
+    options.answer_tokens_max = whole(item, "answer_tokens_max");
+    options.no_answer = *json_bool(item, "no_answer");
+    const std::string passage = *json_string(item, "passage");
+    SCOPED_TRACE("case " + std::to_string(count) + ": " + passage);
+    const auto answers = model->answer(*json_string(item, "question"), passage, options, scratch);
+    ASSERT_TRUE(answers.ok()) << answers.error().message();
+    expect_answers(*answers, item["answers"], passage);
+    unanswered += answers->front().answerable ? 0 : 1;
+    ++count;
+  }
+  EXPECT_EQ(count, 24U);
+  EXPECT_GT(unanswered, 2U);
+}
+
+TEST(QuestionAnswerer, AnEmptyPassageHasNoAnswer) {
+  const auto model = QuestionAnswerer::load(kGolden + "tiny_questions");
+  QuestionAnswerer::Scratch scratch;
+  for (const char* passage : {"", " \n\t "}) {
+    QuestionOptions options;
+    options.no_answer = false;
+    const auto answers = model->answer("good", passage, options, scratch);
+    ASSERT_TRUE(answers.ok()) << answers.error().message();
+    ASSERT_EQ(answers->size(), 1U);
+    EXPECT_FALSE(answers->front().answerable);
+    EXPECT_EQ(answers->front().text, "");
+  }
+}
+
+TEST(QuestionAnswerer, RefusesWhatItCannotDo) {
+  const auto model = QuestionAnswerer::load(kGolden + "tiny_questions");
+  QuestionAnswerer::Scratch scratch;
+  const auto refusal = [&](std::string_view question, std::string_view passage, const QuestionOptions& options) {
+    const auto answers = model->answer(question, passage, options, scratch);
+    return answers.ok() ? "answered" : answers.error().message();
+  };
+  EXPECT_EQ(refusal("good", "bad \xff refund", {}), "the passage is not UTF-8 (byte 4); convert it to UTF-8");
+  EXPECT_EQ(refusal("good", "bad", {.window = 65}), "a window of 65 tokens; this model reads 64");
+  EXPECT_EQ(refusal("good", "bad", {.top = 0}), "the number of answers must be in 1..1000");
+  const std::string passage(40, 'a');
+  EXPECT_NE(
+      refusal("good", passage, {.window = 12, .stride = 8}).find("a stride of 8 tokens; a window of 12 holds only 8"),
+      std::string::npos);
+  EXPECT_EQ(refusal("good", passage, {.window = 12, .stride = 7}), "answered");
+  EXPECT_NE(refusal(std::string(80, '.'), passage, {}), "answered");
+}
+
+TEST(QuestionAnswerer, RefusesFoldersWithoutItsHead) {
+  const auto no_head = QuestionAnswerer::load(kGolden + "architectures/bert-tokens");
+  ASSERT_FALSE(no_head.ok());
+  EXPECT_NE(no_head.error().message().find("a head for token classification, not for question answering"),
+            std::string::npos);
+  const auto plain = QuestionAnswerer::load(kGolden + "tiny_bert");
+  ASSERT_FALSE(plain.ok());
+  EXPECT_NE(plain.error().message().find("`architectures` names \"BertModel\", which has no head"), std::string::npos)
+      << plain.error().message();
+}
+
+}  // namespace
+}  // namespace smidgen
