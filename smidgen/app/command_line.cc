@@ -244,6 +244,22 @@ void declare_pull(CLI::App& verb, PullOptions& o) {
   verb.add_flag("--force", o.force, "replace an existing file; fetch again");
 }
 
+void declare_bench(CLI::App& verb, BenchOptions& o) {
+  verb.add_option("MODEL", o.model, "encoder folder, bundle, or the name of a pulled model")->required();
+  verb.add_option("--tokens", o.tokens, "lengths, special tokens included [16,32,128,512]")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 65536))
+      ->type_name("LIST");
+  verb.add_option("--batch", o.batch, "sequences of a call [1]")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 4096))
+      ->type_name("LIST");
+  verb.add_option("--precision", o.precision, "f32, bf16 or int8; auto: a bundle's own, else all [auto]")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}))
+      ->type_name("P");
+  verb.add_option("--seconds", o.seconds, "for each line of the table [0.5]")->check(kAboveZero)->type_name("S");
+}
+
 // ---- after parsing ----
 
 DataFormat format_from(const std::string& name) {
@@ -401,6 +417,7 @@ struct Options {
   AskOptions ask;
   ShowOptions show;
   PullOptions pull;
+  BenchOptions bench;
 };
 
 void declare_all(CLI::App& app, GlobalOptions& global, Options& options) {
@@ -419,6 +436,7 @@ void declare_all(CLI::App& app, GlobalOptions& global, Options& options) {
   declare_ask(verb("ask"), options.ask);
   declare_show(verb("show"), options.show);
   declare_pull(verb("pull"), options.pull);
+  declare_bench(verb("bench"), options.bench);
   verb("doctor");
 }
 
@@ -438,6 +456,7 @@ Result<Command> chosen(const std::string& verb, Options& options, const GlobalOp
   if (verb == "ask") return Command(std::move(options.ask));
   if (verb == "show") return Command(std::move(options.show));
   if (verb == "pull") return Command(std::move(options.pull));
+  if (verb == "bench") return Command(std::move(options.bench));
   return Command(DoctorOptions{});
 }
 

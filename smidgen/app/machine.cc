@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -27,6 +28,18 @@ std::string own_program() {
   std::error_code code;
   const auto path = std::filesystem::read_symlink("/proc/self/exe", code);
   return code ? "smidgen" : path.string();
+}
+
+std::uint64_t last_level_cache_bytes() {
+  std::uint64_t largest = 0;
+  for (int index = 0; index < 6; ++index) {
+    std::ifstream file(fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/size", index));
+    std::string size;
+    if (!(file >> size)) continue;
+    const std::uint64_t unit = size.ends_with('K') ? 1 << 10 : size.ends_with('M') ? 1 << 20 : 1;
+    largest = std::max<std::uint64_t>(largest, unit * std::strtoull(size.c_str(), nullptr, 10));
+  }
+  return largest;
 }
 
 double memory_peak_mb() {

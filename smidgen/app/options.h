@@ -98,9 +98,16 @@ struct PullOptions {
   bool force = false;
 };
 
+struct BenchOptions {
+  std::string model;
+  std::vector<std::size_t> tokens, batch;  // empty: 16, 32, 128, 512; 1
+  std::string precision = "auto";
+  double seconds = 0.5;  // for each line of the table
+};
+
 struct DoctorOptions {};
 
 using Command = std::variant<PickOptions, TrainOptions, EvalOptions, RunOptions, AskOptions, ShowOptions, PullOptions,
-                             DoctorOptions>;
+                             BenchOptions, DoctorOptions>;
 
 }  // namespace smidgen

@@ -10,7 +10,7 @@ struct VerbText {
   std::string_view name, summary, examples;
 };
 
-inline constexpr std::array<VerbText, 8> kVerbs = {{
+inline constexpr std::array<VerbText, 9> kVerbs = {{
     {"pick", "find the smallest model that is good enough, certify it and write a bundle",
      "  smidgen pick tickets.csv --accuracy 0.95 --out tickets.smidgen\n"
      "  smidgen pick mails.jsonl --text-column body --label-column folder --group thread \\\n"
@@ -35,6 +35,9 @@ inline constexpr std::array<VerbText, 8> kVerbs = {{
      "  smidgen pull                                  # what there is\n"
      "  smidgen pull all-minilm-l6-v2\n"
      "  smidgen pull demo-sentiment --out demo.csv\n"},
+    {"bench", "time an encoder on this machine, by length, batch and threads",
+     "  smidgen bench all-minilm-l6-v2\n"
+     "  smidgen bench tickets.smidgen --tokens 16,128 --batch 1,32 --threads 1 --json\n"},
     {"doctor", "say what this machine can do and what is missing",
      "  smidgen doctor\n"
      "  smidgen doctor --json\n"},
