@@ -77,7 +77,7 @@ Status read_questions(const std::string& path, const std::shared_ptr<const std::
   return Ok{};
 }
 
-void append_answer(std::string& out, const Answer& answer) {
+void append_answer(std::string& out, const PassageAnswer& answer) {
   out += fmt::format("\"answerable\":{},\"text\":", answer.answerable);
   append_json_string(out, answer.text);
   if (answer.answerable)
@@ -89,7 +89,7 @@ void append_answer(std::string& out, const Answer& answer) {
   append_json_number(out, answer.score);
 }
 
-std::string to_json_line(const std::string& question, const std::vector<Answer>& answers) {
+std::string to_json_line(const std::string& question, const std::vector<PassageAnswer>& answers) {
   std::string out = "{\"question\":";
   append_json_string(out, question);
   out += ",";
@@ -106,10 +106,10 @@ std::string to_json_line(const std::string& question, const std::vector<Answer>&
   return out + "}\n";
 }
 
-std::string to_text(const App& app, const Asked& asked, const std::vector<Answer>& answers, bool many) {
+std::string to_text(const App& app, const Asked& asked, const std::vector<PassageAnswer>& answers, bool many) {
   std::string out;
   if (many) out = app.terminal.paint(Paint::kBold, for_terminal(asked.question, 200)) + "\n";
-  for (const Answer& answer : answers)
+  for (const PassageAnswer& answer : answers)
     out += answer.answerable
                ? fmt::format("{}{}   score {:.4f}, characters {} to {}\n", many ? "  " : "",
                              for_terminal(answer.text, 1000), answer.score, answer.begin, answer.end)

@@ -201,11 +201,15 @@ void declare_eval(CLI::App& verb, EvalOptions& o, RawOptions& raw) {
 }
 
 void declare_run(CLI::App& verb, RunOptions& o, RawOptions& raw) {
-  verb.add_option("BUNDLE", o.bundle, "folder that pick or train wrote")->required();
+  verb.add_option("BUNDLE", o.bundle, "folder that pick or train wrote; with --labels, an encoder")->required();
   verb.add_option("FILES", o.files, "rows to answer; none or - is standard input");
   declare_reading(verb, o.read, raw, false);
   verb.add_option("--id-column", o.read.id_column, "column or key copied to the answer as id [id]")->type_name("NAME");
   verb.add_option("--text", o.texts, "answer this text; repeatable")->allow_extra_args(false)->type_name("TEXT");
+  verb.add_option("--labels", o.labels, "answer by similarity to these labels, or @FILE; BUNDLE is then an encoder")
+      ->type_name("A,B,..");
+  verb.add_option("--template", o.label_template, "with --labels: what a label stands in [This text is about {}.]")
+      ->type_name("TEXT");
   verb.add_option("--top", o.top, "add the probabilities of the K likeliest labels")
       ->check(CLI::Range(1, 65536))
       ->type_name("K");
@@ -302,6 +306,8 @@ Status finish_run(RunOptions& o, const RawOptions& raw, const GlobalOptions&) {
   finish_reading(o.read, raw);
   if (!o.texts.empty() && !o.files.empty())
     return Error::usage("--text and FILES exclude each other").hint("give one of them");
+  if (!o.label_template.empty() && o.labels.empty())
+    return Error::usage("--template says what the labels of --labels stand in").hint("give --labels A,B,..");
   return Ok{};
 }
 

@@ -64,6 +64,8 @@ struct RunOptions {
   std::vector<std::string> files;  // empty: standard input
   ReadOptions read;
   std::vector<std::string> texts;  // --text: answers these instead of files
+  std::string labels;              // --labels a,b,c or @FILE: `bundle` is an encoder, labels go by similarity
+  std::string label_template;      // empty: the default
   std::size_t top = 0;
   bool strict = false;
   std::string out;    // empty or "-": standard output

@@ -17,15 +17,19 @@
 #include "smidgen/app/keep_input.h"
 #include "smidgen/app/load_data.h"
 #include "smidgen/app/machine.h"
+#include "smidgen/app/models.h"
 #include "smidgen/app/run_pipeline.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/json_write.h"
+#include "smidgen/model/zero_shot.h"
 
 namespace smidgen {
 
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::uint64_t kLabelsBytesMax = 4U << 20;
 
 bool is_regular(const std::string& path) {
   std::error_code code;
@@ -151,6 +155,35 @@ class OutFile {
   bool kept_ = false;
 };
 
+// --labels A,B,.. or @FILE, one a line.
+Result<std::vector<std::string>> read_labels(const std::string& given) {
+  std::string text = given;
+  const bool file = given.starts_with('@');
+  if (file) {
+    SMIDGEN_ASSIGN(text, read_file(given.substr(1), kLabelsBytesMax));
+  }
+  std::vector<std::string> labels;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min(text.find(file ? '\n' : ',', at), text.size());
+    std::string label = text.substr(at, end - at);
+    at = end + 1;
+    label.erase(0, label.find_first_not_of(" \t\r"));
+    label.erase(label.find_last_not_of(" \t\r") + 1);
+    if (!label.empty()) labels.push_back(std::move(label));
+  }
+  return labels;
+}
+
+Result<Classifier> open_classifier(const RunOptions& options) {
+  if (options.labels.empty()) return Classifier::open(options.bundle);
+  ZeroShotOptions zero_shot;
+  SMIDGEN_ASSIGN(zero_shot.labels, read_labels(options.labels));
+  if (!options.label_template.empty()) zero_shot.label_template = options.label_template;
+  SMIDGEN_ASSIGN(const std::string folder, find_encoder(options.bundle));
+  SMIDGEN_ASSIGN(Bundle bundle, zero_shot_bundle(folder, zero_shot));
+  return Classifier::of(std::move(bundle));
+}
+
 // What pick wrote without a certificate says so each time it answers. A bundle of `train` never claimed anything.
 void warn_if_uncertified(const App& app, const Bundle& bundle, const std::string& path) {
   if (app.global.quiet || !bundle.certificate || bundle.certificate->certified) return;
@@ -216,7 +249,7 @@ int run_run(const RunOptions& options, App& app) {
     if (const Status status = keep_input(written, options.files); !status.ok()) return app.fail(status.error());
     if (const Status status = keep_existing(written, options.force); !status.ok()) return app.fail(status.error());
   }
-  const auto classifier = Classifier::open(options.bundle);
+  const auto classifier = open_classifier(options);
   if (!classifier.ok()) return app.fail(classifier.error());
   warn_if_uncertified(app, classifier->bundle(), options.bundle);
   std::unique_ptr<OutFile> out;

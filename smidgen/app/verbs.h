@@ -24,7 +24,8 @@ inline constexpr std::array<VerbText, 9> kVerbs = {{
     {"run", "answer texts: one JSON line each",
      "  smidgen run tickets.smidgen new.csv > answers.jsonl\n"
      "  smidgen run tickets.smidgen --text \"where is my card?\" --top 3\n"
-     "  tail -f mails.jsonl | smidgen run tickets.smidgen --text-column body\n"},
+     "  tail -f mails.jsonl | smidgen run tickets.smidgen --text-column body\n"
+     "  smidgen run all-minilm-l6-v2 mails.csv --labels billing,delivery,refund      # no training\n"},
     {"ask", "find the answer to a question in a passage",
      "  smidgen ask distilbert-squad --passage contract.txt \"When does it end?\"\n"
      "  smidgen ask distilbert-squad --questions questions.jsonl --json > answers.jsonl\n"},

@@ -30,6 +30,7 @@ Result<Encoder> Encoder::load_body(const std::string& folder, const EncoderOptio
     return Error::usage("tokens_max is " + std::to_string(tokens_max) + ", this encoder can read 2.." +
                         std::to_string(config.body.positions) + " tokens")
         .in(folder);
+  config.normalize = config.normalize || options.normalize;
   config.files.push_back(config.body_prefix + "model.safetensors");
   Encoder encoder(folder, std::move(config), std::move(body));
   encoder.tokens_max_ = tokens_max;

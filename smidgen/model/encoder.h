@@ -31,6 +31,7 @@ struct EncoderOptions {
   std::size_t tokens_max = 0;        // special tokens included; 0: the folder's value
   const Kernels* kernels = nullptr;  // null: kernels()
   Precision precision = Precision::kF32;
+  bool normalize = false;  // vectors of length 1 even when the folder does not say so
 };
 
 class Encoder {

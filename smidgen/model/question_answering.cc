@@ -148,7 +148,7 @@ std::vector<QuestionAnswerer::Candidate> QuestionAnswerer::candidates(const Acti
 class QuestionAnswerer::Collected {
  public:
   void add(const Passage& passage, std::size_t first, std::size_t last, double score) {
-    Answer answer;
+    PassageAnswer answer;
     answer.begin_byte = passage.spans[first].begin;
     answer.end_byte = std::max<std::size_t>(passage.spans[last].end, answer.begin_byte);
     answer.text = passage.text.substr(answer.begin_byte, answer.end_byte - answer.begin_byte);
@@ -169,11 +169,11 @@ class QuestionAnswerer::Collected {
     answers_.back().score = score;
   }
 
-  std::vector<Answer> best(std::size_t count, std::string_view text) && {
+  std::vector<PassageAnswer> best(std::size_t count, std::string_view text) && {
     std::stable_sort(answers_.begin(), answers_.end(),
-                     [](const Answer& a, const Answer& b) { return a.score > b.score; });
+                     [](const PassageAnswer& a, const PassageAnswer& b) { return a.score > b.score; });
     answers_.resize(std::min(answers_.size(), count));
-    for (Answer& answer : answers_) {
+    for (PassageAnswer& answer : answers_) {
       answer.begin = code_points(text.substr(0, answer.begin_byte));
       answer.end = answer.begin + code_points(answer.text);
     }
@@ -181,12 +181,12 @@ class QuestionAnswerer::Collected {
   }
 
  private:
-  std::vector<Answer> answers_;
+  std::vector<PassageAnswer> answers_;
   std::vector<std::string> lowered_;
 };
 
-Result<std::vector<Answer>> QuestionAnswerer::answer(std::string_view question, std::string_view text,
-                                                     const QuestionOptions& options, Scratch& scratch) const {
+Result<std::vector<PassageAnswer>> QuestionAnswerer::answer(std::string_view question, std::string_view text,
+                                                            const QuestionOptions& options, Scratch& scratch) const {
   const std::size_t window = options.window == 0 ? std::min(kWindowDefault, tokens_max()) : options.window;
   const std::size_t stride = options.stride == SIZE_MAX ? std::min(kStrideDefault, window / 2) : options.stride;
   SMIDGEN_TRY(check(options, window, tokens_max()));

@@ -3,7 +3,7 @@
 //
 //   SMIDGEN_ASSIGN(const QuestionAnswerer model, QuestionAnswerer::load("distilbert-base-cased-distilled-squad"));
 //   QuestionAnswerer::Scratch scratch;
-//   SMIDGEN_ASSIGN(const std::vector<Answer> best, model.answer("Who wrote it?", passage, {}, scratch));
+//   SMIDGEN_ASSIGN(const std::vector<PassageAnswer> best, model.answer("Who wrote it?", passage, {}, scratch));
 //
 // The rules are those of the question-answering pipeline of transformers 4.57, so that the two find the same spans:
 // a passage that does not fit is read in windows that overlap by `stride` tokens; within a window, start and end have a
@@ -33,7 +33,7 @@ struct QuestionOptions {
   bool no_answer = true;               // "the passage does not say" is one of the answers
 };
 
-struct Answer {
+struct PassageAnswer {
   bool answerable = true;  // false: the passage does not say; text is empty, the places are 0
   std::string text;
   std::size_t begin_byte = 0, end_byte = 0;  // of the passage
@@ -56,8 +56,8 @@ class QuestionAnswerer {
 
   // Errors: kBadData when the passage is not UTF-8 or the question leaves no room for it, kUsage for options that
   // cannot be met.
-  Result<std::vector<Answer>> answer(std::string_view question, std::string_view passage,
-                                     const QuestionOptions& options, Scratch& scratch) const;
+  Result<std::vector<PassageAnswer>> answer(std::string_view question, std::string_view passage,
+                                            const QuestionOptions& options, Scratch& scratch) const;
 
   std::size_t tokens_max() const { return encoder_.body_config().positions; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }

@@ -21,7 +21,7 @@ std::size_t whole(simdjson::dom::element object, const char* key) {
   return static_cast<std::size_t>(*json_integer(object, key, 0, 1 << 20));
 }
 
-void expect_answers(const std::vector<Answer>& got, simdjson::dom::element wanted, const std::string& passage) {
+void expect_answers(const std::vector<PassageAnswer>& got, simdjson::dom::element wanted, const std::string& passage) {
   std::size_t i = 0;
   for (const auto answer : simdjson::dom::array(wanted)) {
     const double score = *json_number(answer, "score", 0, 2);
