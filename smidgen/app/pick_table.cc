@@ -172,7 +172,9 @@ void refusal(const PickReport& report, Paper& paper) {
                         rounded_down(*why.certifiable_accuracy, 3), level_percent(1 - (1 - report.confidence) / 2),
                         rounded_down(report.accuracy_target, 3), level_percent(report.confidence)));
   }
-  if (why.units_needed) {
+  const bool advised = std::any_of(why.advice.begin(), why.advice.end(),
+                                   [](const std::string& advice) { return advice.starts_with("More labels:"); });
+  if (why.units_needed && !advised) {
     paper.sentence(
         "", fmt::format(
                 "About {} more labelled {}, all for certification, would be needed (an estimate, for 8 chances in 10).",

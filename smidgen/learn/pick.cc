@@ -425,6 +425,15 @@ Status write_policy(const Story& story, const Classifier& ladder, const Candidat
   return Ok{};
 }
 
+// "Measured here: linear 0.012 ms (p99) and 43 MB; encoder ...": what a ceiling that nothing keeps should have been.
+std::string measured_in_words(const std::vector<std::string>& rung_names, const std::vector<RungCost>& costs) {
+  std::string words;
+  for (std::size_t rung = 0; rung < costs.size(); ++rung)
+    words += fmt::format("{}{} {:.3g} ms a row (p99) and {:.0f} MB", words.empty() ? "Measured here: " : "; ",
+                         rung_names[rung], costs[rung].timing.us_p99 / 1000, std::ceil(costs[rung].memory_mb));
+  return words + ".";
+}
+
 bool within(const PickRequest& request, const RungCost& cost) {
   return (!request.latency_ms_max || cost.timing.us_p99 <= 1000 * *request.latency_ms_max) &&
          (!request.memory_mb_max || cost.memory_mb <= *request.memory_mb_max);
@@ -539,6 +548,8 @@ Status certify_and_write(const Story& story, const CertificationPlan& plan, cons
       plan, outcome, rows, training.labels, costs, rung_names, story.data.label_names, story.request.usd_per_core_hour};
   report_rungs(findings, report);
   if (outcome.refusal) report.refusal = to_refusal(*outcome.refusal);
+  if (outcome.tests.empty() && (story.request.latency_ms_max || story.request.memory_mb_max))
+    report.refusal->advice.push_back(measured_in_words(rung_names, costs));
   std::optional<std::size_t> written = outcome.chosen;
   if (!written && story.request.allow_uncertified && !plan.order().empty()) written = plan.order().front();
   const std::uint32_t subset = written ? subset_of(plan.candidates()[*written]) : (1U << all.size()) - 1;

@@ -155,7 +155,7 @@ void add_advice(const CertificationPlan& plan, RefusalFacts& facts) {
   }
   for (const auto& lower : facts.lower_targets) {
     facts.advice.push_back(fmt::format("A target of {} would answer about {} of rows locally (an estimate).",
-                                       percent(lower.accuracy), percent(lower.coverage)));
+                                       percent(lower.accuracy), percent(std::floor(100 * lower.coverage) / 100)));
     if (lower.coverage >= 0.5) break;
   }
   if (plan.options().coverage_min > 0) {
