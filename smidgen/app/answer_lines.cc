@@ -38,7 +38,7 @@ void append_top(std::string& out, const Answer& answer, const std::vector<std::s
 }  // namespace
 
 void append_answer(std::string& out, const Record& record, const Answer& answer, const std::vector<std::string>& labels,
-                   std::size_t top) {
+                   std::size_t top, bool other_precision) {
   out += '{';
   if (!record.id_json.empty()) {
     out += "\"id\":";
@@ -52,6 +52,7 @@ void append_answer(std::string& out, const Record& record, const Answer& answer,
   out += ",\"rung\":";
   append_json_string(out, answer.rung);
   out += answer.decision.escalated ? ",\"escalated\":true" : ",\"escalated\":false";
+  if (other_precision) out += ",\"certified\":false";
   if (top > 0) append_top(out, answer, labels, top);
   out += "}\n";
 }

@@ -42,6 +42,17 @@ std::string check_target(const std::string& text) {
   return check_share(text.substr(at + 1));
 }
 
+std::string check_arithmetic(const std::string& text) {
+  return text == "auto" || precision_by_name(text) ? "" : text + " is not auto, f32, bf16 or int8";
+}
+
+// Of pick, where --precision also promises something about a label.
+std::string check_precision(const std::string& text) {
+  if (text.find('=') != std::string::npos) return check_target(text);
+  const std::string wrong = check_arithmetic(text);
+  return wrong.empty() ? wrong : wrong + ", nor LABEL=SHARE, such as fraud=0.98";
+}
+
 std::string check_positive(const std::string& text) {
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
@@ -73,6 +84,7 @@ std::string check_delimiter(const std::string& text) {
 }
 
 const CLI::Validator kShare(check_share, "SHARE", "share"), kTarget(check_target, "LABEL=SHARE", "target"),
+    kPrecision(check_precision, "P", "precision"), kArithmetic(check_arithmetic, "P", "arithmetic"),
     kAboveZero(check_positive, "NUMBER", "positive"), kSplit(check_split, "F/T/C", "split"),
     kWhole(check_whole, "N", "whole"), kDelimiter(check_delimiter, "CHARACTER", "delimiter");
 
@@ -82,6 +94,7 @@ const CLI::Validator kShare(check_share, "SHARE", "share"), kTarget(check_target
 struct RawOptions {
   std::string format = "auto", delimiter, split;
   std::vector<std::string> recall, precision;
+  std::string arithmetic = "auto";
 };
 
 void declare_globals(CLI::App& app, GlobalOptions& global) {
@@ -160,8 +173,10 @@ void declare_pick(CLI::App& verb, PickOptions& o, RawOptions& raw) {
       ->check(kTarget)
       ->allow_extra_args(false)
       ->type_name("LABEL=R");
-  verb.add_option("--precision", raw.precision, "share of answers with this label that must be right; repeatable")
-      ->check(kTarget)
+  verb.add_option("--precision", raw.precision,
+                  "share of answers with this label that must be right, repeatable; or the encoder's: auto, f32, bf16, "
+                  "int8 [auto]")
+      ->check(kPrecision)
       ->allow_extra_args(false)
       ->type_name("LABEL=P");
   declare_pick_limits(verb, o);
@@ -190,6 +205,9 @@ void declare_train(CLI::App& verb, TrainOptions& o, RawOptions& raw) {
   declare_output(verb, o.out, o.force);
   declare_reading(verb, o.read, raw, true);
   declare_encoder(verb, o.encoder, o.tokens_max);
+  verb.add_option("--precision", raw.arithmetic, "of the encoder: auto, f32, bf16, int8 [auto]")
+      ->check(kArithmetic)
+      ->type_name("P");
 }
 
 void declare_eval(CLI::App& verb, EvalOptions& o, RawOptions& raw) {
@@ -213,6 +231,9 @@ void declare_run(CLI::App& verb, RunOptions& o, RawOptions& raw) {
   verb.add_option("--top", o.top, "add the probabilities of the K likeliest labels")
       ->check(CLI::Range(1, 65536))
       ->type_name("K");
+  verb.add_option("--precision", raw.arithmetic, "of the encoder; another than the bundle's is not certified [auto]")
+      ->check(kArithmetic)
+      ->type_name("P");
   verb.add_flag("--strict", o.strict, "stop at the first bad row");
   verb.add_option("--out,-o", o.out, "write answers here, whole or not at all [standard output]")->type_name("FILE");
   verb.add_option("--stats", o.stats, "write rows, seconds, rows/s and peak memory here as JSON")->type_name("FILE");
@@ -292,7 +313,14 @@ std::vector<LabelShare> targets_from(const std::vector<std::string>& texts) {
 Status finish_pick(PickOptions& o, const RawOptions& raw) {
   finish_reading(o.read, raw);
   o.recall = targets_from(raw.recall);
-  o.precision = targets_from(raw.precision);
+  std::vector<std::string> targets;
+  for (const std::string& text : raw.precision) {
+    if (text.find('=') == std::string::npos)
+      o.arithmetic = precision_by_name(text);
+    else
+      targets.push_back(text);
+  }
+  o.precision = targets_from(targets);
   if (!raw.split.empty()) {
     SMIDGEN_ASSIGN(o.split, parse_split_shares(raw.split));
   }
@@ -304,6 +332,7 @@ Status finish_pick(PickOptions& o, const RawOptions& raw) {
 
 Status finish_run(RunOptions& o, const RawOptions& raw, const GlobalOptions&) {
   finish_reading(o.read, raw);
+  o.precision = precision_by_name(raw.arithmetic);
   if (!o.texts.empty() && !o.files.empty())
     return Error::usage("--text and FILES exclude each other").hint("give one of them");
   if (!o.label_template.empty() && o.labels.empty())
@@ -456,6 +485,7 @@ Result<Command> chosen(const std::string& verb, Options& options, const GlobalOp
     return Command(std::move(options.run));
   }
   finish_reading(options.train.read, options.raw);
+  options.train.arithmetic = precision_by_name(options.raw.arithmetic);
   finish_reading(options.eval.read, options.raw);
   if (verb == "train") return Command(std::move(options.train));
   if (verb == "eval") return Command(std::move(options.eval));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "smidgen/learn/split.h"
+#include "smidgen/tensor/precision.h"
 #include "smidgen/text/record_reader.h"
 
 namespace smidgen {
@@ -39,9 +40,10 @@ struct PickOptions {
   std::optional<SplitShares> split;
   std::string test;  // --test FILE: certify on this file
   bool new_certification_split = false;
-  std::vector<std::string> rungs;  // empty: all that can be trained
-  std::string encoder;             // name or folder; empty: the default
-  std::size_t tokens_max = 0;      // 0: the encoder's own
+  std::vector<std::string> rungs;       // empty: all that can be trained
+  std::string encoder;                  // name or folder; empty: the default
+  std::size_t tokens_max = 0;           // 0: the encoder's own
+  std::optional<Precision> arithmetic;  // --precision f32|bf16|int8; none: the fastest that costs next to nothing
   std::optional<double> large_usd_per_1k_rows;
   std::string large_model, prices;  // empty: the dated list's default; --prices FILE replaces the list
   double usd_per_core_hour = 0.04;
@@ -57,6 +59,7 @@ struct TrainOptions {
   bool force = false;
   std::string encoder;
   std::size_t tokens_max = 0;
+  std::optional<Precision> arithmetic;  // as for pick
 };
 
 struct RunOptions {
@@ -67,6 +70,7 @@ struct RunOptions {
   std::string labels;              // --labels a,b,c or @FILE: `bundle` is an encoder, labels go by similarity
   std::string label_template;      // empty: the default
   std::size_t top = 0;
+  std::optional<Precision> precision;  // of the encoder; none: the bundle's
   bool strict = false;
   std::string out;    // empty or "-": standard output
   std::string stats;  // JSON about the run: rows, seconds, memory

@@ -175,7 +175,7 @@ Result<std::vector<std::string>> read_labels(const std::string& given) {
 }
 
 Result<Classifier> open_classifier(const RunOptions& options) {
-  if (options.labels.empty()) return Classifier::open(options.bundle);
+  if (options.labels.empty()) return Classifier::open(options.bundle, options.precision);
   ZeroShotOptions zero_shot;
   SMIDGEN_ASSIGN(zero_shot.labels, read_labels(options.labels));
   if (!options.label_template.empty()) zero_shot.label_template = options.label_template;
@@ -186,6 +186,9 @@ Result<Classifier> open_classifier(const RunOptions& options) {
 
 // What pick wrote without a certificate says so each time it answers. A bundle of `train` never claimed anything.
 void warn_if_uncertified(const App& app, const Bundle& bundle, const std::string& path) {
+  if (!app.global.quiet && bundle.other_precision)
+    app.warn("the bundle was measured in " + std::string(precision_name(bundle.info.precision)) +
+             ": nothing is claimed for answers in another precision, and each says \"certified\":false");
   if (app.global.quiet || !bundle.certificate || bundle.certificate->certified) return;
   app.warn("this bundle is not certified: nothing is claimed for its answers (see `smidgen show " +
            shell_word(for_terminal(path, 200)) + "`)");

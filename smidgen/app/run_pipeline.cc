@@ -127,8 +127,9 @@ BatchPtr take(Shared& shared) {
   }
 }
 
-void answer(Batch& batch, Classifier::Session& session, const BundleInfo& info, std::size_t top,
+void answer(Batch& batch, Classifier::Session& session, const Bundle& bundle, std::size_t top,
             std::vector<std::string_view>& texts) {
+  const BundleInfo& info = bundle.info;
   texts.clear();
   for (std::size_t i = 0; i < batch.rows; ++i)
     if (!batch.records[i].error) texts.push_back(batch.records[i].text);
@@ -143,7 +144,7 @@ void answer(Batch& batch, Classifier::Session& session, const BundleInfo& info, 
       continue;
     }
     const Answer& one = answers[next++];
-    append_answer(batch.lines, record, one, info.labels, top);
+    append_answer(batch.lines, record, one, info.labels, top, bundle.other_precision);
     batch.escalated += one.decision.escalated;
     ++batch.rows_at_rung[one.decision.stage];
   }
@@ -153,7 +154,7 @@ void work(Shared& shared, const Classifier& classifier, std::size_t top, std::ui
   auto session = classifier.session();
   std::vector<std::string_view> texts;
   while (BatchPtr batch = take(shared)) {
-    answer(*batch, session, classifier.bundle().info, top, texts);
+    answer(*batch, session, classifier.bundle(), top, texts);
     std::lock_guard lock(shared.mutex);
     const std::uint64_t number = batch->number;
     shared.done.emplace(number, std::move(batch));

@@ -48,9 +48,11 @@ struct PipelineSummary {
 PipelineSummary run_pipeline(RecordSource source, const Classifier& classifier, const PipelineOptions& options,
                              const LineSink& sink);
 
-// One answer as a JSON line: {"id":..,"label":..,"confidence":..,"rung":..,"escalated":..[,"probabilities":{..}]}
+// One answer as a JSON line:
+// {"id":..,"label":..,"confidence":..,"rung":..,"escalated":..[,"certified":false][,"probabilities":{..}]}
+// `other_precision`: not that of the bundle, and so not what was certified.
 void append_answer(std::string& out, const Record& record, const Answer& answer, const std::vector<std::string>& labels,
-                   std::size_t top);
+                   std::size_t top, bool other_precision = false);
 // A bad row as a JSON line:
 // {["id":..,]"line":..,"error":..,"label":null,"confidence":null,"rung":null,"escalated":true}
 void append_bad_row(std::string& out, const Record& record);

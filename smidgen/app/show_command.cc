@@ -51,7 +51,7 @@ Json to_json(const std::string& folder, const Bundle& bundle, const Sizes& sizes
   Json root = {{"bundle", folder},
                {"task", bundle.info.task},
                {"labels", bundle.info.labels},
-               {"precision", bundle.info.precision},
+               {"precision", std::string(precision_name(bundle.info.precision))},
                {"rungs", rungs},
                {"bytes", sizes.all},
                {"sha256", bundle.sha256},
@@ -101,9 +101,10 @@ void add_certificate(const Certificate& c, Paper& paper) {
 
 std::string to_text(const std::string& folder, const Bundle& bundle, const Sizes& sizes, const App& app) {
   const BundleInfo& info = bundle.info;
-  std::string out = app.terminal.paint(Paint::kBold, for_terminal(folder, 200)) +
-                    fmt::format("   {}, {} labels, {}, {}, all hashes right\n", info.task,
-                                with_thousands(info.labels.size()), info.precision, byte_size(sizes.all));
+  std::string out =
+      app.terminal.paint(Paint::kBold, for_terminal(folder, 200)) +
+      fmt::format("   {}, {} labels, {}, {}, all hashes right\n", info.task, with_thousands(info.labels.size()),
+                  precision_name(info.precision), byte_size(sizes.all));
   Table table({{"rung"}, {"kind"}, {"size", true}, {"tokens at most", true}, {"policy"}});
   for (std::size_t i = 0; i < info.rungs.size(); ++i) {
     const BundleRung& rung = info.rungs[i];

@@ -49,6 +49,7 @@ int run_train(const TrainOptions& options, App& app) {
   std::vector<std::string> notes;
   auto ladder = ladder_options(rungs, options.encoder, options.tokens_max, app, notes);
   if (!ladder.ok()) return app.fail(ladder.error());
+  ladder->precision = options.arithmetic;
   const auto data = load_data(options.data, options.read, app);
   if (!data.ok()) return app.fail(data.error());
   ThreadPool pool(app.threads());

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <numeric>
 #include <string_view>
@@ -103,17 +104,61 @@ Result<TrainedRung> train_static(const TrainingRows& rows, const Encoder& encode
   return trained;
 }
 
-Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_ptr<const Encoder>& encoder,
-                                  ThreadPool& pool, const Watcher& watcher) {
-  const Stopwatch watch;
+// The encoder rung in the precision of this encoder.
+struct EncoderFit {
+  std::shared_ptr<const Encoder> encoder;
+  TrainedHead head;
+  double accuracy = 0;  // out-of-fold
+};
+Result<EncoderFit> fit_encoder(const TrainingRows& rows, std::shared_ptr<const Encoder> encoder, ThreadPool& pool,
+                               const Watcher& watcher) {
   const std::vector<std::string_view> texts(rows.texts.begin(), rows.texts.end());
   SMIDGEN_ASSIGN(const EmbeddingMatrix embeddings, embed_all(*encoder, texts, pool, watcher));
-  SMIDGEN_ASSIGN(TrainedHead head, train_head(rows, embeddings.values, embeddings.dimensions, pool, watcher));
+  EncoderFit fit;
+  fit.encoder = std::move(encoder);
+  SMIDGEN_ASSIGN(fit.head, train_head(rows, embeddings.values, embeddings.dimensions, pool, watcher));
+  std::size_t right = 0;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const auto scores = fit.head.out_of_fold.begin() + static_cast<std::ptrdiff_t>(row * rows.label_count);
+    const auto best = std::max_element(scores, scores + static_cast<std::ptrdiff_t>(rows.label_count));
+    right += static_cast<std::size_t>(best - scores) == rows.labels[row] ? 1 : 0;
+  }
+  fit.accuracy = static_cast<double>(right) / static_cast<double>(rows.size());
+  return fit;
+}
+
+Result<std::shared_ptr<const Encoder>> in_precision(const std::shared_ptr<const Encoder>& f32,
+                                                    const LadderOptions& options, Precision precision) {
+  if (precision == Precision::kF32) return f32;
+  SMIDGEN_ASSIGN(Encoder loaded, Encoder::load(options.encoder_folder, {options.tokens_max, nullptr, precision}));
+  return std::make_shared<const Encoder>(std::move(loaded));
+}
+
+// In the fastest precision that costs next to nothing, unless one was asked for.
+Result<EncoderFit> choose_precision(const TrainingRows& rows, const std::shared_ptr<const Encoder>& f32,
+                                    const LadderOptions& options, ThreadPool& pool, const Watcher& watcher) {
+  SMIDGEN_ASSIGN(std::shared_ptr<const Encoder> first,
+                 in_precision(f32, options, options.precision.value_or(Precision::kF32)));
+  SMIDGEN_ASSIGN(EncoderFit reference, fit_encoder(rows, std::move(first), pool, watcher));
+  if (options.precision) return reference;
+  for (const Precision faster : {Precision::kInt8, Precision::kBf16}) {
+    SMIDGEN_ASSIGN(std::shared_ptr<const Encoder> encoder, in_precision(f32, options, faster));
+    SMIDGEN_ASSIGN(EncoderFit fit, fit_encoder(rows, std::move(encoder), pool, watcher));
+    if (fit.accuracy >= reference.accuracy - kPrecisionCostMax) return fit;
+  }
+  return reference;
+}
+
+Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_ptr<const Encoder>& f32,
+                                  const LadderOptions& options, ThreadPool& pool, const Watcher& watcher) {
+  const Stopwatch watch;
+  SMIDGEN_ASSIGN(EncoderFit fit, choose_precision(rows, f32, options, pool, watcher));
   TrainedRung trained;
   trained.name = "encoder";
-  trained.out_of_fold = std::move(head.out_of_fold);
-  SMIDGEN_ASSIGN(trained.rung, EncoderRung::create(encoder, std::move(head.head)));
-  trained.chosen = fmt::format("frozen, head with C {:g}", head.c);
+  trained.precision = fit.encoder->precision();
+  trained.out_of_fold = std::move(fit.head.out_of_fold);
+  SMIDGEN_ASSIGN(trained.rung, EncoderRung::create(fit.encoder, std::move(fit.head.head)));
+  trained.chosen = fmt::format("frozen, {}, head with C {:g}", precision_name(trained.precision), fit.head.c);
   trained.train_seconds = watch.seconds();
   return trained;
 }
@@ -131,12 +176,19 @@ std::vector<float> Ladder::side_by_side(std::size_t label_count) const {
   return scores;
 }
 
+Precision Ladder::encoder_precision() const {
+  for (const TrainedRung& trained : rungs)
+    if (trained.rung->kind() == RungKind::kEncoder) return trained.precision;
+  return Precision::kF32;
+}
+
 Result<Ladder> train_ladder(const TrainingRows& rows, const LadderOptions& options, ThreadPool& pool,
                             const Watcher& watcher) {
   Ladder ladder;
   std::shared_ptr<const Encoder> encoder;
   if (options.static_vectors || options.encoder) {
-    SMIDGEN_ASSIGN(Encoder loaded, Encoder::load(options.encoder_folder, {options.tokens_max, nullptr}));
+    SMIDGEN_ASSIGN(Encoder loaded,
+                   Encoder::load(options.encoder_folder, {options.tokens_max, nullptr, Precision::kF32}));
     encoder = std::make_shared<const Encoder>(std::move(loaded));
   }
   if (options.linear) {
@@ -149,7 +201,7 @@ Result<Ladder> train_ladder(const TrainingRows& rows, const LadderOptions& optio
     ladder.rungs.push_back(std::move(trained));
   }
   if (options.encoder) {
-    SMIDGEN_ASSIGN(TrainedRung trained, train_encoder(rows, encoder, pool, named(watcher, "encoder")));
+    SMIDGEN_ASSIGN(TrainedRung trained, train_encoder(rows, encoder, options, pool, named(watcher, "encoder")));
     ladder.rungs.push_back(std::move(trained));
   }
   if (ladder.rungs.empty()) return Error::usage("no rung to train");

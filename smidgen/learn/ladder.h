@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,24 +35,30 @@ struct TrainingRows {
 
 struct LadderOptions {
   bool linear = true, static_vectors = true, encoder = true;
-  std::string encoder_folder;  // for static and encoder
-  std::size_t tokens_max = 0;  // of the encoder; 0: the folder's value
+  std::string encoder_folder;          // for static and encoder
+  std::size_t tokens_max = 0;          // of the encoder; 0: the folder's value
+  std::optional<Precision> precision;  // of the encoder; none: see kPrecisionCostMax
   std::uint64_t seed = 1;
   std::string cache_folder;  // keeps distilled vectors between runs; empty: no cache
 };
+
+// The encoder computes in int8, else in bf16, when its out-of-fold accuracy is at most this much below that of f32.
+inline constexpr double kPrecisionCostMax = 0.003;
 
 struct TrainedRung {
   std::string name;  // "linear", "static", "encoder"
   std::unique_ptr<Rung> rung;
   std::vector<float> out_of_fold;  // (rows, labels) log-probabilities
-  double train_seconds = 0;        // wall time, choices and out-of-fold scores included
-  std::string chosen;              // settings in words: "C 32, words + characters, 25 % of 61,310 n-grams"
+  Precision precision = Precision::kF32;
+  double train_seconds = 0;  // wall time, choices and out-of-fold scores included
+  std::string chosen;        // settings in words: "C 32, words + characters, 25 % of 61,310 n-grams"
 };
 
 struct Ladder {
   std::vector<TrainedRung> rungs;  // in ladder order
   // (rows, rungs, labels): the out-of-fold scores side by side, as calibration reads them.
   std::vector<float> side_by_side(std::size_t label_count) const;
+  Precision encoder_precision() const;  // f32 without an encoder
 };
 
 Result<Ladder> train_ladder(const TrainingRows& rows, const LadderOptions& options, ThreadPool& pool,

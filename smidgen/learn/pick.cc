@@ -33,7 +33,6 @@ namespace {
 
 constexpr std::size_t kTimedRowsMax = 400;
 constexpr double kTimingSecondsMax = 3;
-constexpr char kPrecision[] = "f32";
 
 using Rows = std::vector<std::uint32_t>;
 
@@ -220,10 +219,11 @@ Result<CertificationOptions> certification_options(const Dataset& data, const Ce
 // A bundle that runs the given rungs of the ladder and answers everything at the last one.
 Status save_rungs(const std::string& folder, const Dataset& data, const std::vector<TrainedRung>& ladder,
                   const std::vector<std::size_t>& chosen) {
-  BundleInfo info{"classification", data.label_names, kPrecision, {}, {}};
+  BundleInfo info{"classification", data.label_names, Precision::kF32, {}, {}};
   std::vector<const Rung*> rungs;
   for (const std::size_t index : chosen) {
     const TrainedRung& trained = ladder[index];
+    if (trained.rung->kind() == RungKind::kEncoder) info.precision = trained.precision;
     info.rungs.push_back({trained.name, trained.rung->kind(), trained.name, trained.rung->tokens_max()});
     rungs.push_back(trained.rung.get());
     Stage stage;
@@ -347,17 +347,26 @@ std::vector<float> score_rows(const Classifier& classifier, std::span<const std:
   return scores;
 }
 
+Precision policy_precision(const BundleInfo& ladder, const Candidate& candidate) {
+  std::vector<BundleRung> rungs;
+  for (const std::size_t rung : candidate.rungs) rungs.push_back(ladder.rungs[rung]);
+  return bundle_precision(rungs, ladder.precision);
+}
+
 // Writes the policy's bundle to `folder`, with only the rungs it needs.
 Status save_policy(const std::string& folder, bool replace, const Classifier& ladder, const Candidate& candidate,
                    const std::optional<Certificate>& certificate, const std::string& card) {
   const Bundle& bundle = ladder.bundle();
-  BundleInfo info{"classification", bundle.info.labels, kPrecision, {}, candidate.policy};
+  BundleInfo info{"classification", bundle.info.labels, Precision::kF32, {}, candidate.policy};
   std::vector<const Rung*> rungs;
   for (const std::size_t rung : candidate.rungs) {
     info.rungs.push_back(bundle.info.rungs[rung]);
     rungs.push_back(bundle.rungs[rung].get());
   }
-  return save_bundle(folder, replace, info, rungs, certificate, card);
+  info.precision = policy_precision(bundle.info, candidate);
+  std::optional<Certificate> bound = certificate;
+  if (bound) bound->precision = precision_name(info.precision);
+  return save_bundle(folder, replace, info, rungs, bound, card);
 }
 
 // The written bundle, loaded again, must decide every certify row as it was certified to: anything else is our bug.
@@ -414,6 +423,7 @@ Status write_policy(const Story& story, const Classifier& ladder, const Candidat
   report_policy(findings, candidate, draft.cost, report);
   report.bundle = story.request.out;
   certificate.bundle_sha256 = draft.sha256;
+  certificate.precision = precision_name(policy_precision(ladder.bundle().info, candidate));
   report.certificate = certificate;
   SMIDGEN_TRY(save_policy(story.request.out, story.request.force, ladder, candidate, certificate,
                           story.services.model_card(report)));
@@ -500,7 +510,6 @@ void complete(const Story& story, const CertifySet& certify, const PickReport& r
   certificate.data_sha256 = story.data.sha256;
   if (story.request.test != nullptr) certificate.test_sha256 = story.request.test->sha256;
   certificate.split_salt = certify.salt;
-  certificate.precision = kPrecision;
   certificate.version = kVersion;
   certificate.attempts = report.attempts;
   if (!counted)
@@ -540,6 +549,7 @@ Status certify_and_write(const Story& story, const CertificationPlan& plan, cons
   std::vector<std::string> rung_names;
   for (const TrainedRung& rung : ladder.rungs) rung_names.push_back(rung.name);
   complete(story, certify, report, counted, outcome.certificate);
+  outcome.certificate.precision = precision_name(ladder.encoder_precision());
   SMIDGEN_ASSIGN(std::optional<Draft> draft,
                  keep_to_ceilings(story, work, reloaded, plan, rows, certify, timed, rung_names, outcome));
   report.local_recalls = local_recalls(outcome.certificate);

@@ -47,7 +47,7 @@ Blend best_blend(const ScoredRows& rows, std::uint64_t seed, ThreadPool& pool) {
 // Writes the rungs of `columns` as a bundle that answers everything at the last one.
 Result<TrainSummary> write_bundle(const Dataset& data, const Ladder& ladder, const Blend& blend,
                                   const std::string& rung, const std::string& out, bool force) {
-  BundleInfo info{"classification", data.label_names, "f32", {}, {}};
+  BundleInfo info{"classification", data.label_names, Precision::kF32, {}, {}};
   std::vector<const Rung*> rungs;
   TrainSummary summary;
   for (std::size_t stage = 0; stage < blend.columns.size(); ++stage) {
@@ -63,6 +63,7 @@ Result<TrainSummary> write_bundle(const Dataset& data, const Ladder& ladder, con
     summary.chosen.push_back(trained.chosen);
   }
   info.policy.stages.back().threshold = 0;  // answers everything
+  info.precision = bundle_precision(info.rungs, ladder.encoder_precision());
   const std::string card = "# Trained with `smidgen train`\n\nRungs: " + std::to_string(rungs.size()) +
                            ". Nothing about its accuracy is certified; `smidgen pick` certifies.\n";
   SMIDGEN_TRY(save_bundle(out, force, info, rungs, std::nullopt, card));

@@ -83,9 +83,9 @@ Result<std::optional<Certificate>> read_certificate(const std::string& folder, c
     return Error::bad_data("the certificate belongs to another bundle: its `bundle_sha256` is not that of bundle.json")
         .in(path)
         .hint(kTampered);
-  if (certificate->precision != bundle.info.precision)
+  if (const std::string_view own = precision_name(bundle.info.precision); certificate->precision != own)
     return Error::bad_data("the certificate is for precision \"" + certificate->precision + "\", the bundle has \"" +
-                           bundle.info.precision + "\"")
+                           std::string(own) + "\"")
         .in(path);
   return std::optional<Certificate>(std::move(*certificate));
 }
@@ -119,11 +119,17 @@ Status check_bundle_target(const std::string& folder, bool replace) {
   return Ok{};
 }
 
-Result<Bundle> Bundle::load(const std::string& folder) {
-  return load(folder, load_rung);
+Precision bundle_precision(const std::vector<BundleRung>& rungs, Precision of_encoder) {
+  for (const BundleRung& rung : rungs)
+    if (rung.kind == RungKind::kEncoder) return of_encoder;
+  return Precision::kF32;
 }
 
-Result<Bundle> Bundle::load(const std::string& folder, const RungLoader& loader) {
+Result<Bundle> Bundle::load(const std::string& folder, std::optional<Precision> precision) {
+  return load(folder, load_rung, precision);
+}
+
+Result<Bundle> Bundle::load(const std::string& folder, const RungLoader& loader, std::optional<Precision> precision) {
   std::error_code code;
   const fs::file_status status = fs::status(folder, code);
   if (!fs::exists(status))
@@ -140,9 +146,11 @@ Result<Bundle> Bundle::load(const std::string& folder, const RungLoader& loader)
   bundle.sha256 = sha256_hex(text);
   SMIDGEN_ASSIGN(bundle.certificate, read_certificate(folder, bundle));
   const std::size_t labels = bundle.info.labels.size();
+  const Precision used = bundle_precision(bundle.info.rungs, precision.value_or(bundle.info.precision));
+  bundle.other_precision = used != bundle.info.precision;
   for (const BundleRung& rung : bundle.info.rungs) {
     const std::string rung_folder = folder + "/" + rung.path;
-    auto loaded = loader(rung.kind, rung_folder, labels, rung.tokens_max);
+    auto loaded = loader(rung.kind, rung_folder, labels, rung.tokens_max, used);
     if (!loaded.ok()) return std::move(loaded).error().in(rung_folder);
     if ((*loaded)->labels() != labels)
       return Error::bad_data("the rung answers " + std::to_string((*loaded)->labels()) + " labels, the bundle has " +

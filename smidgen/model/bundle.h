@@ -48,16 +48,19 @@ struct BundleRung {
 };
 
 struct BundleInfo {
-  std::string task;                 // "classification"
-  std::vector<std::string> labels;  // class order of all scores
-  std::string precision = "f32";
+  std::string task;                       // "classification"
+  std::vector<std::string> labels;        // class order of all scores
+  Precision precision = Precision::kF32;  // of its encoder; without one always f32
   std::vector<BundleRung> rungs;
   Policy policy;
 };
 
 // How a rung's folder is opened: load_rung, or a stand-in in tests.
-using RungLoader = std::function<Result<std::unique_ptr<Rung>>(RungKind kind, const std::string& folder,
-                                                               std::size_t labels, std::size_t tokens_max)>;
+using RungLoader = std::function<Result<std::unique_ptr<Rung>>(
+    RungKind kind, const std::string& folder, std::size_t labels, std::size_t tokens_max, Precision precision)>;
+
+// What a bundle of these rungs must say: an encoder's precision, f32 when it has none.
+Precision bundle_precision(const std::vector<BundleRung>& rungs, Precision of_encoder);
 
 // An opened bundle: hashes of all files checked, rungs loaded.
 struct Bundle {
@@ -65,11 +68,15 @@ struct Bundle {
   std::vector<std::unique_ptr<Rung>> rungs;
   std::optional<Certificate> certificate;
   std::string sha256;  // of bundle.json
+  // Its encoder computes in another precision than bundle.json says, so nothing that was measured or certified holds.
+  bool other_precision = false;
 
   // A missing folder is kNoInput; anything that is not exactly what save_bundle wrote is kBadData, naming file and
   // field (unlisted files in a rung's folder, links, changed bytes, a certificate of another bundle).
-  static Result<Bundle> load(const std::string& folder);
-  static Result<Bundle> load(const std::string& folder, const RungLoader& loader);
+  // `precision`: instead of the bundle's own.
+  static Result<Bundle> load(const std::string& folder, std::optional<Precision> precision = std::nullopt);
+  static Result<Bundle> load(const std::string& folder, const RungLoader& loader,
+                             std::optional<Precision> precision = std::nullopt);
 };
 
 // Whether save_bundle could write there, without writing: asked before the work whose result is to be kept.

@@ -164,8 +164,9 @@ bool is_safe_name(std::string_view name) {
 
 Status validate_info(const BundleInfo& info) {
   if (info.task != "classification") return wrong("task", "\"classification\"");
-  if (info.precision != "f32")
-    return wrong("precision", "\"f32\"").hint("another precision would answer differently from what was measured");
+  if (bundle_precision(info.rungs, info.precision) != info.precision)
+    return Error::bad_data("`precision` is \"" + std::string(precision_name(info.precision)) +
+                           "\", but no rung is an encoder: it must be \"f32\"");
   if (info.labels.size() < 2 || info.labels.size() > kLabelsMax)
     return wrong("labels", "an array of 2.." + std::to_string(kLabelsMax) + " entries");
   std::set<std::string_view> seen;
@@ -192,7 +193,10 @@ Status validate_info(const BundleInfo& info) {
 Result<std::string> manifest_to_json(const BundleManifest& manifest) {
   const BundleInfo& info = manifest.info;
   SMIDGEN_TRY(validate_info(info));
-  Json root = {{"format", kBundleFormat}, {"task", info.task}, {"labels", info.labels}, {"precision", info.precision}};
+  Json root = {{"format", kBundleFormat},
+               {"task", info.task},
+               {"labels", info.labels},
+               {"precision", std::string(precision_name(info.precision))}};
   Json& rungs = root["rungs"] = Json::array();
   for (std::size_t i = 0; i < info.rungs.size(); ++i) {
     const BundleRung& rung = info.rungs[i];
@@ -220,7 +224,10 @@ Result<BundleManifest> manifest_from_json(std::string_view text) {
   BundleManifest manifest;
   BundleInfo& info = manifest.info;
   SMIDGEN_ASSIGN(info.task, json_string(root, "task", 64));
-  SMIDGEN_ASSIGN(info.precision, json_string(root, "precision", 64));
+  SMIDGEN_ASSIGN(const std::string precision, json_string(root, "precision", 64));
+  const std::optional<Precision> known = precision_by_name(precision);
+  if (!known) return wrong("precision", "\"f32\", \"bf16\" or \"int8\"");
+  info.precision = *known;
   SMIDGEN_ASSIGN(info.labels, strings_at(root, "labels", 2, kLabelsMax, kLabelBytesMax));
   SMIDGEN_TRY(read_rungs(root, info));
   SMIDGEN_TRY(validate_info(info));

@@ -5,8 +5,8 @@
 
 namespace smidgen {
 
-Result<Classifier> Classifier::open(const std::string& folder) {
-  SMIDGEN_ASSIGN(Bundle bundle, Bundle::load(folder));
+Result<Classifier> Classifier::open(const std::string& folder, std::optional<Precision> precision) {
+  SMIDGEN_ASSIGN(Bundle bundle, Bundle::load(folder, precision));
   return Classifier(std::move(bundle));
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,7 +26,9 @@ struct Answer {
 
 class Classifier {
  public:
-  static Result<Classifier> open(const std::string& folder);
+  // `precision`: of an encoder, instead of the bundle's own; bundle().other_precision then says that nothing certified
+  // holds.
+  static Result<Classifier> open(const std::string& folder, std::optional<Precision> precision = std::nullopt);
   // A bundle that is already in memory.
   static Classifier of(Bundle bundle) { return Classifier(std::move(bundle)); }
 

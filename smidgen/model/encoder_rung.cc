@@ -26,9 +26,10 @@ Result<std::unique_ptr<EncoderRung>> EncoderRung::create(std::shared_ptr<const E
 }
 
 Result<std::unique_ptr<EncoderRung>> EncoderRung::load(const std::string& folder, std::size_t labels,
-                                                       std::size_t tokens_max) {
+                                                       std::size_t tokens_max, Precision precision) {
   EncoderOptions options;
   options.tokens_max = tokens_max;
+  options.precision = precision;
   SMIDGEN_ASSIGN(Encoder encoder, Encoder::load(folder, options));
   SMIDGEN_ASSIGN(SoftmaxHead head, SoftmaxHead::load(folder + "/head.safetensors", labels, encoder.dimensions()));
   return create(std::make_shared<const Encoder>(std::move(encoder)), std::move(head));

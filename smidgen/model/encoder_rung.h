@@ -20,7 +20,7 @@ class EncoderRung : public Rung {
   static Result<std::unique_ptr<EncoderRung>> create(std::shared_ptr<const Encoder> encoder, SoftmaxHead head);
   // tokens_max 0: the folder's value.
   static Result<std::unique_ptr<EncoderRung>> load(const std::string& folder, std::size_t labels,
-                                                   std::size_t tokens_max);
+                                                   std::size_t tokens_max, Precision precision = Precision::kF32);
 
   RungKind kind() const override { return RungKind::kEncoder; }
   std::size_t labels() const override { return head_.labels; }

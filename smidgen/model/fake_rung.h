@@ -48,7 +48,8 @@ class FakeRung : public Rung {
   }
 
   // A RungLoader for what save() wrote.
-  static Result<std::unique_ptr<Rung>> load(RungKind kind, const std::string& folder, std::size_t labels, std::size_t) {
+  static Result<std::unique_ptr<Rung>> load(RungKind kind, const std::string& folder, std::size_t labels, std::size_t,
+                                            Precision) {
     SMIDGEN_ASSIGN(std::string name, read_file(folder + "/name.txt", 100));
     return std::unique_ptr<Rung>(std::make_unique<FakeRung>(kind, std::move(name), labels));
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "smidgen/base/result.h"
+#include "smidgen/tensor/precision.h"
 #include "smidgen/text/tokenizer.h"
 
 namespace smidgen {
@@ -60,7 +61,8 @@ class Rung {
 };
 
 // Opens the folder that save() wrote. Untrusted: every size is checked before allocation, NaN in weights refused.
+// `precision` is that of an encoder's arithmetic; other rungs have none.
 Result<std::unique_ptr<Rung>> load_rung(RungKind kind, const std::string& folder, std::size_t labels,
-                                        std::size_t tokens_max);
+                                        std::size_t tokens_max, Precision precision = Precision::kF32);
 
 }  // namespace smidgen

@@ -19,12 +19,12 @@ Result<std::unique_ptr<Rung>> as_rung(Result<std::unique_ptr<Loaded>> loaded) {
 }  // namespace
 
 Result<std::unique_ptr<Rung>> load_rung(RungKind kind, const std::string& folder, std::size_t labels,
-                                        std::size_t tokens_max) {
+                                        std::size_t tokens_max, Precision precision) {
   switch (kind) {
     case RungKind::kLinear:
       return as_rung(LinearRung::load(folder, labels));
     case RungKind::kEncoder:
-      return as_rung(EncoderRung::load(folder, labels, tokens_max));
+      return as_rung(EncoderRung::load(folder, labels, tokens_max, precision));
     case RungKind::kStatic:
       return as_rung(StaticRung::load(folder, labels));
   }
