@@ -43,7 +43,7 @@ Result<Target> target_of(const BenchOptions& options) {
       return Error::usage("this bundle runs no encoder, and bench times encoders")
           .in(model)
           .hint("smidgen run --stats FILE times a whole bundle over your rows");
-    target.precisions = {precision_by_name(bundle.info.precision).value_or(Precision::kF32)};
+    target.precisions = {bundle.info.precision};
   }
   if (const auto asked = precision_by_name(options.precision)) target.precisions = {*asked};
   return target;

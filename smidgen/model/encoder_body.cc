@@ -30,7 +30,7 @@ Result<EncoderBody> EncoderBody::load(const BodyConfig& config, const Safetensor
   }
   for (std::size_t i = 0; i < config.layers; ++i) {
     SMIDGEN_ASSIGN(LayerWeights layer, weights.layer(i));
-    body.layers_.push_back(body.pack(std::move(layer)));
+    body.layers_.push_back(body.pack(std::move(layer), i));
     if (config.rotary()) body.add_rotary(config.spans[i], body.layers_.back());
   }
   if (config.norms_first()) {
@@ -40,15 +40,26 @@ Result<EncoderBody> EncoderBody::load(const BodyConfig& config, const Safetensor
   return body;
 }
 
-EncoderBody::Layer EncoderBody::pack(LayerWeights weights) const {
+// int8 keeps the queries, keys and values of the last third of the layers in bf16. A few channels there are ten times
+// the others and take the steps of int8 for themselves: of all products these cost MiniLM the most (on 500 texts the
+// worst cosine to f32 is 0.982 without this and 0.987 with it), and they are a twelfth of its weights.
+Precision EncoderBody::qkv_precision(std::size_t index) const {
+  const bool late = index + config_.layers / 3 >= config_.layers;
+  return precision_ == Precision::kInt8 && late ? Precision::kBf16 : precision_;
+}
+
+EncoderBody::Layer EncoderBody::pack(LayerWeights weights, std::size_t index) const {
   const Kernels& table = *kernels_;
   Layer layer;
   std::size_t floats = 0;
-  for (const LinearWeights* linear : {&weights.qkv, &weights.attention_out, &weights.inner, &weights.out})
+  const Precision qkv = qkv_precision(index);
+  layer.next = index + 1 < config_.layers ? qkv_precision(index + 1) : Precision::kF32;
+  floats += LinearLayer::packed_floats(table, qkv, weights.qkv);
+  for (const LinearWeights* linear : {&weights.attention_out, &weights.inner, &weights.out})
     floats += LinearLayer::packed_floats(table, precision_, *linear);
   layer.block = allocate_floats(floats);
   float* next = layer.block.get();
-  layer.qkv = LinearLayer::pack_at(next, table, precision_, std::move(weights.qkv));
+  layer.qkv = LinearLayer::pack_at(next, table, qkv, std::move(weights.qkv));
   layer.attention_out = LinearLayer::pack_at(next, table, precision_, std::move(weights.attention_out));
   layer.inner = LinearLayer::pack_at(next, table, precision_, std::move(weights.inner));
   layer.out = LinearLayer::pack_at(next, table, precision_, std::move(weights.out));
@@ -99,7 +110,7 @@ void EncoderBody::embed_tokens(const Batch& batch, Scratch& scratch) const {
     embed_sequence(batch, first, length, embedded.f32() + first * config_.embedding);
     first += length;
   }
-  embedding_norm_.apply(embedded, embedded, projection_ || config_.norms_first() ? Precision::kF32 : precision_);
+  embedding_norm_.apply(embedded, embedded, projection_ || config_.norms_first() ? Precision::kF32 : qkv_precision(0));
   if (projection_) projection_->apply(embedded, Activation::kNone, nullptr, scratch.x_);
 }
 
@@ -130,7 +141,7 @@ void EncoderBody::run_layer(const Layer& layer, std::span<const std::size_t> len
   Activations& x = scratch.x_;
   const Activations* input = &x;
   if (first && layer.attention_norm) {
-    layer.attention_norm->apply(x, scratch.normed_, precision_);
+    layer.attention_norm->apply(x, scratch.normed_, layer.qkv.precision());
     input = &scratch.normed_;
   }
   // Rotary positions turn floats; without them a low precision attends to what the product rounds.
@@ -152,7 +163,7 @@ void EncoderBody::run_layer(const Layer& layer, std::span<const std::size_t> len
     layer.inner.apply(*input, config_.activation, nullptr, scratch.inner_, precision_);
   }
   layer.out.apply(scratch.inner_, Activation::kNone, &x, x);
-  if (!first) layer.norm.apply(x, x, precision_);
+  if (!first) layer.norm.apply(x, x, layer.next);
 }
 
 // qkv -> context, sequence by sequence.

@@ -62,11 +62,13 @@ class EncoderBody {
     std::optional<Norm> attention_norm;
     LinearLayer inner, out;  // hidden -> intermediate -> hidden
     Norm norm;
-    std::size_t window = 0;          // tokens seen on either side; 0: all
-    const Rotary* rotary = nullptr;  // null: positions were embedded
+    std::size_t window = 0;            // tokens seen on either side; 0: all
+    const Rotary* rotary = nullptr;    // null: positions were embedded
+    Precision next = Precision::kF32;  // form of x that the layer above multiplies
   };
 
-  Layer pack(LayerWeights weights) const;
+  Layer pack(LayerWeights weights, std::size_t index) const;
+  Precision qkv_precision(std::size_t index) const;
   void add_rotary(const AttentionSpan& span, Layer& layer);
   void embed_tokens(const Batch& batch, Scratch& scratch) const;
   void embed_sequence(const Batch& batch, std::size_t first, std::size_t length, float* rows) const;

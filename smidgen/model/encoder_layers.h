@@ -72,6 +72,7 @@ class LinearLayer {
   static LinearLayer pack_at(float*& next, const Kernels& kernels, Precision precision, LinearWeights weights);
   static std::size_t packed_floats(const Kernels& kernels, Precision precision, const LinearWeights& weights);
 
+  Precision precision() const { return precision_; }  // the form of its input that it multiplies
   std::size_t in() const { return in_; }
   std::size_t out() const { return out_; }
   // y = activation(x W + bias) + residual. x: (rows, in); y becomes (rows, out) and may be the residual, which may be

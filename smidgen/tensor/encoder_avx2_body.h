@@ -66,6 +66,9 @@ inline F zero_behind(F x, size_t n) {
 inline F or_else(F x, size_t n, F y) {
   return _mm256_blendv_ps(y, x, _mm256_castsi256_ps(lanes(n)));
 }
+inline float first_of(F x) {
+  return _mm256_cvtss_f32(x);
+}
 inline float sum_of(F x) {
   __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
   four = _mm_add_ps(four, _mm_movehl_ps(four, four));

@@ -72,6 +72,9 @@ inline F zero_behind(F x, size_t n) {
 inline F or_else(F x, size_t n, F y) {
   return _mm512_mask_mov_ps(y, lanes(n), x);
 }
+inline float first_of(F x) {
+  return _mm512_cvtss_f32(x);
+}
 inline float sum_of(F x) {
   return _mm512_reduce_add_ps(x);
 }

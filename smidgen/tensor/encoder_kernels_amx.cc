@@ -21,20 +21,22 @@ struct alignas(64) TileConfig {
   std::uint16_t row_bytes[16] = {};
   std::uint8_t rows[16] = {};
 
-  // Upper and lower rows of A and of the accumulators.
-  TileConfig(size_t upper, size_t lower) {
-    const size_t of_tile[8] = {upper, upper, lower, lower, upper, lower, kLinesOfTile, kLinesOfTile};
+  // A tile of no rows is not configured; using it would fault.
+  explicit TileConfig(const size_t (&rows_of)[8]) {
     for (size_t i = 0; i < 8; ++i) {
-      // A tile of no rows is not configured; using it would fault.
-      row_bytes[i] = of_tile[i] == 0 ? 0 : kLineBytes;
-      rows[i] = static_cast<std::uint8_t>(of_tile[i]);
+      row_bytes[i] = rows_of[i] == 0 ? 0 : kLineBytes;
+      rows[i] = static_cast<std::uint8_t>(rows_of[i]);
     }
   }
 };
 
 // Tiles are this thread's until it calls _tile_release(), which keeps its context switches cheap.
 inline void use_tiles(size_t upper, size_t lower) {
-  const TileConfig config(upper, lower);
+  const TileConfig config({upper, upper, lower, lower, upper, lower, kLinesOfTile, kLinesOfTile});
+  _tile_loadconfig(&config);
+}
+inline void use_attention_tiles(size_t rows) {
+  const TileConfig config({rows, rows, rows, rows, rows, kLinesOfTile, kLinesOfTile, kLinesOfTile});
   _tile_loadconfig(&config);
 }
 
@@ -47,7 +49,7 @@ inline void use_tiles(size_t upper, size_t lower) {
     _tile_dpbf16ps(c, a, b)
 
 inline void ask_for(const std::uint8_t* next, size_t lines) {
-  for (size_t i = 0; i < lines; ++i) _mm_prefetch(reinterpret_cast<const char*>(next + i * kLineBytes), _MM_HINT_T1);
+  for (size_t i = 0; i < lines; ++i) _mm_prefetch(reinterpret_cast<const char*>(next + i * kLineBytes), _MM_HINT_T0);
 }
 
 // What a tile is loaded from was written by stores the compiler does not know to be read here.
@@ -152,11 +154,74 @@ void tile_product(const LowProduct& call) {
   with_finish<kInt8>(call, [&]<class Finish>() { tile_product_as<kInt8, Finish>(call); });
 }
 
+// Attention multiplies one tile of rows; four accumulators hide the latency of a multiplication. Tile 4 is rows, 5 to 7
+// are panels.
 struct AttentionTiles {
-  static void multiply(size_t, const std::uint8_t* a, size_t a_stride, const std::uint8_t* panels, size_t panel_bytes,
-                       size_t lines, float* out, size_t out_stride) {
+  // Scores: `panels` (even) panels, 16 columns of out each.
+  static void multiply_keys(size_t, const std::uint8_t* a, size_t a_stride, const std::uint8_t* b, size_t panel_bytes,
+                            size_t lines, size_t panels, float* out, size_t out_stride) {
+    constexpr bool kInt8 = false;
+    const size_t stride = out_stride * sizeof(float);
     written_before();
-    one_by_two<false>(a, a_stride, panels, panel_bytes, lines, out, out_stride, [] {});
+    for (size_t p = 0; p < panels; p += 4, b += 4 * panel_bytes, out += 64) {
+      const bool four = p + 4 <= panels;
+      _tile_zero(0);
+      _tile_zero(1);
+      _tile_zero(2);
+      _tile_zero(3);
+      for (size_t l = 0; l < lines; l += kLinesOfTile) {
+        const std::uint8_t* tile = b + l * kLineBytes;
+        _tile_loadd(4, a + l * 4, a_stride);
+        _tile_loadd(5, tile, kLineBytes);
+        SMIDGEN_TILE_DOT(0, 4, 5);
+        _tile_loadd(6, tile + panel_bytes, kLineBytes);
+        SMIDGEN_TILE_DOT(1, 4, 6);
+        if (!four) continue;
+        _tile_loadd(7, tile + 2 * panel_bytes, kLineBytes);
+        SMIDGEN_TILE_DOT(2, 4, 7);
+        _tile_loadd(5, tile + 3 * panel_bytes, kLineBytes);
+        SMIDGEN_TILE_DOT(3, 4, 5);
+      }
+      _tile_stored(0, out, stride);
+      _tile_stored(1, out + 16, stride);
+      if (!four) break;
+      _tile_stored(2, out + 32, stride);
+      _tile_stored(3, out + 48, stride);
+    }
+  }
+
+  // Contexts: two panels, the keys taken by turns into two pairs of accumulators, which are added at the end.
+  static void multiply_values(size_t rows, const std::uint8_t* a, size_t a_stride, const std::uint8_t* b,
+                              size_t panel_bytes, size_t lines, float* out, size_t out_stride) {
+    constexpr bool kInt8 = false;
+    const size_t stride = out_stride * sizeof(float);
+    alignas(64) float odd[kTileRows * kLowPairColumns];
+    written_before();
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (size_t l = 0; l < lines; l += 2 * kLinesOfTile, a += 2 * kLineBytes, b += 2 * kTileBytes) {
+      _tile_loadd(4, a, a_stride);
+      _tile_loadd(5, b, kLineBytes);
+      SMIDGEN_TILE_DOT(0, 4, 5);
+      _tile_loadd(6, b + panel_bytes, kLineBytes);
+      SMIDGEN_TILE_DOT(1, 4, 6);
+      if (l + kLinesOfTile == lines) break;
+      _tile_loadd(4, a + kLineBytes, a_stride);
+      _tile_loadd(7, b + kTileBytes, kLineBytes);
+      SMIDGEN_TILE_DOT(2, 4, 7);
+      _tile_loadd(5, b + kTileBytes + panel_bytes, kLineBytes);
+      SMIDGEN_TILE_DOT(3, 4, 5);
+    }
+    _tile_stored(0, out, stride);
+    _tile_stored(1, out + 16, stride);
+    if (lines == kLinesOfTile) return;
+    _tile_stored(2, odd, kLowPairColumns * sizeof(float));
+    _tile_stored(3, odd + 16, kLowPairColumns * sizeof(float));
+    for (size_t r = 0; r < rows; ++r)
+      for (size_t i = 0; i < kLowPairColumns; i += kWide)
+        store(out + r * out_stride + i, add(load(out + r * out_stride + i), load(odd + r * kLowPairColumns + i)));
   }
 };
 
@@ -171,12 +236,12 @@ void tile_attention(const LowAttention& call) {
     pack_keys(call, query + hidden, buffers);
     pack_values(call, query + 2 * hidden, buffers);
     if (whole > 0) {
-      use_tiles(kTileRows, 0);
+      use_attention_tiles(kTileRows);
       for (size_t row = 0; row < whole; row += kTileRows)
         attend<AttentionTiles>(call, query, row, kTileRows, buffers, out);
     }
     if (whole < call.t) {
-      use_tiles(call.t - whole, 0);
+      use_attention_tiles(call.t - whole);
       attend<AttentionTiles>(call, query, whole, call.t - whole, buffers, out);
     }
   }

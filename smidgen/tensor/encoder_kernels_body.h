@@ -347,7 +347,10 @@ inline void norm_round(const NormCall& norm, const RoundCall& call) {
 // --- attention ---
 //
 // Keys and values of a head are packed once as panels of weights: scores are queries times panels of 16 keys, contexts
-// are probabilities times panels of 16 columns of the values. `Tiles` multiplies up to kLowAttentionRows rows.
+// are probabilities times panels of 16 columns of the values. `Tiles` multiplies up to kLowAttentionRows rows by any
+// number of panels of keys, or by two panels of values.
+
+constexpr size_t kKeysAtOnce = 512;  // their scores and probabilities stay in the first-level cache
 
 // Buffers of one head inside the workspace, each on a line of its own.
 struct HeadBuffers {
@@ -361,8 +364,8 @@ struct HeadBuffers {
   HeadBuffers(const LowAttention& call)
       : keys_padded(padded_to(call.t, 32)),
         depth(padded_to(call.head_dim, 32)),
-        score_stride(keys_padded + kLineBytes / 4),
-        weight_stride(keys_padded + kLineBytes / 2) {
+        score_stride(min(keys_padded, kKeysAtOnce) + kLineBytes / 4),
+        weight_stride(min(keys_padded, kKeysAtOnce) + kLineBytes / 2) {
     const auto address = reinterpret_cast<std::uintptr_t>(call.workspace);
     keys = static_cast<std::uint8_t*>(call.workspace) + (kLineBytes - address % kLineBytes) % kLineBytes;
     values = keys + keys_padded * depth * 2;
@@ -406,71 +409,116 @@ inline void pack_values(const LowAttention& call, const std::uint16_t* values, c
   }
 }
 
-// Scores of one query to probabilities in bf16, not yet divided by their sum, which is returned. Keys [begin, end) of
-// `padded` (a multiple of 32) are seen; the others get 0.
-inline float soft_row(float* scores, size_t begin, size_t end, size_t padded, float scale, std::uint16_t* out) {
+// Where the softmax of one query stands: it takes the keys kKeysAtOnce at a time (Milakov and Gimelshein, "Online
+// normalizer calculation for softmax", 2018).
+struct SoftRow {
+  float top, sum;  // of the scores so far, of their exponentials
+};
+
+// Scores of some keys to probabilities in bf16, not yet divided by their sum. Keys [begin, end) of `padded` (a multiple
+// of 32) are seen; the others get 0. Returns what the sum and the context so far must be multiplied by.
+inline float soft_keys(float* scores, size_t begin, size_t end, size_t padded, float scale, SoftRow& row,
+                       std::uint16_t* out) {
   constexpr float kUnseen = -1.0e38F;
-  for (size_t i = 0; i < begin; ++i) scores[i] = kUnseen;
-  const size_t whole = padded_to(end, 2 * kWide);
-  for (size_t i = end / kWide * kWide; i < whole; i += kWide)
-    store(scores + i, or_else(load(scores + i), i < end ? end - i : 0, splat(kUnseen)));
-  F top = splat(kUnseen), top2 = top;
-  for (size_t i = 0; i < whole; i += 2 * kWide) {
-    top = larger(top, load(scores + i));
-    top2 = larger(top2, load(scores + i + kWide));
-  }
-  const float steepness = scale * 1.44269504F;  // e^x = 2^(x / log 2)
-  const F factor = splat(steepness), offset = splat(-max_of(larger(top, top2)) * steepness);
-  F sum = splat(0.0F), sum2 = sum;
-  for (size_t i = 0; i < whole; i += 2 * kWide) {
-    const F e = power_of_two(fma(load(scores + i), factor, offset));
-    const F e2 = power_of_two(fma(load(scores + i + kWide), factor, offset));
-    sum = add(sum, e);
-    sum2 = add(sum2, e2);
-    store_bf16_pair(out + i, e, e2);
+  size_t whole = 0;
+  float shrink = 1;
+  if (begin < end) {
+    for (size_t i = 0; i < begin; ++i) scores[i] = kUnseen;
+    whole = padded_to(end, 2 * kWide);
+    for (size_t i = end / kWide * kWide; i < whole; i += kWide)
+      store(scores + i, or_else(load(scores + i), i < end ? end - i : 0, splat(kUnseen)));
+    F top = splat(row.top), top2 = top;
+    for (size_t i = 0; i < whole; i += 2 * kWide) {
+      top = larger(top, load(scores + i));
+      top2 = larger(top2, load(scores + i + kWide));
+    }
+    const float highest = max_of(larger(top, top2)), steepness = scale * 1.44269504F;  // e^x = 2^(x / log 2)
+    if (row.sum > 0) shrink = first_of(power_of_two(splat((row.top - highest) * steepness)));
+    row.top = highest;
+    const F factor = splat(steepness), offset = splat(-highest * steepness);
+    F sum = splat(0.0F), sum2 = sum;
+    for (size_t i = 0; i < whole; i += 2 * kWide) {
+      const F e = power_of_two(fma(load(scores + i), factor, offset));
+      const F e2 = power_of_two(fma(load(scores + i + kWide), factor, offset));
+      sum = add(sum, e);
+      sum2 = add(sum2, e2);
+      store_bf16_pair(out + i, e, e2);
+    }
+    row.sum = row.sum * shrink + sum_of(add(sum, sum2));
   }
   for (size_t i = whole; i < padded; i += kWide) store_bf16(out + i, splat(0.0F));
-  return sum_of(add(sum, sum2));
+  return shrink;
+}
+
+// The queries of one tile, and the keys that some of them see.
+struct QueryTile {
+  const std::uint8_t* a;  // `rows` rows of depth bf16
+  size_t a_stride, first, rows, begin, end;
+};
+
+inline QueryTile query_tile(const LowAttention& call, const std::uint16_t* query, size_t first, size_t rows,
+                            const HeadBuffers& head) {
+  const size_t window = call.window == 0 ? call.t : call.window;
+  QueryTile tile = {reinterpret_cast<const std::uint8_t*>(query + first * call.qkv_stride),
+                    call.qkv_stride * 2,
+                    first,
+                    rows,
+                    first < window ? 0 : (first - window) / 32 * 32,
+                    min(call.t, first + rows + window)};
+  if (call.head_dim == head.depth) return tile;
+  for (size_t r = 0; r < rows; ++r) {  // a padded copy
+    __builtin_memset(head.queries + r * head.depth * 2, 0, head.depth * 2);
+    __builtin_memcpy(head.queries + r * head.depth * 2, tile.a + r * tile.a_stride, call.head_dim * 2);
+  }
+  tile.a = head.queries;
+  tile.a_stride = head.depth * 2;
+  return tile;
+}
+
+// Keys [at, at + keys) for one tile of queries: scores, probabilities, and their part of head.context.
+template <class Tiles>
+void attend_keys(const LowAttention& call, const QueryTile& tile, const HeadBuffers& head, size_t at, size_t keys,
+                 SoftRow* soft) {
+  const size_t key_panel = head.depth / 2 * kLineBytes, value_panel = head.keys_padded / 2 * kLineBytes;
+  Tiles::multiply_keys(tile.rows, tile.a, tile.a_stride, head.keys + at / 16 * key_panel, key_panel, head.depth / 2,
+                       keys / 16, head.scores, head.score_stride);
+  const size_t window = call.window == 0 ? call.t : call.window;
+  float shrink[kLowAttentionRows];
+  for (size_t r = 0; r < tile.rows; ++r) {
+    const size_t i = tile.first + r, from = i < window ? 0 : i - window, to = min(call.t, i + window + 1);
+    shrink[r] =
+        soft_keys(head.scores + r * head.score_stride, from > at ? from - at : 0, to > at ? min(to - at, keys) : 0,
+                  keys, call.scale, soft[r], reinterpret_cast<std::uint16_t*>(head.weights) + r * head.weight_stride);
+  }
+  for (size_t d = 0; d < call.head_dim; d += 32) {
+    float* context = head.context + d;
+    float* part = at == tile.begin ? context : head.context + kLowAttentionRows * head.depth;
+    const size_t stride = at == tile.begin ? head.depth : 32;
+    Tiles::multiply_values(tile.rows, head.weights, head.weight_stride * 2,
+                           head.values + d / 16 * value_panel + at / 2 * kLineBytes, value_panel, keys / 2, part,
+                           stride);
+    for (size_t r = 0; at != tile.begin && r < tile.rows; ++r)
+      for (size_t i = 0; i < 32; i += kWide)
+        store(context + r * head.depth + i,
+              fma(load(context + r * head.depth + i), splat(shrink[r]), load(part + r * 32 + i)));
+  }
 }
 
 // Queries [first, first + rows) of one head.
 template <class Tiles>
 void attend(const LowAttention& call, const std::uint16_t* query, size_t first, size_t rows, const HeadBuffers& head,
             float* out) {
-  const auto* a = reinterpret_cast<const std::uint8_t*>(query + first * call.qkv_stride);
-  size_t a_stride = call.qkv_stride * 2;
-  if (call.head_dim != head.depth) {  // a padded copy
-    for (size_t r = 0; r < rows; ++r) {
-      __builtin_memset(head.queries + r * head.depth * 2, 0, head.depth * 2);
-      __builtin_memcpy(head.queries + r * head.depth * 2, a + r * a_stride, call.head_dim * 2);
-    }
-    a = head.queries;
-    a_stride = head.depth * 2;
-  }
-  const size_t window = call.window == 0 ? call.t : call.window;
-  const size_t begin = first < window ? 0 : (first - window) / 32 * 32;
-  const size_t end = min(call.t, first + rows + window), padded = padded_to(end - begin, 32);
-  const size_t key_panel = head.depth / 2 * kLineBytes, value_panel = head.keys_padded / 2 * kLineBytes;
-  for (size_t j = 0; j < padded; j += 32)
-    Tiles::multiply(rows, a, a_stride, head.keys + (begin + j) / 16 * key_panel, key_panel, head.depth / 2,
-                    head.scores + j, head.score_stride);
-  float sums[kLowAttentionRows];
-  for (size_t r = 0; r < rows; ++r) {
-    const size_t i = first + r, from = i < window ? 0 : i - window, to = min(call.t, i + window + 1);
-    sums[r] = soft_row(head.scores + r * head.score_stride, from > begin ? from - begin : 0, to - begin, padded,
-                       call.scale, reinterpret_cast<std::uint16_t*>(head.weights) + r * head.weight_stride);
-  }
+  const QueryTile tile = query_tile(call, query, first, rows, head);
+  SoftRow soft[kLowAttentionRows];
+  for (SoftRow& row : soft) row = {-3.0e38F, 0};
+  for (size_t at = tile.begin; at < tile.end; at += kKeysAtOnce)
+    attend_keys<Tiles>(call, tile, head, at, min(kKeysAtOnce, padded_to(tile.end - at, 32)), soft);
   const size_t hidden = call.heads * call.head_dim;
-  for (size_t d = 0; d < call.head_dim; d += 32) {
-    Tiles::multiply(rows, head.weights, head.weight_stride * 2,
-                    head.values + d / 16 * value_panel + begin / 2 * kLineBytes, value_panel, padded / 2, head.context,
-                    32);
-    for (size_t r = 0; r < rows; ++r) {
-      const F inverse = splat(1.0F / sums[r]);
-      for (size_t i = d; i < d + 32 && i < call.head_dim; i += kWide)
-        store_first(out + (first + r) * hidden + i, multiply(load(head.context + r * 32 + i - d), inverse),
-                    call.head_dim - i);
-    }
+  for (size_t r = 0; r < rows; ++r) {
+    const F inverse = splat(1.0F / soft[r].sum);
+    for (size_t i = 0; i < call.head_dim; i += kWide)
+      store_first(out + (first + r) * hidden + i, multiply(load(head.context + r * head.depth + i), inverse),
+                  call.head_dim - i);
   }
 }
 
@@ -494,13 +542,19 @@ void attention(const LowAttention& call) {
 // Attention's products by the accumulators of a Dot.
 template <class Dot>
 struct VectorTiles {
-  static void multiply(size_t rows, const std::uint8_t* a, size_t a_stride, const std::uint8_t* panels,
-                       size_t panel_bytes, size_t lines, float* out, size_t out_stride) {
+  static void multiply_keys(size_t rows, const std::uint8_t* a, size_t a_stride, const std::uint8_t* b,
+                            size_t panel_bytes, size_t lines, size_t panels, float* out, size_t out_stride) {
+    for (size_t p = 0; p < panels; p += 2)
+      multiply_values(rows, a, a_stride, b + p * panel_bytes, panel_bytes, lines, out + p * kLowPanelColumns,
+                      out_stride);
+  }
+  static void multiply_values(size_t rows, const std::uint8_t* a, size_t a_stride, const std::uint8_t* b,
+                              size_t panel_bytes, size_t lines, float* out, size_t out_stride) {
     const size_t tiles = (rows + Dot::kRows - 1) / Dot::kRows;
     for (size_t column = 0; column < kLowPairColumns; column += kTileColumns)
       for (size_t i = 0, row = 0; i < tiles; ++i) {
         const size_t some = rows / tiles + (i < rows % tiles ? 1 : 0);
-        accumulate_rows<Dot>(some, a + row * a_stride, a_stride, panels + column / kLowPanelColumns * panel_bytes,
+        accumulate_rows<Dot>(some, a + row * a_stride, a_stride, b + column / kLowPanelColumns * panel_bytes,
                              kVectorStep(panel_bytes), lines, nullptr, 0, out + row * out_stride + column, out_stride);
         row += some;
       }
