@@ -178,6 +178,7 @@ Result<Classifier> open_classifier(const RunOptions& options) {
   if (options.labels.empty()) return Classifier::open(options.bundle, options.precision);
   ZeroShotOptions zero_shot;
   SMIDGEN_ASSIGN(zero_shot.labels, read_labels(options.labels));
+  zero_shot.precision = options.precision.value_or(Precision::kF32);
   if (!options.label_template.empty()) zero_shot.label_template = options.label_template;
   SMIDGEN_ASSIGN(const std::string folder, find_encoder(options.bundle));
   SMIDGEN_ASSIGN(Bundle bundle, zero_shot_bundle(folder, zero_shot));

@@ -130,7 +130,8 @@ Result<EncoderFit> fit_encoder(const TrainingRows& rows, std::shared_ptr<const E
 Result<std::shared_ptr<const Encoder>> in_precision(const std::shared_ptr<const Encoder>& f32,
                                                     const LadderOptions& options, Precision precision) {
   if (precision == Precision::kF32) return f32;
-  SMIDGEN_ASSIGN(Encoder loaded, Encoder::load(options.encoder_folder, {options.tokens_max, nullptr, precision}));
+  SMIDGEN_ASSIGN(Encoder loaded,
+                 Encoder::load(options.encoder_folder, {.tokens_max = options.tokens_max, .precision = precision}));
   return std::make_shared<const Encoder>(std::move(loaded));
 }
 
@@ -187,8 +188,7 @@ Result<Ladder> train_ladder(const TrainingRows& rows, const LadderOptions& optio
   Ladder ladder;
   std::shared_ptr<const Encoder> encoder;
   if (options.static_vectors || options.encoder) {
-    SMIDGEN_ASSIGN(Encoder loaded,
-                   Encoder::load(options.encoder_folder, {options.tokens_max, nullptr, Precision::kF32}));
+    SMIDGEN_ASSIGN(Encoder loaded, Encoder::load(options.encoder_folder, {.tokens_max = options.tokens_max}));
     encoder = std::make_shared<const Encoder>(std::move(loaded));
   }
   if (options.linear) {

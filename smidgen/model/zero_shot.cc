@@ -65,6 +65,7 @@ Result<Bundle> zero_shot_bundle(const std::string& encoder_folder, const ZeroSho
   EncoderOptions loading;
   loading.tokens_max = options.tokens_max;
   loading.kernels = options.kernels;
+  loading.precision = options.precision;
   loading.normalize = true;
   SMIDGEN_ASSIGN(Encoder loaded, Encoder::load(encoder_folder, loading));
   const auto encoder = std::make_shared<const Encoder>(std::move(loaded));
@@ -73,6 +74,7 @@ Result<Bundle> zero_shot_bundle(const std::string& encoder_folder, const ZeroSho
   Bundle bundle;
   bundle.info.task = "classification";
   bundle.info.labels = options.labels;
+  bundle.info.precision = options.precision;
   bundle.info.rungs = {{"encoder", RungKind::kEncoder, "encoder", encoder->tokens_max()}};
   bundle.info.policy.stages = {{.weights = {1.0F}, .bias = {}, .threshold = 0}};
   bundle.rungs.push_back(std::move(rung));

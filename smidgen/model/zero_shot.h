@@ -21,6 +21,7 @@ struct ZeroShotOptions {
   std::string label_template = kLabelTemplate;  // {} stands for the label, exactly once
   std::size_t tokens_max = 0;                   // 0: the folder's value
   const Kernels* kernels = nullptr;             // null: kernels()
+  Precision precision = Precision::kF32;
 };
 
 // An opened bundle of one encoder rung whose head holds the labels' vectors: logits are cosines times 20, the scale
