@@ -1,4 +1,4 @@
-"""Makes every peer's own form of an encoder, once, in WORK/MODEL: export(folder, work) and distilbert(work).
+"""Makes every peer's own form of an encoder, once, in WORK/MODEL: export(folder, work) and distilbert(work, bert).
 
     onnx/f32.onnx, onnx/int8.onnx     ONNX Runtime; int8 is dynamic, per channel
     openvino/f32.xml                  OpenVINO, converted from the ONNX graph; bf16 is a hint at load
@@ -14,14 +14,18 @@ import shutil
 import numpy as np
 
 
-def distilbert(work, seed=0):
-    """A DistilBERT of the real shape with seeded random weights: nobody's accuracy, everybody's arithmetic."""
+def distilbert(work, bert, seed=0):
+    """A DistilBERT of the real shape with seeded random weights: nobody's accuracy, everybody's arithmetic. Its tokenizer, which
+    CTranslate2's converter asks for, is that of `bert`: any folder with BERT's 30,522 entries."""
     folder = pathlib.Path(work) / 'distilbert_random'
     if not (folder / 'modules.json').exists():
         import torch
         from transformers import DistilBertConfig, DistilBertModel
         torch.manual_seed(seed)
         DistilBertModel(DistilBertConfig()).eval().save_pretrained(folder)
+        for name in ('tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'vocab.txt'):
+            if (bert / name).exists():
+                shutil.copy(bert / name, folder / name)
         (folder / '1_Pooling').mkdir(exist_ok=True)
         (folder / '1_Pooling' / 'config.json').write_text(json.dumps({'word_embedding_dimension': 768, 'pooling_mode_mean_tokens': True}))
         (folder / 'modules.json').write_text(json.dumps([

@@ -218,7 +218,7 @@ def main():
         if not options.no_texts:
             throughput(options.model, forms, names, results)
     if 'distilbert' in options.models:
-        folder = export.distilbert(options.work)
+        folder = export.distilbert(options.work, options.model)
         random = np.random.RandomState(0)
         sequences = [random.randint(1000, 20000, random.randint(8, 128)).tolist() for _ in range(300)]
         forms = export.export(folder, options.work / 'distilbert', sequences)
