@@ -1,10 +1,12 @@
-// Token ids, or the time they take, of texts on standard input (one JSON string a line); what tokenizer_parity.py and
+// Token ids, or the time they take, of texts on standard input (a line each: a JSON string, or x and the bytes in
+// hexadecimal); what tokenizer_parity.py and
 // tokenizer_speed.py run.
 //
 //   bench_tokenize FOLDER ids TOKENS_MAX     ids of each text, one line each; 0: without special tokens and limit
 //   bench_tokenize FOLDER spans 0            the same with the bytes each token stands for, id:begin:end
 //   bench_tokenize FOLDER speed REPEATS      "rows seconds tokens" of the fastest of REPEATS passes, one thread
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -17,14 +19,32 @@
 
 namespace {
 
+// The bytes that "x6162ff" stands for; false when it is something else.
+bool read_hex(const std::string& line, std::string& bytes) {
+  bytes.clear();
+  if (line.size() % 2 == 0 || line[0] != 'x') return false;
+  for (std::size_t i = 1; i < line.size(); i += 2) {
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(line.data() + i, line.data() + i + 2, value, 16);
+    if (error != std::errc() || end != line.data() + i + 2) return false;
+    bytes += static_cast<char>(value);
+  }
+  return true;
+}
+
 std::vector<std::string> read_texts() {
   std::vector<std::string> texts;
   std::ios::sync_with_stdio(false);
+  std::string bytes;
   for (std::string line; std::getline(std::cin, line);) {
+    if (read_hex(line, bytes)) {
+      texts.push_back(bytes);
+      continue;
+    }
     const auto document = smidgen::JsonDocument::parse(line);
     std::string_view text;
     if (!document.ok() || document->root().get(text) != simdjson::SUCCESS) {
-      std::fprintf(stderr, "line %zu: not a JSON string\n", texts.size() + 1);
+      std::fprintf(stderr, "line %zu: neither a JSON string nor hexadecimal\n", texts.size() + 1);
       std::exit(65);
     }
     texts.emplace_back(text);

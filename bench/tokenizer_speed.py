@@ -1,10 +1,11 @@
 """Rows a second on one thread, smidgen against Hugging Face tokenizers, in one run.
 
-    PYTHON bench/tokenizer_speed.py MODEL_FOLDER FILE.csv [BENCH_TOKENIZE]
+    PYTHON bench/tokenizer_speed.py FILE.csv MODEL_FOLDER [MODEL_FOLDER ...]
 
-PYTHON has tokenizers 0.23 installed. Both read the column `text` into memory first, encode every row with special tokens
-cut at 512, and count the fastest of five passes, taken in turn. The reference is asked for plain ids (encode_batch_fast
-computes no offsets), its fastest way.
+PYTHON has tokenizers 0.23 installed; MODEL_FOLDERs hold a tokenizer.json (bench/train_tokenizers.py makes some). Both read
+the column `text` into memory first, encode every row with special tokens cut at 512, and count the fastest of five passes,
+taken in turn. The reference is asked for plain ids (encode_batch_fast computes no offsets), its fastest way; its caches of
+words stay warm between passes, and so do ours. SMIDGEN_BENCH_TOKENIZE names the program when it is not in build/release.
 """
 import csv
 import json
@@ -18,14 +19,12 @@ os.environ["RAYON_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 from tokenizers import Tokenizer, __version__  # noqa: E402 (reads the environment)
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROGRAM = os.environ.get("SMIDGEN_BENCH_TOKENIZE", str(ROOT / "build/release/bench_tokenize"))
 
-def main():
-    model, path = sys.argv[1], sys.argv[2]
-    root = pathlib.Path(__file__).resolve().parent.parent
-    program = sys.argv[3] if len(sys.argv) > 3 else str(root / "build/release/bench_tokenize")
-    csv.field_size_limit(1 << 30)
-    with open(path, newline="", encoding="utf-8") as file:
-        texts = [row["text"] for row in csv.DictReader(file)]
+
+def measure(model, texts):
+    """-> (their seconds, our seconds, tokens) of the fastest pass."""
     lines = "".join(json.dumps(text) + "\n" for text in texts).encode()
     reference = Tokenizer.from_file(model + "/tokenizer.json")
     reference.no_padding()
@@ -35,14 +34,25 @@ def main():
         start = time.perf_counter()
         encoded = reference.encode_batch_fast(texts)
         theirs.append(time.perf_counter() - start)
-        done = subprocess.run([program, model, "speed", "3"], input=lines, capture_output=True, check=True)
+        done = subprocess.run([PROGRAM, model, "speed", "3"], input=lines, capture_output=True, check=True)
         rows, seconds, tokens = done.stdout.split()
         ours.append(float(seconds))
         assert int(rows) == len(texts) and int(tokens) == sum(len(e.ids) for e in encoded)
-    megabytes = sum(len(text.encode()) for text in texts) / 1e6
-    for name, seconds in ((f"tokenizers {__version__}", min(theirs)), ("smidgen", min(ours))):
-        print(f"{name:20} {len(texts) / seconds:12,.0f} rows/s {megabytes / seconds:8.1f} MB/s")
-    print(f"ratio {min(theirs) / min(ours):.1f}  ({len(texts)} rows of {pathlib.Path(path).name}, {tokens.decode()} tokens)")
+    return min(theirs), min(ours), int(tokens)
+
+
+def main():
+    path = sys.argv[1]
+    csv.field_size_limit(1 << 30)
+    with open(path, newline="", encoding="utf-8") as file:
+        texts = [row["text"] for row in csv.DictReader(file)]
+    print(f"{len(texts)} rows of {path}, tokenizers {__version__}, one thread")
+    print(f"{'model':16} {'kind':10} {'reference':>14} {'smidgen':>14} {'ratio':>7} {'tokens':>10}")
+    for model in sys.argv[2:]:
+        theirs, ours, tokens = measure(model, texts)
+        kind = json.loads(pathlib.Path(model, "tokenizer.json").read_text(encoding="utf-8"))["model"].get("type", "")
+        print(f"{pathlib.Path(model).name:16} {kind:10} {len(texts) / theirs:10,.0f} r/s {len(texts) / ours:10,.0f} r/s "
+              f"{theirs / ours:7.1f} {tokens:10}", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "smidgen/base/result.h"
+#include "smidgen/text/pattern_tables.h"
 #include "smidgen/text/unicode_tables.h"
 
 namespace smidgen {
@@ -47,7 +48,10 @@ AlignedText replaced(const AlignedText& text, const std::function<void(char32_t,
   return out;
 }
 
-AlignedText decomposed(const AlignedText& text, std::uint32_t begin) {
+namespace {
+
+// The decomposition of `text` in canonical order, each code point with its change.
+std::vector<AlignedChange> decomposition(const AlignedText& text) {
   std::vector<AlignedChange> changes;
   std::vector<char32_t> parts;
   changes.reserve(text.size());
@@ -56,13 +60,31 @@ AlignedText decomposed(const AlignedText& text, std::uint32_t begin) {
     unicode::append_decomposed(old.c, parts);
     for (std::size_t i = 0; i < parts.size(); ++i) changes.push_back({parts[i], i > 0 ? 1 : 0});
   }
-  // Canonical order carries each code point's change along.
   const auto order = [](const AlignedChange& change) { return unicode::record(change.c).order; };
   for (auto i = changes.begin(); i != changes.end();) {
     const auto end = std::find_if(i, changes.end(), [&](const AlignedChange& change) { return order(change) == 0; });
     std::stable_sort(i, end, [&](const AlignedChange& a, const AlignedChange& b) { return order(a) < order(b); });
     i = end == changes.end() ? end : end + 1;
   }
+  return changes;
+}
+
+}  // namespace
+
+AlignedText decomposed(const AlignedText& text, std::uint32_t begin) {
+  return changed(text, decomposition(text), begin);
+}
+
+AlignedText composed(const AlignedText& text, std::uint32_t begin) {
+  std::vector<char32_t> parts;
+  std::vector<int> counts;
+  for (const auto& [c, change] : decomposition(text)) {
+    parts.push_back(c);
+    counts.push_back(change);
+  }
+  unicode::compose_all(parts, counts);
+  std::vector<AlignedChange> changes(parts.size());
+  for (std::size_t i = 0; i < parts.size(); ++i) changes[i] = {parts[i], counts[i]};
   return changed(text, changes, begin);
 }
 

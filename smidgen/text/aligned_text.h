@@ -37,8 +37,9 @@ AlignedText changed(const AlignedText& text, const std::vector<AlignedChange>& c
 
 // Every code point replaced by what `replace` appends for it (at least one).
 AlignedText replaced(const AlignedText& text, const std::function<void(char32_t, std::vector<char32_t>&)>& replace);
-// Normalization form D.
+// Normalization forms D and C.
 AlignedText decomposed(const AlignedText& text, std::uint32_t begin);
+AlignedText composed(const AlignedText& text, std::uint32_t begin);
 
 // `text` in UTF-8, and of which code point each byte is a part (one entry more at the end: the number of code points).
 struct AlignedBytes {

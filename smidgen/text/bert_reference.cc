@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "smidgen/text/plain_split.h"
 #include "smidgen/text/unicode_tables.h"
 
 namespace smidgen {
@@ -31,12 +32,13 @@ BertReference::BertReference(BertRules rules) : rules_(std::move(rules)) {
 }
 
 void BertReference::encode_plain(std::string_view text, std::vector<std::int32_t>& ids) const {
-  for (const Piece& piece : split_added(unicode::repair_utf8(text), false)) {
+  for (const PlainPiece& piece : plain_split(unicode::repair_utf8(text), false, rules_.added, patterns_)) {
     if (piece.id >= 0) {
       ids.push_back(piece.id);
       continue;
     }
-    for (const Piece& inner : split_added(to_utf8(bert_normalize(rules_, piece.text)), true)) {
+    for (const PlainPiece& inner :
+         plain_split(to_utf8(bert_normalize(rules_, piece.text)), true, rules_.added, patterns_)) {
       if (inner.id >= 0) {
         ids.push_back(inner.id);
       } else {
@@ -44,39 +46,6 @@ void BertReference::encode_plain(std::string_view text, std::vector<std::int32_t
       }
     }
   }
-}
-
-std::vector<BertReference::Piece> BertReference::split_added(const std::string& text, bool normalized) const {
-  std::vector<Piece> pieces;
-  std::size_t done = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    std::size_t best = patterns_.size();
-    for (std::size_t i = 0; i < patterns_.size(); ++i) {
-      if (rules_.added[i].normalized == normalized && text.compare(at, patterns_[i].size(), patterns_[i]) == 0 &&
-          (best == patterns_.size() || patterns_[i].size() > patterns_[best].size()))
-        best = i;
-    }
-    if (best == patterns_.size()) {
-      ++at;
-      continue;
-    }
-    const AddedToken& token = rules_.added[best];
-    std::size_t start = at, stop = at + patterns_[best].size();
-    at = stop;
-    const std::vector<char32_t> left = from_utf8(text.substr(0, start)), right = from_utf8(text.substr(stop));
-    if (token.single_word &&
-        ((!left.empty() && unicode::is_word(left.back())) || (!right.empty() && unicode::is_word(right.front()))))
-      continue;
-    for (auto c = left.rbegin(); token.lstrip && c != left.rend() && unicode::is_space(*c) && start > done; ++c)
-      start -= to_utf8({*c}).size();
-    for (auto c = right.begin(); token.rstrip && c != right.end() && unicode::is_space(*c); ++c)
-      stop += to_utf8({*c}).size();
-    if (done < start) pieces.push_back({-1, text.substr(done, start - done)});
-    pieces.push_back({token.id, {}});
-    done = stop;
-  }
-  if (done < text.size()) pieces.push_back({-1, text.substr(done)});
-  return pieces;
 }
 
 void BertReference::encode_words(const std::string& text, std::vector<std::int32_t>& ids) const {

@@ -18,11 +18,6 @@ class BertReference {
   void encode_plain(std::string_view text, std::vector<std::int32_t>& ids) const;
 
  private:
-  struct Piece {
-    std::int32_t id = -1;  // of an added token, else -1
-    std::string text;
-  };
-  std::vector<Piece> split_added(const std::string& text, bool normalized) const;
   void encode_words(const std::string& text, std::vector<std::int32_t>& ids) const;
   void encode_word(const std::vector<char32_t>& word, std::vector<std::int32_t>& ids) const;
 

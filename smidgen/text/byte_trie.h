@@ -45,6 +45,18 @@ class ByteTrie {
     return match;
   }
 
+  // Every string that is a prefix of `bytes`, short to long: visit(length, value).
+  template <class Visit>
+  void each_prefix(std::string_view bytes, const Visit& visit) const {
+    std::uint32_t node = kRoot;
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      const Edge* edge = find(node, static_cast<unsigned char>(bytes[i]));
+      if (edge == nullptr) return;
+      node = edge->to;
+      if (edge->value >= 0) visit(i + 1, edge->value);
+    }
+  }
+
  private:
   struct Edge {
     std::uint32_t key = 0, to = kRoot;

@@ -6,6 +6,11 @@
 #include "smidgen/base/file.h"
 #include "smidgen/text/bert_rules.h"
 #include "smidgen/text/bert_tokenizer.h"
+#include "smidgen/text/bpe_rules.h"
+#include "smidgen/text/bpe_tokenizer.h"
+#include "smidgen/text/tokenizer_json.h"
+#include "smidgen/text/unigram_rules.h"
+#include "smidgen/text/unigram_tokenizer.h"
 
 namespace smidgen {
 
@@ -18,15 +23,32 @@ bool exists(const std::string& path) {
   return std::filesystem::exists(path, ignored);
 }
 
-Result<std::unique_ptr<Tokenizer>> make(Result<BertRules> rules) {
+template <class Kind, class Rules>
+Result<std::unique_ptr<Tokenizer>> make(Result<Rules> rules) {
   if (!rules.ok()) return std::move(rules).error();
-  return std::unique_ptr<Tokenizer>(std::make_unique<BertTokenizer>(std::move(rules).value()));
+  return std::unique_ptr<Tokenizer>(std::make_unique<Kind>(std::move(rules).value()));
+}
+
+// The `model` of a tokenizer.json. Files of 2020 have no type; the reference then takes the first model whose fields
+// are all there.
+Result<std::string> model_type(std::string_view json) {
+  Result<JsonDocument> document = Error::internal("not parsed");
+  SMIDGEN_ASSIGN(const tokenizer_json::Json root, tokenizer_json::open(json, document));
+  std::string_view type;
+  SMIDGEN_ASSIGN(const tokenizer_json::Json model, tokenizer_json::read_model_part(root, type));
+  if (type.empty()) type = json_has(model, "merges") ? "BPE" : "WordPiece";
+  return std::string(type);
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::from_json(std::string_view json) {
-  return make(bert_rules_from_json(json));
+  SMIDGEN_ASSIGN(const std::string type, model_type(json));
+  if (type == "WordPiece") return make<BertTokenizer>(bert_rules_from_json(json));
+  if (type == "BPE") return make<BpeTokenizer>(bpe_rules_from_json(json));
+  if (type == "Unigram") return make<UnigramTokenizer>(unigram_rules_from_json(json));
+  return tokenizer_json::refused(
+      "model", "is " + tokenizer_json::shown(type) + "; only WordPiece, BPE and Unigram can be reproduced");
 }
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::string& folder) {
@@ -56,7 +78,7 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::string& folder) {
     if (inner.line()) error = std::move(error).at_line(*inner.line());
     return error;
   }
-  return make(std::move(rules));
+  return make<BertTokenizer>(std::move(rules));
 }
 
 }  // namespace smidgen

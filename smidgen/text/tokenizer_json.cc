@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::size_t kSpecialAroundMax = 16;
 constexpr std::int64_t kSegmentMax = 1'000;
+constexpr std::size_t kStepsMax = 8;  // of a sequence of normalizers, pre-tokenizers or post-processors
 
 // ["[SEP]", 102]
 Result<std::int32_t> read_pair(Json part, std::string_view key) {
@@ -130,6 +131,27 @@ Result<bool> typed_part(Json root, std::string_view key, Json& part, std::string
   if (!part.is_object() || part.at_key("type").get(type) != simdjson::SUCCESS)
     return refused(key, "must be an object with a `type`");
   return true;
+}
+
+Status read_steps(Json root, std::string_view key, std::string_view list_key, std::vector<Step>& steps) {
+  Json part;
+  std::string_view type;
+  SMIDGEN_ASSIGN(const bool present, typed_part(root, key, part, type));
+  if (!present) return Ok{};
+  if (type != "Sequence") {
+    steps.push_back({part, type});
+    return Ok{};
+  }
+  simdjson::dom::array list;
+  if (part.at_key(list_key).get(list) != simdjson::SUCCESS)
+    return refused(std::string(key) + "." + std::string(list_key), "must be a list");
+  for (const Json step : list) {
+    if (!step.is_object() || step.at_key("type").get(type) != simdjson::SUCCESS)
+      return refused(std::string(key) + "." + std::string(list_key), "must hold objects with a `type`");
+    if (steps.size() >= kStepsMax) return refused(key, "has more than " + std::to_string(kStepsMax) + " steps");
+    steps.push_back({step, type});
+  }
+  return Ok{};
 }
 
 Result<bool> flag_or(Json part, std::string_view key, bool otherwise) {

@@ -23,6 +23,12 @@ std::string shown(std::string_view text);
 Result<Json> open(std::string_view json, Result<JsonDocument>& document);
 // root[key] as an object with a "type"; false when absent or null.
 Result<bool> typed_part(Json root, std::string_view key, Json& part, std::string_view& type);
+// The steps of root[key]: itself, or what a Sequence holds under `list_key`; none when absent or null.
+struct Step {
+  Json part;
+  std::string_view type;
+};
+Status read_steps(Json root, std::string_view key, std::string_view list_key, std::vector<Step>& steps);
 // part[key] or, when it is absent or null, `otherwise`.
 Result<bool> flag_or(Json part, std::string_view key, bool otherwise);
 // The model object, and its type ("" when it has none).

@@ -329,7 +329,7 @@ TEST(Tokenizer, LoadsAFolderAndNamesTheFileInErrors) {
   ASSERT_TRUE(write_file_atomic(folder + "/vocab.txt", "a\n\xff\n").ok());
   EXPECT_NE(message().find(folder + "/vocab.txt:2: not UTF-8"), std::string::npos) << message();
   ASSERT_TRUE(write_file_atomic(folder + "/tokenizer.json", "{}").ok());
-  EXPECT_NE(message().find(folder + "/tokenizer.json: tokenizer: `pre_tokenizer` is missing"), std::string::npos);
+  EXPECT_NE(message().find(folder + "/tokenizer.json: tokenizer: `model` is missing"), std::string::npos);
   ASSERT_TRUE(write_file_atomic(folder + "/tokenizer.json", base_json().dump()).ok());
   EXPECT_EQ(message(), "");
   std::filesystem::remove_all(folder);
