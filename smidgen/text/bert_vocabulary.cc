@@ -2,18 +2,16 @@
 // two when a folder has no tokenizer.json (models/bert/tokenization_bert.py).
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <optional>
 
-#include "smidgen/base/json.h"
 #include "smidgen/text/bert_rules.h"
+#include "smidgen/text/tokenizer_json.h"
 #include "smidgen/text/unicode_tables.h"
 
 namespace smidgen {
 
 namespace {
 
-using Json = simdjson::dom::element;
+using namespace tokenizer_json;
 
 constexpr const char* kVocabularyFile = "vocab.txt";
 constexpr const char* kConfigFile = "tokenizer_config.json";
@@ -45,52 +43,6 @@ Status read_lines(std::string_view text, std::vector<std::string>& tokens) {
   return Ok{};
 }
 
-// config[key] as a string or an object with `content`; the default stays when it is absent or null.
-Status read_name(Json config, std::string_view key, std::string& name) {
-  if (!json_has(config, key)) return Ok{};
-  const Json value = config.at_key(key).value_unsafe();
-  if (value.is_object()) {
-    SMIDGEN_ASSIGN(name, json_string(value, "content", kTokenBytesMax));
-  } else {
-    SMIDGEN_ASSIGN(name, json_string(config, key, kTokenBytesMax));
-  }
-  return Ok{};
-}
-
-Status read_flag(Json config, std::string_view key, bool& flag) {
-  if (!json_has(config, key)) return Ok{};
-  SMIDGEN_ASSIGN(flag, json_bool(config, key));
-  return Ok{};
-}
-
-bool token_flag(Json entry, std::string_view key) {
-  bool value = false;
-  return entry.at_key(key).get(value) == simdjson::SUCCESS && value;
-}
-
-// {"102": {"content": "[SEP]", "special": true, ..}, ..}
-Status read_decoder(Json config, std::vector<AddedToken>& added) {
-  if (!json_has(config, "added_tokens_decoder")) return Ok{};
-  simdjson::dom::object entries;
-  if (config.at_key("added_tokens_decoder").get(entries) != simdjson::SUCCESS)
-    return Error::bad_data("`added_tokens_decoder` must be an object");
-  for (const auto [key, entry] : entries) {
-    AddedToken token;
-    const auto parsed = std::from_chars(key.data(), key.data() + key.size(), token.id);
-    if (parsed.ec != std::errc() || parsed.ptr != key.data() + key.size() || token.id < 0 || token.id >= kTokenIdsMax)
-      return Error::bad_data("`added_tokens_decoder` must have ids for keys");
-    SMIDGEN_ASSIGN(token.content, json_string(entry, "content", kTokenBytesMax));
-    token.special = token_flag(entry, "special");
-    token.single_word = token_flag(entry, "single_word");
-    token.lstrip = token_flag(entry, "lstrip");
-    token.rstrip = token_flag(entry, "rstrip");
-    token.normalized = json_has(entry, "normalized") ? token_flag(entry, "normalized") : !token.special;
-    added.push_back(std::move(token));
-  }
-  std::sort(added.begin(), added.end(), [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
-  return Ok{};
-}
-
 Status read_config(std::string_view text, BertRules& rules, Names& names, std::vector<AddedToken>& added) {
   SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::parse(text));
   const Json config = document.root();
@@ -103,20 +55,20 @@ Status read_config(std::string_view text, BertRules& rules, Names& names, std::v
       return Error::bad_data("`tokenizer_class` is \"" + whole + "\"; only the BERT family can be reproduced")
           .hint("save the model with a tokenizer.json");
   }
-  SMIDGEN_TRY(read_flag(config, "do_lower_case", rules.lowercase));
-  SMIDGEN_TRY(read_flag(config, "tokenize_chinese_chars", rules.chinese_chars));
+  SMIDGEN_ASSIGN(rules.lowercase, flag_or(config, "do_lower_case", rules.lowercase));
+  SMIDGEN_ASSIGN(rules.chinese_chars, flag_or(config, "tokenize_chinese_chars", rules.chinese_chars));
   rules.strip_accents = rules.lowercase;
-  SMIDGEN_TRY(read_flag(config, "strip_accents", rules.strip_accents));
-  SMIDGEN_TRY(read_name(config, "unk_token", names.unk));
-  SMIDGEN_TRY(read_name(config, "sep_token", names.sep));
-  SMIDGEN_TRY(read_name(config, "pad_token", names.pad));
-  SMIDGEN_TRY(read_name(config, "cls_token", names.cls));
-  SMIDGEN_TRY(read_name(config, "mask_token", names.mask));
+  SMIDGEN_ASSIGN(rules.strip_accents, flag_or(config, "strip_accents", rules.strip_accents));
+  SMIDGEN_TRY(read_special_name(config, "unk_token", names.unk));
+  SMIDGEN_TRY(read_special_name(config, "sep_token", names.sep));
+  SMIDGEN_TRY(read_special_name(config, "pad_token", names.pad));
+  SMIDGEN_TRY(read_special_name(config, "cls_token", names.cls));
+  SMIDGEN_TRY(read_special_name(config, "mask_token", names.mask));
   if (json_has(config, "truncation_side")) {
     SMIDGEN_ASSIGN(const std::string side, json_string(config, "truncation_side", 64));
     if (side != "right") return Error::bad_data("`truncation_side` must be \"right\"; other sides are not reproduced");
   }
-  return read_decoder(config, added);
+  return read_added_decoder(config, added);
 }
 
 }  // namespace

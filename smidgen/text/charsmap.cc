@@ -94,7 +94,7 @@ struct Charsmap::Keys {
 
   // The children of the node whose children are numbered from `base`.
   Status visit(std::size_t base) {
-    if (++visits > kVisitsMax) return Error::bad_data("has a trie of more than 200,000 nodes");
+    if (++visits > kVisitsMax) return Error::bad_data("has a trie of more than 65,536 nodes");
     for (std::size_t label = 1; label < 256; ++label) {
       const std::size_t at = base ^ label;
       if (at >= units.size() || units[at].label() != label) continue;
@@ -117,7 +117,7 @@ struct Charsmap::Keys {
     const std::string_view rest = pool.substr(start, kReplacementBytesMax + 1);
     const std::size_t size = std::min(rest.find('\0'), rest.size());
     if (size > kReplacementBytesMax) return Error::bad_data("has a replacement longer than 256 bytes");
-    if (keys.size() >= kVisitsMax) return Error::bad_data("has more than 200,000 keys");
+    if (keys.size() >= kVisitsMax) return Error::bad_data("has more than 65,536 keys");
     keys.push_back(key);
     replacements.emplace_back(rest.substr(0, size));
     return Ok{};

@@ -48,11 +48,11 @@ std::vector<PlainPiece> plain_split(const std::string& text, bool normalized, co
       start -= to_utf8({*c}).size();
     for (auto c = right.begin(); token.rstrip && c != right.end() && unicode::is_space(*c); ++c)
       stop += to_utf8({*c}).size();
-    if (done < start) pieces.push_back({-1, text.substr(done, start - done)});
-    pieces.push_back({token.id, {}});
+    if (done < start) pieces.push_back({-1, text.substr(done, start - done), done});
+    pieces.push_back({token.id, {}, start});
     done = stop;
   }
-  if (done < text.size()) pieces.push_back({-1, text.substr(done)});
+  if (done < text.size()) pieces.push_back({-1, text.substr(done), done});
   return pieces;
 }
 

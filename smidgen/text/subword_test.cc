@@ -2,7 +2,7 @@
 // make_subword_golden.py), against their plain twins, and on hostile files.
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <array>
 #include <ctime>
 #include <fstream>
 #include <functional>
@@ -301,6 +301,84 @@ TEST(Subword, HostileUnigramFilesGiveOneClearError) {
                   {"`unk_id`", [](Json& j) { j["model"]["unk_id"] = nullptr; }},
                   {"`unk_id`", [](Json& j) { j["model"]["unk_id"] = 1 << 20; }},
                   {"`model` is \"Whatever\"", [](Json& j) { j["model"]["type"] = "Whatever"; }}});
+}
+
+// The golden BPE as RoBERTa's files.
+struct BpeFiles {
+  Json vocabulary = base_file("bpe")["model"]["vocab"];
+  std::string merges = "#version: 0.2\n";
+  BpeFiles() {
+    for (const char* name : {"<s>", "<pad>", "</s>", "<unk>"}) vocabulary[name] = vocabulary.size();
+    const Json file = base_file("bpe");
+    for (const Json& merge : file["model"]["merges"]) merges += merge.get<std::string>() + "\n";
+  }
+};
+
+TEST(Subword, RobertasFilesGiveTheSameTokenizer) {
+  const BpeFiles files;
+  const auto size = static_cast<std::int32_t>(files.vocabulary.size());
+  const auto plain = bpe_rules_from_files(files.vocabulary.dump(), files.merges, "");
+  ASSERT_TRUE(plain.ok()) << plain.error().message();
+  EXPECT_EQ(plain->before, (Ids{size - 4}));
+  EXPECT_EQ(plain->after, (Ids{size - 2}));
+  EXPECT_EQ(plain->added.back().content, "<mask>");
+  EXPECT_EQ(plain->added.back().id, size);
+  EXPECT_TRUE(!plain->add_prefix_space && plain->trim_spans && plain->pair && plain->pair->between.size() == 2);
+  // The same as a tokenizer.json.
+  Json json = base_file("bpe");
+  json["model"]["vocab"] = files.vocabulary;
+  json["normalizer"] = nullptr;
+  json["added_tokens"] = Json::array();
+  const std::vector<std::pair<std::string, int>> added = {
+      {"<s>", size - 4}, {"<pad>", size - 3}, {"</s>", size - 2}, {"<unk>", size - 1}, {"<mask>", size}};
+  for (const auto& [content, id] : added) {
+    json["added_tokens"].push_back({{"id", id},
+                                    {"content", content},
+                                    {"single_word", false},
+                                    {"rstrip", false},
+                                    {"lstrip", content == "<mask>"},
+                                    {"normalized", false},
+                                    {"special", true}});
+  }
+  json["post_processor"] = {{"type", "RobertaProcessing"},
+                            {"sep", {"</s>", size - 2}},
+                            {"cls", {"<s>", size - 4}},
+                            {"trim_offsets", false},
+                            {"add_prefix_space", true}};
+  json["pre_tokenizer"]["add_prefix_space"] = true;
+  const auto wanted = bpe_rules_from_json(json.dump());
+  ASSERT_TRUE(wanted.ok()) << wanted.error().message();
+  const auto found = bpe_rules_from_files(
+      files.vocabulary.dump(), files.merges,
+      R"({"add_prefix_space": true, "trim_offsets": false, "tokenizer_class": "RobertaTokenizerFast",
+          "mask_token": {"content": "<mask>", "lstrip": true, "normalized": false}})");
+  ASSERT_TRUE(found.ok()) << found.error().message();
+  EXPECT_EQ(found->fingerprint(), wanted->fingerprint());
+  EXPECT_FALSE(found->trim_spans);
+}
+
+TEST(Subword, RobertasFilesFailByName) {
+  const BpeFiles files;
+  const std::string vocabulary = files.vocabulary.dump();
+  const std::vector<std::array<std::string, 4>> hostile = {
+      {"vocab.json: ", "[]", files.merges, ""},
+      {"vocab.json: empty vocabulary", "{}", files.merges, ""},
+      {"vocab.json: gives \"a\" an id that is not", R"({"a": -1})", "", ""},
+      {"vocab.json: gives id 0 to", R"({"a": 0, "b": 0})", "", ""},
+      {"vocab.json: the special token \"<s>\" is not", R"({"a": 0})", "", ""},
+      {"merges.txt:2: must be two tokens", vocabulary, "#version: 0.2\nabc\n", ""},
+      {"merges.txt:1: must be two tokens", vocabulary, "a b c", ""},
+      {"merges.txt:1: needs the token \"nope\"", vocabulary, "nope a\n", ""},
+      {"tokenizer_config.json: `tokenizer_class` is \"GPT2Tokenizer\"", vocabulary, files.merges,
+       R"({"tokenizer_class": "GPT2Tokenizer"})"},
+      {"tokenizer_config.json: `truncation_side`", vocabulary, files.merges, R"({"truncation_side": "left"})"}};
+  for (const auto& [words, tokens, merges, config] : hostile) {
+    const auto rules = bpe_rules_from_files(tokens, merges, config);
+    ASSERT_FALSE(rules.ok()) << words;
+    EXPECT_EQ(rules.error().kind(), ErrorKind::kBadData);
+    EXPECT_NE(rules.error().message().find(words), std::string::npos)
+        << words << " is not in: " << rules.error().message();
+  }
 }
 
 TEST(Subword, FingerprintsSeeWhatDecidesIds) {

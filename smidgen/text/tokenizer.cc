@@ -29,6 +29,15 @@ Result<std::unique_ptr<Tokenizer>> make(Result<Rules> rules) {
   return std::unique_ptr<Tokenizer>(std::make_unique<Kind>(std::move(rules).value()));
 }
 
+// An error that names a file of the folder, with the whole path.
+Result<std::unique_ptr<Tokenizer>> in_folder(const std::string& folder, Result<std::unique_ptr<Tokenizer>> tokenizer) {
+  if (tokenizer.ok()) return tokenizer;
+  const Error& inner = tokenizer.error();
+  Error error = Error(inner.kind(), inner.what()).in(folder + "/" + inner.file()).hint(inner.hint());
+  if (inner.line()) error = std::move(error).at_line(*inner.line());
+  return error;
+}
+
 // The `model` of a tokenizer.json. Files of 2020 have no type; the reference then takes the first model whose fields
 // are all there.
 Result<std::string> model_type(std::string_view json) {
@@ -52,7 +61,8 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::from_json(std::string_view json) {
 }
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::string& folder) {
-  const std::string json_path = folder + "/tokenizer.json", vocabulary_path = folder + "/vocab.txt",
+  const std::string json_path = folder + "/tokenizer.json", words_path = folder + "/vocab.txt",
+                    tokens_path = folder + "/vocab.json", merges_path = folder + "/merges.txt",
                     config_path = folder + "/tokenizer_config.json";
   if (exists(json_path)) {
     SMIDGEN_ASSIGN(const std::string json, read_file(json_path, kTokenizerFileBytesMax));
@@ -60,25 +70,23 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::string& folder) {
     if (!tokenizer.ok()) return std::move(tokenizer).error().in(json_path);
     return tokenizer;
   }
-  if (!exists(vocabulary_path))
-    return Error::no_input("no tokenizer: neither tokenizer.json nor vocab.txt")
+  const bool byte_level = exists(tokens_path) && exists(merges_path);
+  if (!byte_level && !exists(words_path))
+    return Error::no_input("no tokenizer: neither tokenizer.json nor vocab.txt, nor vocab.json with merges.txt")
         .in(folder)
         .hint("give the folder of a Hugging Face checkpoint");
-  SMIDGEN_ASSIGN(const std::string vocabulary, read_file(vocabulary_path, kTokenizerFileBytesMax));
   std::string config;
   if (exists(config_path)) {
     SMIDGEN_ASSIGN(config, read_file(config_path, kConfigBytesMax));
     if (config.empty()) return Error::bad_data("empty file").in(config_path);
   }
-  auto rules = bert_rules_from_vocabulary(vocabulary, config);
-  if (!rules.ok()) {
-    const std::string path = folder + "/" + rules.error().file();
-    const Error& inner = rules.error();
-    Error error = Error(inner.kind(), inner.what()).in(path).hint(inner.hint());
-    if (inner.line()) error = std::move(error).at_line(*inner.line());
-    return error;
+  if (byte_level) {
+    SMIDGEN_ASSIGN(const std::string vocabulary, read_file(tokens_path, kTokenizerFileBytesMax));
+    SMIDGEN_ASSIGN(const std::string merges, read_file(merges_path, kTokenizerFileBytesMax));
+    return in_folder(folder, make<BpeTokenizer>(bpe_rules_from_files(vocabulary, merges, config)));
   }
-  return make<BertTokenizer>(std::move(rules));
+  SMIDGEN_ASSIGN(const std::string vocabulary, read_file(words_path, kTokenizerFileBytesMax));
+  return in_folder(folder, make<BertTokenizer>(bert_rules_from_vocabulary(vocabulary, config)));
 }
 
 }  // namespace smidgen

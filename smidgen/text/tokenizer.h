@@ -87,7 +87,8 @@ class Tokenizer {
   // SHA-256 over everything that decides ids: two tokenizers with equal fingerprints may share one tokenization.
   virtual const std::string& fingerprint() const = 0;
 
-  // From a model folder: tokenizer.json, else vocab.txt (+ tokenizer_config.json). A tokenizer this program cannot
+  // From a model folder: tokenizer.json, else vocab.json and merges.txt (RoBERTa), else vocab.txt (BERT), the last two
+  // with tokenizer_config.json. A tokenizer this program cannot
   // reproduce exactly is refused with an error that names the part.
   static Result<std::unique_ptr<Tokenizer>> load(const std::string& folder);
   // The same from the text of a tokenizer.json.

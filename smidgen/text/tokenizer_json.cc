@@ -1,6 +1,7 @@
 #include "smidgen/text/tokenizer_json.h"
 
 #include <algorithm>
+#include <charconv>
 
 namespace smidgen::tokenizer_json {
 
@@ -101,6 +102,11 @@ Status read_pair_template(Json part, TokenRules& rules) {
   }
   if (seen == 2) rules.pair = std::move(pair);
   return Ok{};
+}
+
+bool token_flag(Json entry, std::string_view key) {
+  bool value = false;
+  return entry.at_key(key).get(value) == simdjson::SUCCESS && value;
 }
 
 }  // namespace
@@ -261,6 +267,39 @@ Status check_special(const TokenRules& rules) {
     if (static_cast<std::size_t>(id) >= rules.tokens.size() || rules.tokens[static_cast<std::size_t>(id)].empty())
       return refused("post_processor", "adds id " + std::to_string(id) + ", which is no token");
   }
+  return Ok{};
+}
+
+Status read_special_name(Json config, std::string_view key, std::string& name) {
+  if (!json_has(config, key)) return Ok{};
+  const Json value = config.at_key(key).value_unsafe();
+  if (value.is_object()) {
+    SMIDGEN_ASSIGN(name, json_string(value, "content", kTokenBytesMax));
+  } else {
+    SMIDGEN_ASSIGN(name, json_string(config, key, kTokenBytesMax));
+  }
+  return Ok{};
+}
+
+Status read_added_decoder(Json config, std::vector<AddedToken>& added) {
+  if (!json_has(config, "added_tokens_decoder")) return Ok{};
+  simdjson::dom::object entries;
+  if (config.at_key("added_tokens_decoder").get(entries) != simdjson::SUCCESS)
+    return Error::bad_data("`added_tokens_decoder` must be an object");
+  for (const auto [key, entry] : entries) {
+    AddedToken token;
+    const auto parsed = std::from_chars(key.data(), key.data() + key.size(), token.id);
+    if (parsed.ec != std::errc() || parsed.ptr != key.data() + key.size() || token.id < 0 || token.id >= kTokenIdsMax)
+      return Error::bad_data("`added_tokens_decoder` must have ids for keys");
+    SMIDGEN_ASSIGN(token.content, json_string(entry, "content", kTokenBytesMax));
+    token.special = token_flag(entry, "special");
+    token.single_word = token_flag(entry, "single_word");
+    token.lstrip = token_flag(entry, "lstrip");
+    token.rstrip = token_flag(entry, "rstrip");
+    token.normalized = json_has(entry, "normalized") ? token_flag(entry, "normalized") : !token.special;
+    added.push_back(std::move(token));
+  }
+  std::sort(added.begin(), added.end(), [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
   return Ok{};
 }
 

@@ -43,4 +43,9 @@ Status read_truncation(Json root);
 // What stands around the text must be tokens: after add_tokens.
 Status check_special(const TokenRules& rules);
 
+// tokenizer_config.json: config[key] as a string or an object with `content` (the default stays when it is absent or
+// null), and {"102": {"content": "[SEP]", "special": true, ..}, ..} of `added_tokens_decoder`, sorted by id.
+Status read_special_name(Json config, std::string_view key, std::string& name);
+Status read_added_decoder(Json config, std::vector<AddedToken>& added);
+
 }  // namespace smidgen::tokenizer_json

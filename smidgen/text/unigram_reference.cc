@@ -26,19 +26,16 @@ void UnigramReference::encode_plain(std::string_view text, std::vector<std::int3
     }
     const AlignedText aligned = unigram_normalize_aligned(rules_, align(piece.text, begin), begin);
     begin = 1;
-    std::size_t done = 0;
-    for (const PlainPiece& inner : plain_split(to_bytes(aligned).bytes, true, rules_.added, patterns)) {
-      std::vector<char32_t> points;
-      unicode::decode(inner.text, points);
+    const AlignedBytes bytes = to_bytes(aligned);
+    for (const PlainPiece& inner : plain_split(bytes.bytes, true, rules_.added, patterns)) {
       if (inner.id >= 0) {
         ids.push_back(inner.id);
-        done = aligned.size();  // spans of what follows do not matter, as long as they are not the start
         continue;
       }
-      AlignedText stretch;
-      for (std::size_t i = 0; i < points.size(); ++i)
-        stretch.push_back({points[i], done + i < aligned.size() ? aligned[done + i].span : TextSpan{1, 1}});
-      for (const AlignedText& word : unigram_pieces(rules_, stretch)) encode_piece(word, ids);
+      const auto first = static_cast<std::ptrdiff_t>(bytes.chars[inner.begin]),
+                 last = static_cast<std::ptrdiff_t>(bytes.chars[inner.begin + inner.text.size()]);
+      for (const AlignedText& word : unigram_pieces(rules_, {aligned.begin() + first, aligned.begin() + last}))
+        encode_piece(word, ids);
     }
   }
 }
