@@ -19,8 +19,9 @@ if os.environ.get("SMIDGEN_PEERS_RUNNING") != "1":
     os.environ["SMIDGEN_PEERS_RUNNING"] = "1"
     os.execv(peers, [peers, __file__, str(root), str(build)])
 
-sys.path.insert(0, str(root / "tests/golden"))
+sys.path[:0] = [str(root / "tests/golden"), str(root / "bench")]
 from make_tokenizer_golden import random_texts  # noqa: E402
+from tokenizer_parity import byte_spans  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 
 try:
@@ -41,6 +42,18 @@ def from_json(name, definition, texts):
         pathlib.Path(folder, "tokenizer.json").write_text(json.dumps(definition), encoding="utf-8")
         found = smidgen_ids(folder, texts)
     return different(name, texts, [encoding.ids for encoding in reference.encode_batch_fast(texts)], found)
+
+
+def spans(name, definition, texts):
+    """Ids and offsets of a definition, the reference's offsets in bytes."""
+    reference = Tokenizer.from_str(json.dumps(definition))
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(folder, "tokenizer.json").write_text(json.dumps(definition), encoding="utf-8")
+        lines = "".join(json.dumps(text) + "\n" for text in texts).encode()
+        done = subprocess.run([build / "bench_tokenize", folder, "spans", "0"], input=lines, capture_output=True, check=True)
+    wanted = [byte_spans(text.encode(), text, encoding)
+              for text, encoding in zip(texts, reference.encode_batch(texts, add_special_tokens=False))]
+    return different(name + " with spans", texts, wanted, [line.strip() for line in done.stdout.decode().split("\n")[:-1]])
 
 
 def from_vocabulary(vocabulary, config, texts):
@@ -73,14 +86,23 @@ def main():
     failed = 0
     for name, change in variants.items():
         failed += from_json(name, {**base, **change}, texts)
+        failed += spans(name, {**base, **change}, texts)
+    with open(root / "tests/golden/subword/texts.jsonl", encoding="utf-8") as file:
+        variants = json.loads(file.readline())["variants"]
+    for kind, changes in variants.items():
+        base_subword = json.loads((root / f"tests/golden/subword/{kind}.json").read_text(encoding="utf-8"))
+        for name, change in changes.items():
+            failed += from_json(name, {**base_subword, **change}, texts)
+            failed += spans(name, {**base_subword, **change}, texts)
     if transformers:
         mask = {"content": "[MASK]", "lstrip": True, "normalized": False, "rstrip": False, "single_word": False, "special": True}
         for config in ({}, {"do_lower_case": False, "tokenize_chinese_chars": False}, {"strip_accents": False, "tokenizer_class": "BertTokenizerFast"},
                        {"unk_token": "card", "added_tokens_decoder": {"4": mask}}):
             failed += from_vocabulary(base["model"]["vocab"], config, texts[:2000])
-    tables = subprocess.run([sys.executable, root / "smidgen/text/make_unicode_tables.py", "--check",
-                             root / "smidgen/text/unicode_data.cc"], check=False)
-    sys.exit(1 if failed or tables.returncode else 0)
+    for script, table in (("make_unicode_tables.py", "unicode_data.cc"), ("make_pattern_tables.py", "pattern_data.cc")):
+        tables = subprocess.run([sys.executable, root / "smidgen/text" / script, "--check", root / "smidgen/text" / table], check=False)
+        failed += tables.returncode
+    sys.exit(1 if failed else 0)
 
 
 main()
