@@ -176,6 +176,18 @@ TEST(Subword, CompositionKeepsWhatIsInert) {
   EXPECT_EQ(unicode::compose(0x1112, 0x1161), char32_t{0xd558});
 }
 
+// Two cuts with equal sums, but for the last bit of how the reference reads decimal fractions.
+TEST(Subword, ScoresAreReadAsTheReferenceReadsThem) {
+  const auto tokenizer = Tokenizer::from_json(R"({"version": "1.0", "model": {"type": "Unigram", "unk_id": 0, "vocab": [
+    ["<unk>", 0.0], ["▁know", -7.3697123527526855], ["!", -6.1245903968811035], ["!!", -8.831485748291016],
+    ["!!!", -9.136290550231934], ["!!!!", -10.876029014587402], ["!!!!!", -11.170136451721191],
+    ["!!!!!!", -11.805253982543945]]}, "pre_tokenizer": {"type": "Metaspace", "replacement": "▁"}})");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().message();
+  Ids ids;
+  (*tokenizer)->encode_plain("know!!!!!!!!!", ids);
+  EXPECT_EQ(ids, (Ids{1, 7, 4}));
+}
+
 double seconds_of(const Tokenizer& tokenizer, const std::string& text) {
   const std::clock_t start = std::clock();
   Ids ids;

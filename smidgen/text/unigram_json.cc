@@ -1,5 +1,8 @@
 // tokenizer.json of the Unigram family.
+#include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 #include "smidgen/text/tokenizer_json.h"
 #include "smidgen/text/unicode_tables.h"
@@ -12,6 +15,7 @@ namespace {
 using namespace tokenizer_json;
 
 constexpr std::size_t kContentBytesMax = 16;
+constexpr std::int64_t kPowerMax = 308, kExponentMax = 1'000'000;
 
 Status read_charsmap(Json part, UnigramRules& rules) {
   std::string_view text;
@@ -94,6 +98,78 @@ Status read_pre_tokenizer(Json root, UnigramRules& rules) {
   return read_metaspace(steps.back().part, rules);
 }
 
+// The number that starts `text` as the reference reads it (serde_json without float_roundtrip): the digits as a 64-bit
+// integer, rounded to a double, times or divided by a power of ten, rounded again. That may be one unit in the last
+// place off the nearest double, and such a unit decides between cuts whose sums are equal but for it. `text` is a JSON
+// number.
+double reference_number(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  std::uint64_t digits = 0;
+  std::int64_t exponent = 0;
+  bool full = false;  // no further digit fits
+  std::size_t at = 0;
+  const auto read_digits = [&](bool fraction) {
+    for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at) {
+      const auto digit = static_cast<std::uint64_t>(text[at] - '0');
+      full = full || digits > (UINT64_MAX - digit) / 10;
+      if (!full) digits = digits * 10 + digit;
+      if (full != fraction) exponent += fraction ? -1 : 1;
+    }
+  };
+  read_digits(false);
+  if (at < text.size() && text[at] == '.') {
+    ++at;
+    full = false;  // it asks again
+    read_digits(true);
+  }
+  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
+    ++at;
+    const bool down = at < text.size() && text[at] == '-';
+    if (at < text.size() && (text[at] == '-' || text[at] == '+')) ++at;
+    std::int64_t power = 0;
+    for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at)
+      power = std::min<std::int64_t>(power * 10 + (text[at] - '0'), kExponentMax);
+    exponent += down ? -power : power;
+  }
+  double value = static_cast<double>(digits);
+  for (; exponent < -kPowerMax && value != 0; exponent += kPowerMax) value /= 1e308;
+  const auto power = static_cast<int>(std::min(std::abs(exponent), kPowerMax));
+  double factor = 1;
+  const std::string spelled = "1e" + std::to_string(power);
+  std::from_chars(spelled.data(), spelled.data() + spelled.size(), factor);
+  value = exponent >= 0 ? value * factor : value / factor;
+  return negative ? -value : value;
+}
+
+// The scores of `model.vocab` once more, from their digits.
+Status read_scores(std::string_view json, UnigramRules& rules) {
+  const simdjson::padded_string padded(json);
+  simdjson::ondemand::parser parser;
+  simdjson::ondemand::document document;
+  simdjson::ondemand::array vocabulary;
+  bool good = parser.iterate(padded).get(document) == simdjson::SUCCESS &&
+              document["model"]["vocab"].get_array().get(vocabulary) == simdjson::SUCCESS;
+  std::size_t entry = 0;
+  if (good) {
+    for (auto item : vocabulary) {
+      simdjson::ondemand::array pair;
+      std::string_view digits;
+      std::size_t column = 0;
+      good = good && entry < rules.scores.size() && item.get_array().get(pair) == simdjson::SUCCESS;
+      if (!good) break;
+      for (auto value : pair) good = value.raw_json_token().get(digits) == simdjson::SUCCESS && ++column > 0 && good;
+      if (!good || column != 2) break;
+      rules.scores[entry] = reference_number(digits);
+      good = std::isfinite(rules.scores[entry++]);
+      if (!good) break;
+    }
+  }
+  if (!good || entry != rules.scores.size())
+    return refused("model.vocab", "must be written without escapes in its keys");
+  return Ok{};
+}
+
 Status read_model(Json model, UnigramRules& rules) {
   SMIDGEN_ASSIGN(const bool byte_fallback, flag_or(model, "byte_fallback", false));
   if (byte_fallback) return refused("model.byte_fallback", "is set, which is not reproduced");
@@ -151,6 +227,7 @@ Result<UnigramRules> unigram_rules_from_json(std::string_view json) {
   SMIDGEN_ASSIGN(const Json model, read_model_part(root, type));
   if (type != "Unigram") return refused("model", "is " + shown(type) + ", not Unigram");
   SMIDGEN_TRY(read_model(model, rules));
+  SMIDGEN_TRY(read_scores(json, rules));
   SMIDGEN_TRY(read_post_processor(root, rules));
   SMIDGEN_TRY(read_added(root, added));
   const auto normalize = [&](std::string_view text) { return unigram_normalize(rules, text); };
