@@ -100,7 +100,7 @@ struct LowAttention {
   float* out = nullptr;    // (t, heads * head_dim)
   void* workspace = nullptr;
 };
-constexpr std::size_t kLowAttentionRows = 16;
+constexpr std::size_t kLowAttentionRows = 32;
 constexpr std::size_t low_attention_workspace(std::size_t t, std::size_t head_dim) {
   const std::size_t keys = padded_to(t, 32), depth = padded_to(head_dim, 32);
   return 2 * keys * depth * 2 + kLowAttentionRows * (keys * 6 + depth * 6 + 32 * 4 + 2 * kLineBytes) + 8 * kLineBytes;

@@ -33,13 +33,10 @@ struct alignas(64) TileConfig {
 // Tiles are this thread's until it calls _tile_release(), which keeps its context switches cheap.
 inline void use_tiles(size_t upper, size_t lower) {
   const TileConfig config({upper, upper, lower, lower, upper, lower, kLinesOfTile, kLinesOfTile});
+  // g++ believes that ldtilecfg reads 8 bytes and may drop the stores of the others.
+  __asm__ volatile("" : : "r"(&config) : "memory");
   _tile_loadconfig(&config);
 }
-inline void use_attention_tiles(size_t rows) {
-  const TileConfig config({rows, rows, rows, rows, rows, kLinesOfTile, kLinesOfTile, kLinesOfTile});
-  _tile_loadconfig(&config);
-}
-
 // The multiplication of one step; tile numbers are part of an instruction, hence a macro. Rows of int8 are signed,
 // weights unsigned.
 #define SMIDGEN_TILE_DOT(c, a, b) \
@@ -60,7 +57,7 @@ inline void written_before() {
 // 16 < rows <= 32: out (rows, 32) of sums. `between` runs after each step.
 template <bool kInt8, class Between>
 inline void two_by_two(const std::uint8_t* a, size_t a_stride, const std::uint8_t* b, size_t panel_bytes, size_t lines,
-                       float* out, const Between& between) {
+                       float* out, size_t out_stride, const Between& between) {
   const std::uint8_t* lower = a + kTileRows * a_stride;
   _tile_zero(0);
   _tile_zero(1);
@@ -77,11 +74,11 @@ inline void two_by_two(const std::uint8_t* a, size_t a_stride, const std::uint8_
     SMIDGEN_TILE_DOT(3, 5, 7);
     between();
   }
-  constexpr size_t kStride = kLowPairColumns * sizeof(float);
-  _tile_stored(0, out, kStride);
-  _tile_stored(1, out + 16, kStride);
-  _tile_stored(2, out + kTileRows * kLowPairColumns, kStride);
-  _tile_stored(3, out + kTileRows * kLowPairColumns + 16, kStride);
+  const size_t stride = out_stride * sizeof(float);
+  _tile_stored(0, out, stride);
+  _tile_stored(1, out + 16, stride);
+  _tile_stored(2, out + kTileRows * out_stride, stride);
+  _tile_stored(3, out + kTileRows * out_stride + 16, stride);
 }
 
 // rows <= 16
@@ -138,7 +135,7 @@ void tile_product_as(const LowProduct& call) {
         pending.some(finished_a_step);
       };
       if (rows > kTileRows)
-        two_by_two<kInt8>(from, call.a_stride, b, panel_bytes, call.lines, tile, between);
+        two_by_two<kInt8>(from, call.a_stride, b, panel_bytes, call.lines, tile, kLowPairColumns, between);
       else
         one_by_two<kInt8>(from, call.a_stride, b, panel_bytes, call.lines, tile, kLowPairColumns, between);
       pending = {Finish(call, column), tile + skip * kLowPairColumns, first + skip, first + rows};
@@ -154,103 +151,29 @@ void tile_product(const LowProduct& call) {
   with_finish<kInt8>(call, [&]<class Finish>() { tile_product_as<kInt8, Finish>(call); });
 }
 
-// Attention multiplies one tile of rows; four accumulators hide the latency of a multiplication. Tile 4 is rows, 5 to 7
-// are panels.
+// Attention by the same tiles: up to 32 queries share what is read of keys and values.
 struct AttentionTiles {
-  // Scores: `panels` (even) panels, 16 columns of out each.
-  static void multiply_keys(size_t, const std::uint8_t* a, size_t a_stride, const std::uint8_t* b, size_t panel_bytes,
-                            size_t lines, size_t panels, float* out, size_t out_stride) {
-    constexpr bool kInt8 = false;
-    const size_t stride = out_stride * sizeof(float);
-    written_before();
-    for (size_t p = 0; p < panels; p += 4, b += 4 * panel_bytes, out += 64) {
-      const bool four = p + 4 <= panels;
-      _tile_zero(0);
-      _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
-      for (size_t l = 0; l < lines; l += kLinesOfTile) {
-        const std::uint8_t* tile = b + l * kLineBytes;
-        _tile_loadd(4, a + l * 4, a_stride);
-        _tile_loadd(5, tile, kLineBytes);
-        SMIDGEN_TILE_DOT(0, 4, 5);
-        _tile_loadd(6, tile + panel_bytes, kLineBytes);
-        SMIDGEN_TILE_DOT(1, 4, 6);
-        if (!four) continue;
-        _tile_loadd(7, tile + 2 * panel_bytes, kLineBytes);
-        SMIDGEN_TILE_DOT(2, 4, 7);
-        _tile_loadd(5, tile + 3 * panel_bytes, kLineBytes);
-        SMIDGEN_TILE_DOT(3, 4, 5);
-      }
-      _tile_stored(0, out, stride);
-      _tile_stored(1, out + 16, stride);
-      if (!four) break;
-      _tile_stored(2, out + 32, stride);
-      _tile_stored(3, out + 48, stride);
-    }
+  static void begin(size_t rows) { use_tiles(min(rows, kTileRows), rows - min(rows, kTileRows)); }
+  static void end() { _tile_release(); }
+  static void multiply_keys(size_t rows, const std::uint8_t* a, size_t a_stride, const std::uint8_t* b,
+                            size_t panel_bytes, size_t lines, size_t panels, float* out, size_t out_stride) {
+    for (size_t p = 0; p < panels; p += 2)
+      multiply_values(rows, a, a_stride, b + p * panel_bytes, panel_bytes, lines, out + p * kLowPanelColumns,
+                      out_stride);
   }
-
-  // Contexts: two panels, the keys taken by turns into two pairs of accumulators, which are added at the end.
   static void multiply_values(size_t rows, const std::uint8_t* a, size_t a_stride, const std::uint8_t* b,
                               size_t panel_bytes, size_t lines, float* out, size_t out_stride) {
-    constexpr bool kInt8 = false;
-    const size_t stride = out_stride * sizeof(float);
-    alignas(64) float odd[kTileRows * kLowPairColumns];
     written_before();
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    for (size_t l = 0; l < lines; l += 2 * kLinesOfTile, a += 2 * kLineBytes, b += 2 * kTileBytes) {
-      _tile_loadd(4, a, a_stride);
-      _tile_loadd(5, b, kLineBytes);
-      SMIDGEN_TILE_DOT(0, 4, 5);
-      _tile_loadd(6, b + panel_bytes, kLineBytes);
-      SMIDGEN_TILE_DOT(1, 4, 6);
-      if (l + kLinesOfTile == lines) break;
-      _tile_loadd(4, a + kLineBytes, a_stride);
-      _tile_loadd(7, b + kTileBytes, kLineBytes);
-      SMIDGEN_TILE_DOT(2, 4, 7);
-      _tile_loadd(5, b + kTileBytes + panel_bytes, kLineBytes);
-      SMIDGEN_TILE_DOT(3, 4, 5);
-    }
-    _tile_stored(0, out, stride);
-    _tile_stored(1, out + 16, stride);
-    if (lines == kLinesOfTile) return;
-    _tile_stored(2, odd, kLowPairColumns * sizeof(float));
-    _tile_stored(3, odd + 16, kLowPairColumns * sizeof(float));
-    for (size_t r = 0; r < rows; ++r)
-      for (size_t i = 0; i < kLowPairColumns; i += kWide)
-        store(out + r * out_stride + i, add(load(out + r * out_stride + i), load(odd + r * kLowPairColumns + i)));
+    if (rows > kTileRows)
+      two_by_two<false>(a, a_stride, b, panel_bytes, lines, out, out_stride, [] {});
+    else
+      one_by_two<false>(a, a_stride, b, panel_bytes, lines, out, out_stride, [] {});
   }
 };
 
-// Whole tiles of queries under one configuration, the last few under another.
-void tile_attention(const LowAttention& call) {
-  if (call.t == 0) return;
-  const size_t hidden = call.heads * call.head_dim, whole = call.t / kTileRows * kTileRows;
-  const HeadBuffers buffers(call);
-  for (size_t head = 0; head < call.heads; ++head) {
-    const std::uint16_t* query = call.qkv + head * call.head_dim;
-    float* out = call.out + head * call.head_dim;
-    pack_keys(call, query + hidden, buffers);
-    pack_values(call, query + 2 * hidden, buffers);
-    if (whole > 0) {
-      use_attention_tiles(kTileRows);
-      for (size_t row = 0; row < whole; row += kTileRows)
-        attend<AttentionTiles>(call, query, row, kTileRows, buffers, out);
-    }
-    if (whole < call.t) {
-      use_attention_tiles(call.t - whole);
-      attend<AttentionTiles>(call, query, whole, call.t - whole, buffers, out);
-    }
-  }
-  _tile_release();
-}
-
 }  // namespace
 
-const EncoderKernels kAmxEncoderKernels = {"amx",    tile_product<true>, tile_product<false>, tile_attention,
+const EncoderKernels kAmxEncoderKernels = {"amx",    tile_product<true>, tile_product<false>, attention<AttentionTiles>,
                                            quantize, round_rows,         norm_quantize,       norm_round};
 
 }  // namespace smidgen

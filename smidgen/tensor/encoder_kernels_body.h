@@ -522,26 +522,32 @@ void attend(const LowAttention& call, const std::uint16_t* query, size_t first, 
   }
 }
 
+// Queries are cut into tiles of equal size; the last is moved up to end where they end, and finds again what it shares
+// with the one before.
 template <class Tiles>
 void attention(const LowAttention& call) {
+  if (call.t == 0) return;
   const size_t hidden = call.heads * call.head_dim;
   const HeadBuffers buffers(call);
-  const size_t tiles = (call.t + kLowAttentionRows - 1) / kLowAttentionRows;
+  // Keys and values of long sequences do not stay in the first-level cache: then more queries share a reading of them.
+  const size_t most = call.t > 256 ? kLowAttentionRows : kLowAttentionRows / 2;
+  const size_t tiles = (call.t + most - 1) / most, rows = (call.t + tiles - 1) / tiles;
+  Tiles::begin(rows);
   for (size_t head = 0; head < call.heads; ++head) {
     const std::uint16_t* query = call.qkv + head * call.head_dim;
     pack_keys(call, query + hidden, buffers);
     pack_values(call, query + 2 * hidden, buffers);
-    for (size_t i = 0, row = 0; i < tiles; ++i) {
-      const size_t rows = min(kLowAttentionRows, call.t - row);
-      attend<Tiles>(call, query, row, rows, buffers, call.out + head * call.head_dim);
-      row += rows;
-    }
+    for (size_t i = 0; i < tiles; ++i)
+      attend<Tiles>(call, query, min(i * rows, call.t - rows), rows, buffers, call.out + head * call.head_dim);
   }
+  Tiles::end();
 }
 
 // Attention's products by the accumulators of a Dot.
 template <class Dot>
 struct VectorTiles {
+  static void begin(size_t) {}
+  static void end() {}
   static void multiply_keys(size_t rows, const std::uint8_t* a, size_t a_stride, const std::uint8_t* b,
                             size_t panel_bytes, size_t lines, size_t panels, float* out, size_t out_stride) {
     for (size_t p = 0; p < panels; p += 2)
