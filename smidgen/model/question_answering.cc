@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "smidgen/base/utf8.h"
+#include "smidgen/text/split_pattern.h"
 #include "smidgen/text/unicode_tables.h"
 
 namespace smidgen {
@@ -13,6 +14,7 @@ namespace {
 
 constexpr std::size_t kWindowDefault = 384, kStrideDefault = 128;
 constexpr std::size_t kAnswersMax = 1000;
+constexpr std::string_view kByteLevelSpace = "\u0120", kUnigramSpace = "\u2581";  // what spaces look like in tokens
 
 std::string lower_case(std::string_view text) {
   std::vector<char32_t> points;
@@ -80,9 +82,13 @@ struct QuestionAnswerer::Candidate {
 
 QuestionAnswerer::QuestionAnswerer(HeadedEncoder encoder, std::unique_ptr<const Tokenizer> tokenizer)
     : encoder_(std::move(encoder)), tokenizer_(std::move(tokenizer)) {
-  for (std::int32_t id = 0; static_cast<std::size_t>(id) < tokenizer_->vocabulary_size() && !word_pieces_; ++id) {
+  for (std::int32_t id = 0; static_cast<std::size_t>(id) < tokenizer_->vocabulary_size(); ++id) {
     const std::string_view token = tokenizer_->token(id);
-    word_pieces_ = token.size() > 2 && token.starts_with("##") && token[2] >= 'a' && token[2] <= 'z';
+    if (token.size() > 2 && token.starts_with("##") && token[2] >= 'a' && token[2] <= 'z') {
+      words_ = Words::kPieces;
+      return;
+    }
+    if (token.starts_with(kByteLevelSpace)) words_ = Words::kByteLevel;
   }
 }
 
@@ -105,10 +111,25 @@ Result<QuestionAnswerer> QuestionAnswerer::load(const std::string& folder, const
   return QuestionAnswerer(std::move(encoder), std::move(tokenizer));
 }
 
-// Whether a token that touches the one before is a part of the same word.
-bool QuestionAnswerer::continues_word(std::string_view token) const {
-  if (word_pieces_) return token.starts_with("##") && token.size() > 2;
-  return !token.starts_with("\u2581") && !token.starts_with("\u0120");  // marks of Unigram and byte-level BPE
+// For each token whether it belongs to the word of the one before.
+std::vector<bool> QuestionAnswerer::word_continues(const Passage& passage) const {
+  std::vector<std::size_t> piece_ends;
+  for (std::size_t at = 0; words_ == Words::kByteLevel && at < passage.text.size(); piece_ends.push_back(at))
+    at = piece_end(SplitPattern::kGpt2, passage.text, at);
+  // A token's last byte says in which piece it lies: its first may be a space that its span leaves out.
+  const auto piece = [&](const TextSpan& span) {
+    const std::size_t byte = std::max<std::size_t>(span.end > span.begin ? span.end : span.begin, 1) - 1;
+    return std::upper_bound(piece_ends.begin(), piece_ends.end(), byte) - piece_ends.begin();
+  };
+  std::vector<bool> continues(passage.ids.size());
+  for (std::size_t i = 1; i < passage.ids.size(); ++i) {
+    const std::string_view token = tokenizer_->token(passage.ids[i]);
+    const TextSpan &span = passage.spans[i], &before = passage.spans[i - 1];
+    continues[i] = words_ == Words::kPieces  ? token.starts_with("##") && token.size() > 2 && span.begin <= before.end
+                   : words_ == Words::kMarks ? !token.starts_with(kUnigramSpace)
+                                             : piece(span) == piece(before);
+  }
+  return continues;
 }
 
 Result<QuestionAnswerer::Passage> QuestionAnswerer::read(std::string_view text) const {
@@ -118,9 +139,7 @@ Result<QuestionAnswerer::Passage> QuestionAnswerer::read(std::string_view text) 
   Passage passage;
   passage.text = text;
   tokenizer_->encode_spans(text, passage.ids, passage.spans);
-  for (std::size_t i = 0; i < passage.ids.size(); ++i)
-    passage.continues.push_back(i > 0 && passage.spans[i].begin <= passage.spans[i - 1].end &&
-                                continues_word(tokenizer_->token(passage.ids[i])));
+  passage.continues = word_continues(passage);
   return passage;
 }
 
@@ -152,6 +171,7 @@ class QuestionAnswerer::Collected {
     answer.begin_byte = passage.spans[first].begin;
     answer.end_byte = std::max<std::size_t>(passage.spans[last].end, answer.begin_byte);
     answer.text = passage.text.substr(answer.begin_byte, answer.end_byte - answer.begin_byte);
+    answer.answerable = !answer.text.empty();  // byte-level BPE has tokens that are a space and stand for nothing
     answer.score = score;
     std::string lowered = lower_case(answer.text);
     const auto same = std::find(lowered_.begin(), lowered_.end(), lowered);

@@ -34,7 +34,7 @@ struct QuestionOptions {
 };
 
 struct PassageAnswer {
-  bool answerable = true;  // false: the passage does not say; text is empty, the places are 0
+  bool answerable = true;  // false: the passage does not say; text is empty, the places mean nothing
   std::string text;
   std::size_t begin_byte = 0, end_byte = 0;  // of the passage
   std::size_t begin = 0, end = 0;            // the same in characters (Unicode code points), as Python counts
@@ -69,13 +69,19 @@ class QuestionAnswerer {
   QuestionAnswerer(HeadedEncoder encoder, std::unique_ptr<const Tokenizer> tokenizer);
 
   Result<Passage> read(std::string_view text) const;
-  bool continues_word(std::string_view token) const;
+  std::vector<bool> word_continues(const Passage& passage) const;
   std::vector<Candidate> candidates(const Activations& logits, const EncodedPair& pair, const QuestionOptions& options,
                                     double& null_score) const;
 
   HeadedEncoder encoder_;
   std::unique_ptr<const Tokenizer> tokenizer_;
-  bool word_pieces_ = false;
+  // How the tokenizer's tokens make up words, seen from its vocabulary.
+  enum class Words {
+    kPieces,     // WordPiece: "##ing" continues a word
+    kByteLevel,  // byte-level BPE: a word is a piece of GPT-2's split pattern
+    kMarks,      // Unigram: "▁" starts a word
+  };
+  Words words_ = Words::kMarks;
 };
 
 }  // namespace smidgen

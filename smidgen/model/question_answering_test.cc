@@ -38,10 +38,17 @@ void expect_answers(const std::vector<PassageAnswer>& got, simdjson::dom::elemen
   }
 }
 
-TEST(QuestionAnswerer, FindsTheSpansOfTheReference) {
-  const auto model = QuestionAnswerer::load(kGolden + "tiny_questions");
+// WordPiece, byte-level BPE and Unigram make words of tokens in ways of their own.
+class EveryTokenizer : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Questions, EveryTokenizer,
+                         testing::Values("tiny_questions", "tiny_questions_bpe", "tiny_questions_unigram"),
+                         [](const auto& tested) { return std::string(tested.param); });
+
+TEST_P(EveryTokenizer, FindsTheSpansOfTheReference) {
+  const std::string folder = kGolden + GetParam();
+  const auto model = QuestionAnswerer::load(folder);
   ASSERT_TRUE(model.ok()) << model.error().message();
-  const auto cases = JsonDocument::load(kGolden + "tiny_questions/expected.json", 1 << 20);
+  const auto cases = JsonDocument::load(folder + "/expected.json", 1 << 20);
   QuestionAnswerer::Scratch scratch;
   std::size_t count = 0, unanswered = 0;
   for (const auto item : simdjson::dom::array(cases->root())) {
@@ -60,7 +67,7 @@ TEST(QuestionAnswerer, FindsTheSpansOfTheReference) {
     ++count;
   }
   EXPECT_EQ(count, 24U);
-  EXPECT_GT(unanswered, 2U);
+  EXPECT_GT(unanswered, 0U);
 }
 
 TEST(QuestionAnswerer, AnEmptyPassageHasNoAnswer) {
