@@ -216,7 +216,7 @@ Result<std::vector<PassageAnswer>> QuestionAnswerer::answer(std::string_view que
   Collected collected;
   double null_score = 1;
   EncodedPair& pair = scratch.pair_;
-  for (std::size_t at = 0; at == 0 || pair.cut; at += pair.second_count - stride) {
+  for (std::size_t at = 0;; at += pair.second_count - stride) {
     SMIDGEN_TRY(tokenizer_->join_pair(asked, std::span(passage.ids).subspan(at), window, pair));
     if (pair.cut && stride >= pair.second_count)
       return Error::usage("a stride of " + std::to_string(stride) + " tokens; a window of " + std::to_string(window) +
@@ -232,6 +232,7 @@ Result<std::vector<PassageAnswer>> QuestionAnswerer::answer(std::string_view que
       while (last + 1 < at + pair.second_count && passage.continues[last + 1]) ++last;
       collected.add(passage, first, last, candidate.score);
     }
+    if (!pair.cut) break;
   }
   if (options.no_answer || collected.empty()) collected.add_no_answer(null_score);
   return std::move(collected).best(options.top, text);

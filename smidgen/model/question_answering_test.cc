@@ -84,6 +84,16 @@ TEST(QuestionAnswerer, AnEmptyPassageHasNoAnswer) {
   }
 }
 
+// A passage that fits is read once, whatever the stride.
+TEST(QuestionAnswerer, AnswersPassagesAsLongAsTheStride) {
+  const auto model = QuestionAnswerer::load(kGolden + "tiny_questions");
+  QuestionAnswerer::Scratch scratch;
+  for (const std::size_t tokens : {7U, 8U, 9U}) {
+    const std::string passage(tokens, '.');
+    EXPECT_TRUE(model->answer("good", passage, {.window = 32, .stride = 8}, scratch).ok());
+  }
+}
+
 TEST(QuestionAnswerer, RefusesWhatItCannotDo) {
   const auto model = QuestionAnswerer::load(kGolden + "tiny_questions");
   QuestionAnswerer::Scratch scratch;
