@@ -3,7 +3,8 @@
 //
 //   bench_heads ENCODER_FOLDER TOKENS_MAX THREADS PREFIX...      reads PREFIX.train.csv and PREFIX.test.csv
 //
-// C is chosen on a seeded 15 % of the train rows, then the head is fitted on all of them; the test file is opened last.
+// C is chosen by cross-validation in seeded folds, then the head is fitted on all train rows; the test file is opened
+// last.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -35,6 +36,8 @@ T need(Result<T> result) {
   return std::move(result).value();
 }
 
+constexpr std::size_t kFolds = 5;
+
 struct Rows {
   std::vector<std::string> texts, labels;
   std::vector<std::string_view> views() const { return {texts.begin(), texts.end()}; }
@@ -56,7 +59,7 @@ Rows read(const std::string& path) {
 
 struct Task {
   std::vector<std::string> labels;
-  std::vector<std::uint32_t> truth, all, fit, tune;
+  std::vector<std::uint32_t> truth, all, fold;
 };
 
 Task divide(const Rows& train) {
@@ -72,9 +75,8 @@ Task divide(const Rows& train) {
   std::iota(task.all.begin(), task.all.end(), 0U);
   std::vector<std::uint32_t> order = task.all;
   Random(1).shuffle(std::span(order));
-  const auto middle = order.begin() + static_cast<std::ptrdiff_t>(order.size() * 15 / 100);
-  task.tune.assign(order.begin(), middle);
-  task.fit.assign(middle, order.end());
+  task.fold.resize(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) task.fold[order[i]] = static_cast<std::uint32_t>(i % kFolds);
   return task;
 }
 
@@ -89,7 +91,7 @@ Head train(const Task& task, const EmbeddingMatrix& features, ThreadPool& pool) 
   const HeadTrainer trainer =
       need(HeadTrainer::create(features.values, features.dimensions, task.truth, task.labels.size(), pool));
   const double prepared = seconds();
-  const HeadSearch search = need(trainer.search(task.fit, task.tune, default_head_c_grid(), {}));
+  const HeadSearch search = need(trainer.cross_validate(task.all, task.fold, kFolds, default_head_c_grid(), {}));
   const double searched = seconds();
   head.fit = need(trainer.fit(task.all, search.c, {}));
   head.prepare = prepared - start;

@@ -6,7 +6,7 @@
 // Times are wall-clock from opening the training file to the saved model (`total_seconds`), the same in processor time
 // (`total_cpu_seconds`), and rows a second of processor time for prediction, one thread, text in memory.
 // --c: one fixed C, words + characters, nothing pruned (the scikit-learn pipeline's settings). --search (default): C,
-// features and pruning chosen on a 15 % tuning split of the training file, then fitted on all of it. The test file is
+// features and pruning chosen as `train` does, then fitted on all of the training file. The test file is
 // read after training is finished. Prints one JSON object.
 #include <fmt/format.h>
 
@@ -20,8 +20,8 @@
 #include <string_view>
 
 #include "smidgen/base/file.h"
-#include "smidgen/base/random.h"
 #include "smidgen/learn/linear_trainer.h"
+#include "smidgen/learn/training_rows.h"
 #include "smidgen/text/dataset.h"
 
 namespace smidgen {
@@ -49,14 +49,6 @@ Result<Dataset> read(const std::string& path) {
   return Dataset::load(path, options);
 }
 
-// 15 % of the units to tuning.
-void split(const Dataset& data, std::uint64_t seed, std::vector<std::uint32_t>& fit, std::vector<std::uint32_t>& tune) {
-  Random random(seed + 1);
-  std::vector<char> tuning(data.unit_keys.size());
-  for (char& flag : tuning) flag = random.uniform() < 0.15;
-  for (std::uint32_t i = 0; i < data.size(); ++i) (tuning[data.units[i]] ? tune : fit).push_back(i);
-}
-
 // Trains on all of `train`; with a search first when no C is given.
 Result<std::unique_ptr<LinearRung>> trained(const Arguments& arguments, const Dataset& train,
                                             LinearSettings& settings) {
@@ -66,11 +58,15 @@ Result<std::unique_ptr<LinearRung>> trained(const Arguments& arguments, const Da
   settings.c = arguments.c;
   settings.seed = arguments.seed;
   if (arguments.c == 0) {
-    std::vector<std::uint32_t> fit, tune;
-    split(train, arguments.seed, fit, tune);
+    SplitOptions split_options;
+    split_options.certify_elsewhere = true;
+    split_options.seed = arguments.seed;
+    SMIDGEN_ASSIGN(const Split split, make_split(train, split_options));
+    SMIDGEN_ASSIGN(const TrainingRows cut, cut_training_rows(train, split, arguments.seed));
     LinearSearchOptions options;
     options.seed = arguments.seed;
-    SMIDGEN_ASSIGN(const LinearChoice choice, trainer.choose(fit, tune, options, {}));
+    SMIDGEN_ASSIGN(const LinearChoice choice,
+                   trainer.choose(cut.dataset_rows, cut.fold_of, cut.folds, split.tune, options, {}));
     settings = choice.settings;
   }
   std::vector<std::uint32_t> rows(train.size());

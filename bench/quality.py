@@ -1,50 +1,71 @@
 """The quality table: accuracy and macro-F1 of every rung and of their blend on official test rows, beside the peers.
 
-    python3 bench/quality.py SMIDGEN MODEL_FOLDER DATA OUT [--seeds 3] [--sets a,b] [--peers FOLDER] [--tokens-max 128]
+    python3 bench/quality.py BENCH_QUALITY MODEL_FOLDER DATA OUT [--seeds 3] [--sets a,b] [--peers FOLDER] [--tokens-max 128]
+                             [--markdown]
 
-For each set and seed: `smidgen train --rung all` on the (capped) training rows, then `smidgen eval --predictions` on the official test rows,
-which no training sees. One JSON a set and seed is stored in OUT; a run that was stopped goes on where it was, and the table says
-what is missing. --peers: answers stored by quality_peers.py; then each rung is compared with its peer on the same rows
-(exact McNemar test on the first seed, Holm over the sets). Needs numpy (the caps are drawn by it).
+For each set and seed: build/release/bench_quality trains what `smidgen train --rung all` trains on the (capped) training rows and then answers
+the official test rows, which no training sees. The encoder's vectors are kept in OUT/vectors: they cost most of a run and are the same for
+every seed. One JSON a set and seed is stored in OUT; a run that was stopped goes on where it was, and the table says what is missing.
+--product SMIDGEN: also runs the program itself (`train --rung all`, `eval --predictions`) and stops at the first answer that differs.
+--peers: answers stored by quality_peers.py; then each rung is compared with its peer on the same rows (exact McNemar test on the first seed,
+Holm over the sets). --markdown: the table as in docs/results.md. Needs numpy (the caps are drawn by it).
 """
 import argparse
 import csv
 import json
 import math
 import pathlib
-import shutil
 import subprocess
+import sys
 import tempfile
 
 import datasets
 
 RUNGS = ['linear', 'static', 'encoder', 'blend']
 PEER = {'linear': 'tfidf', 'static': 'model2vec', 'encoder': 'minilm'}
+# Probabilities of the first and the last of these averaged, on the same rows, one seed.
+AVERAGED = dict(zip(datasets.SETS, (.943, .938, .988, .858, .854, .768, .786, .907, .897, .610, .902, .954, .651, .968, .998, .977)))
 
 
 def measure(options, name, seed):
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
+        vectors = pathlib.Path(options.out) / 'vectors'
+        vectors.mkdir(exist_ok=True)
         datasets.write(work / 'train.csv', datasets.rows(options.data, name, 'train'))
-        run = lambda *words: subprocess.run([options.smidgen, *map(str, words)], check=True, capture_output=True, text=True).stdout
-        trained = json.loads(run('train', work / 'train.csv', '--rung', 'all', '--out', work / 'bundles', '--encoder', options.model,
-                                 '--tokens-max', options.tokens_max, '--seed', seed, '--json', '--quiet'))
         datasets.write(work / 'test.csv', datasets.rows(options.data, name, 'test'))
-        result = {'set': name, 'seed': seed, 'seconds': trained[-1]['seconds'], 'blend_of': trained[-1]['rungs'], 'rungs': {}}
-        for rung in RUNGS:
-            found = json.loads(run('eval', work / 'bundles' / rung, work / 'test.csv', '--json', '--quiet',
-                                   '--predictions', work / 'answers.csv', '--force'))
-            with open(work / 'answers.csv', newline='', encoding='utf-8') as file:
-                rows = list(csv.DictReader(file))
-            result['rungs'][rung] = {key: found[key] for key in ('accuracy', 'accuracy_low', 'accuracy_high', 'macro_f1', 'ece')}
-            result['rungs'][rung]['correct'] = ''.join('1' if row['label'] == row['answer'] else '0' for row in rows)
-            if name == 'clinc150_oos':
-                known = [row for row in rows if row['label'] != 'oos']
-                other = [row for row in rows if row['label'] == 'oos']
-                result['rungs'][rung]['in_scope_accuracy'] = sum(r['label'] == r['answer'] for r in known) / len(known)
-                result['rungs'][rung]['out_of_scope_recall'] = sum(r['answer'] == 'oos' for r in other) / len(other)
-        shutil.rmtree(work / 'bundles')
-        return result
+        found = json.loads(run(options.program, work / 'train.csv', work / 'test.csv', '--encoder', options.model, '--embeddings', vectors,
+                               '--tokens-max', options.tokens_max, '--seed', seed))
+        if options.product:
+            compare_with_product(options, work, seed, found)
+    oos = found['labels'].index('oos') if name == 'clinc150_oos' else None
+    result = {'set': name, 'seed': seed, **{key: found[key] for key in ('seconds', 'blend_of', 'settings')}, 'rungs': {}}
+    for rung, one in found['rungs'].items():
+        answers = one.pop('answers')
+        pairs = list(zip(found['truth'], answers))
+        result['rungs'][rung] = {**one, 'correct': ''.join('1' if t == a else '0' for t, a in pairs)}
+        if oos is not None:
+            result['rungs'][rung]['in_scope_accuracy'] = mean(t == a for t, a in pairs if t != oos)
+            result['rungs'][rung]['out_of_scope_recall'] = mean(a == oos for t, a in pairs if t == oos)
+    return result
+
+
+def run(*words):
+    return subprocess.run([str(word) for word in words], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def compare_with_product(options, work, seed, found):
+    run(options.product, 'train', work / 'train.csv', '--rung', 'all', '--out', work / 'bundles', '--encoder', options.model, '--tokens-max',
+        options.tokens_max, '--precision', 'f32', '--seed', seed, '--quiet', '--json')
+    for rung in RUNGS:
+        run(options.product, 'eval', work / 'bundles' / rung, work / 'test.csv', '--json', '--quiet', '--predictions', work / 'answers.csv')
+        with open(work / 'answers.csv', newline='', encoding='utf-8') as file:
+            answers = [row['answer'] for row in csv.DictReader(file)]
+        wanted = [found['labels'][number] for number in found['rungs'][rung]['answers']]
+        differing = sum(a != b for a, b in zip(answers, wanted))
+        print(f'{rung}: {differing} of {len(wanted)} answers differ from those of `eval`', file=sys.stderr)
+        if differing or len(answers) != len(wanted):
+            sys.exit('the benchmark does not do what the program does')
 
 
 def mcnemar(ours, theirs):
@@ -106,14 +127,37 @@ def table(options, results):
     print('missing: ' + (', '.join(missing) or 'nothing'))
 
 
+def markdown(options, results):
+    """The table of docs/results.md: ours, and in brackets the peer's."""
+    sets = [name for name in options.sets if (name, 1) in results]
+    ours, theirs = {rung: [] for rung in RUNGS}, {rung: [] for rung in RUNGS}
+    print('| set | seeds | linear (TF-IDF + LR) | static (model2vec + LR) | encoder (MiniLM + LR) | blend (TF-IDF and MiniLM averaged) '
+          '| blend, 95 % interval | blend, macro-F1 |\n|---|---|---|---|---|---|---|---|')
+    for name in sets:
+        seeds = [s for s in range(1, options.seeds + 1) if (name, s) in results]
+        value = lambda rung, key: mean(results[name, s]['rungs'][rung][key] for s in seeds)
+        cells = []
+        for rung in RUNGS:
+            correct = peer_correct(options.peers, name, rung) if options.peers else None
+            peer = AVERAGED[name] if rung == 'blend' else mean(c == '1' for c in correct or '')
+            ours[rung].append(value(rung, 'accuracy'))
+            theirs[rung].append(peer)
+            cells.append(f'{ours[rung][-1]:.3f} ({peer:.3f})')
+        print(f'| {name} | {len(seeds)} | {" | ".join(cells)} | {value("blend", "accuracy_low"):.3f} .. '
+              f'{value("blend", "accuracy_high"):.3f} | {value("blend", "macro_f1"):.3f} |')
+    print(f'| **mean of {len(sets)}** | | ' + ' | '.join(f'**{mean(ours[r]):.4f}** ({mean(theirs[r]):.3f})' for r in RUNGS) + ' | | |\n')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ('smidgen', 'model', 'data', 'out'):
+    for name in ('program', 'model', 'data', 'out'):
         parser.add_argument(name)
     parser.add_argument('--seeds', type=int, default=3)
     parser.add_argument('--sets', type=lambda text: text.split(','), default=datasets.SETS)
     parser.add_argument('--tokens-max', type=int, default=128)
     parser.add_argument('--peers')
+    parser.add_argument('--product')
+    parser.add_argument('--markdown', action='store_true')
     parser.add_argument('--table-only', action='store_true')
     options = parser.parse_args()
     out = pathlib.Path(options.out)
@@ -130,6 +174,8 @@ def main():
             if not options.table_only:
                 print(name, seed, {r: round(v['accuracy'], 4) for r, v in results[name, seed]['rungs'].items()},
                       results[name, seed]['blend_of'], flush=True)
+    if options.markdown:
+        markdown(options, results)
     table(options, results)
 
 

@@ -8,6 +8,7 @@
 #include "smidgen/base/exponential.h"
 #include "smidgen/base/random.h"
 #include "smidgen/base/result.h"
+#include "smidgen/learn/score_quality.h"
 
 namespace smidgen {
 namespace {
@@ -313,9 +314,8 @@ std::vector<Stage> fit_all(const FitTask& task, std::span<const std::uint32_t> c
 }
 
 // Fold of every row: units dealt out in a seeded order, so folds differ by at most one unit.
-std::vector<std::uint32_t> deal_folds(const ScoredRows& rows, std::size_t folds, std::uint64_t seed,
-                                      std::vector<std::uint32_t>& dense) {
-  dense.resize(rows.size());
+std::vector<std::uint32_t> deal_folds(const ScoredRows& rows, std::size_t folds, std::uint64_t seed) {
+  std::vector<std::uint32_t> dense(rows.size());
   std::unordered_map<std::uint32_t, std::uint32_t> seen;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const std::uint32_t unit = rows.units.empty() ? static_cast<std::uint32_t>(i) : rows.units[i];
@@ -348,20 +348,14 @@ void gather(const ScoredRows& rows, std::span<const std::size_t> columns, std::s
   }
 }
 
-// The simplest method within one standard error of the best. losses (methods, n); differences are summed by unit.
-std::size_t choose(const std::vector<std::vector<double>>& losses, const std::vector<std::uint32_t>& unit) {
+// The simplest method within one standard error of the best. losses (methods, n).
+std::size_t choose(const std::vector<std::vector<double>>& losses, std::span<const std::uint32_t> units) {
   std::vector<double> sums;
   for (const auto& own : losses) sums.push_back(std::accumulate(own.begin(), own.end(), 0.0));
   const auto best = static_cast<std::size_t>(std::min_element(sums.begin(), sums.end()) - sums.begin());
-  const std::size_t units = *std::max_element(unit.begin(), unit.end()) + std::size_t{1};
   for (std::size_t m = 0; m < best; ++m) {
-    std::vector<double> difference(units, 0);
-    for (std::size_t i = 0; i < unit.size(); ++i) difference[unit[i]] += losses[m][i] - losses[best][i];
-    const double count = static_cast<double>(units), mean = (sums[m] - sums[best]) / count;
-    double squares = 0;
-    for (const double d : difference) squares += (d - mean) * (d - mean);
-    const double error = units > 1 ? std::sqrt(squares / (count - 1) / count) : 0;
-    if (mean <= error) return m;
+    const PairedDifference difference = paired_difference(losses[m], losses[best], units);
+    if (difference.mean <= difference.standard_error) return m;
   }
   return best;
 }
@@ -386,9 +380,8 @@ Calibration calibrate(const ScoredRows& rows, std::span<const std::size_t> colum
   SMIDGEN_CHECK(rows.units.empty() || rows.units.size() == n);
   const FitTask task{rows, columns, options};
   const std::vector<Method> list = methods(rows, columns.size(), options);
-  std::vector<std::uint32_t> unit;
   const std::size_t folds = std::max<std::size_t>(2, options.folds);
-  const std::vector<std::uint32_t> fold = deal_folds(rows, folds, options.seed, unit);
+  const std::vector<std::uint32_t> fold = deal_folds(rows, folds, options.seed);
 
   std::vector<std::vector<float>> predicted(list.size(), std::vector<float>(n * labels));
   std::vector<std::vector<double>> losses(list.size(), std::vector<double>(n));
@@ -422,7 +415,7 @@ Calibration calibrate(const ScoredRows& rows, std::span<const std::size_t> colum
     const Evaluation e = evaluate(predicted[m], rows.labels, labels);
     result.tried.push_back({list[m].name, e.log_loss, e.accuracy});
   }
-  const std::size_t chosen = choose(losses, unit);
+  const std::size_t chosen = choose(losses, rows.units);
   result.stage = final_stages[chosen];
   result.method = list[chosen].name;
   result.probabilities = std::move(predicted[chosen]);

@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kDimensionsMax = 4096;
 constexpr std::size_t kHistory = 12;        // pairs kept by L-BFGS
 constexpr double kCurvatureFloor = 1e-5;    // of mean(p (1 - p)): labels that are never in doubt
-constexpr double kSearchTolerance = 1e-5;   // enough to rank the points of a path over C
+constexpr double kFoldTolerance = 1e-5;     // of the fits of cross-validation: far below what a choice or a blend sees
 constexpr std::size_t kWorseInARowMax = 2;  // of the path over C
 
 double dot(std::span<const double> a, std::span<const double> b) {
@@ -368,38 +368,7 @@ Result<HeadFit> HeadTrainer::fit(std::span<const std::uint32_t> rows, double c, 
   return fit;
 }
 
-namespace {
-
-// Accuracy and log-loss of log-probabilities (rows.size(), labels) against the truth.
-HeadPoint judge(double c, std::span<const float> scores, std::span<const std::uint32_t> truth,
-                std::span<const std::uint32_t> rows, std::size_t labels) {
-  HeadPoint point;
-  point.c = c;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const std::span<const float> row = scores.subspan(i * labels, labels);
-    const auto best = static_cast<std::size_t>(std::max_element(row.begin(), row.end()) - row.begin());
-    if (best == truth[rows[i]]) point.accuracy += 1;
-    point.log_loss -= static_cast<double>(row[truth[rows[i]]]);
-  }
-  point.accuracy /= static_cast<double>(rows.size());
-  point.log_loss /= static_cast<double>(rows.size());
-  return point;
-}
-
-bool better(const HeadPoint& a, const HeadPoint& b) {
-  return a.accuracy != b.accuracy ? a.accuracy > b.accuracy : a.log_loss < b.log_loss;
-}
-
-// Adds a point; false when the path got worse too often in a row.
-bool add_point(HeadSearch& search, std::size_t& best, const HeadPoint& point) {
-  search.tried.push_back(point);
-  const std::size_t last = search.tried.size() - 1;
-  if (last == 0 || better(point, search.tried[best])) best = last;
-  search.c = search.tried[best].c;
-  return last - best < kWorseInARowMax;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 void HeadTrainer::score(const HeadFit& fit, std::span<const std::uint32_t> rows, std::span<float> scores) const {
   const State& s = *state_;
@@ -413,58 +382,49 @@ void HeadTrainer::score(const HeadFit& fit, std::span<const std::uint32_t> rows,
   });
 }
 
-Result<HeadSearch> HeadTrainer::search(std::span<const std::uint32_t> fit_rows,
-                                       std::span<const std::uint32_t> tune_rows, std::span<const double> c_grid,
-                                       const Watcher& watcher) const {
-  SMIDGEN_CHECK(!c_grid.empty() && !tune_rows.empty() && std::is_sorted(c_grid.begin(), c_grid.end()));
-  HeadSearch search;
-  HeadOptions options;
-  options.tolerance = kSearchTolerance;
-  std::size_t best = 0;
-  HeadFit last;
-  std::vector<float> scores(tune_rows.size() * labels());
-  for (std::size_t i = 0; i < c_grid.size(); ++i) {
-    watcher.report("head: choosing C", static_cast<double>(i) / static_cast<double>(c_grid.size()));
-    SMIDGEN_ASSIGN(last, fit(fit_rows, c_grid[i], watcher, i == 0 ? nullptr : &last, options));
-    score(last, tune_rows, scores);
-    if (!add_point(search, best, judge(c_grid[i], scores, state_->truth, tune_rows, labels()))) break;
-  }
-  watcher.report("head: choosing C", 1);
-  return search;
-}
-
 Result<HeadSearch> HeadTrainer::cross_validate(std::span<const std::uint32_t> rows,
                                                std::span<const std::uint32_t> fold_of, std::size_t folds,
                                                std::span<const double> c_grid, const Watcher& watcher) const {
   SMIDGEN_CHECK(!c_grid.empty() && std::is_sorted(c_grid.begin(), c_grid.end()));
   HeadSearch search;
-  std::size_t best = 0;
   std::vector<HeadFit> starts(folds);
   std::vector<float> scores(rows.size() * labels());
-  for (std::size_t i = 0; i < c_grid.size(); ++i) {
+  const std::size_t judged = folds_judged(fold_of, folds);
+  std::vector<std::uint32_t> truth;
+  std::vector<float> judged_scores;
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    if (fold_of[i] < judged) truth.push_back(state_->truth[rows[i]]);
+  double least = std::numeric_limits<double>::infinity();
+  std::size_t worse = 0;
+  for (std::size_t i = 0; i < c_grid.size() && worse < kWorseInARowMax; ++i) {
     watcher.report("head: choosing C", static_cast<double>(i) / static_cast<double>(c_grid.size()));
-    SMIDGEN_TRY(score_folds(rows, fold_of, c_grid[i], watcher, starts, scores));
-    if (!add_point(search, best, judge(c_grid[i], scores, state_->truth, rows, labels()))) break;
+    SMIDGEN_TRY(score_folds(rows, fold_of, c_grid[i], watcher, 0, judged, starts, scores));
+    judged_scores.clear();
+    for (std::size_t row = 0; row < rows.size(); ++row)
+      if (fold_of[row] < judged)
+        judged_scores.insert(judged_scores.end(), &scores[row * labels()], &scores[row * labels()] + labels());
+    search.tried.push_back({c_grid[i], score_quality(judged_scores, truth, labels())});
+    const double loss = search.tried.back().quality.log_loss;
+    worse = loss < least ? 0 : worse + 1;
+    if (!(loss < least)) continue;
+    least = loss;
+    search.c = c_grid[i];
+    search.out_of_fold = scores;
   }
+  SMIDGEN_TRY(score_folds(rows, fold_of, search.c, watcher, judged, folds, starts, search.out_of_fold));
   watcher.report("head: choosing C", 1);
   return search;
 }
 
-Result<std::vector<float>> HeadTrainer::out_of_fold(std::span<const std::uint32_t> rows,
-                                                    std::span<const std::uint32_t> fold_of, std::size_t folds, double c,
-                                                    const Watcher& watcher) const {
-  std::vector<HeadFit> starts(folds);
-  std::vector<float> scores(rows.size() * labels());
-  SMIDGEN_TRY(score_folds(rows, fold_of, c, watcher, starts, scores));
-  return scores;
-}
-
 Status HeadTrainer::score_folds(std::span<const std::uint32_t> rows, std::span<const std::uint32_t> fold_of, double c,
-                                const Watcher& watcher, std::span<HeadFit> starts, std::span<float> scores) const {
+                                const Watcher& watcher, std::size_t first, std::size_t last, std::span<HeadFit> starts,
+                                std::span<float> scores) const {
   SMIDGEN_CHECK(fold_of.size() == rows.size() && starts.size() >= 2);
+  HeadOptions options;
+  options.tolerance = kFoldTolerance;
   std::vector<std::uint32_t> inside, outside, places;
   std::vector<float> fold_scores;
-  for (std::uint32_t fold = 0; fold < starts.size(); ++fold) {
+  for (std::size_t fold = first; fold < last; ++fold) {
     inside.clear();
     outside.clear();
     places.clear();
@@ -479,7 +439,7 @@ Status HeadTrainer::score_folds(std::span<const std::uint32_t> rows, std::span<c
     }
     if (outside.empty()) continue;
     SMIDGEN_CHECK(!inside.empty());
-    SMIDGEN_ASSIGN(starts[fold], fit(inside, c, watcher, &starts[fold]));
+    SMIDGEN_ASSIGN(starts[fold], fit(inside, c, watcher, &starts[fold], options));
     fold_scores.resize(outside.size() * labels());
     score(starts[fold], outside, fold_scores);
     for (std::size_t i = 0; i < outside.size(); ++i) {

@@ -22,6 +22,7 @@
 #include "smidgen/base/progress.h"
 #include "smidgen/base/result.h"
 #include "smidgen/base/thread_pool.h"
+#include "smidgen/learn/score_quality.h"
 #include "smidgen/model/softmax_head.h"
 
 namespace smidgen {
@@ -43,12 +44,14 @@ struct HeadFit {
 
 // How good one C is on rows that were not fitted on.
 struct HeadPoint {
-  double c = 0, accuracy = 0, log_loss = 0;  // log_loss: mean, natural logarithm
+  double c = 0;
+  ScoreQuality quality;
 };
 
 struct HeadSearch {
-  double c = 0;                  // the chosen one
-  std::vector<HeadPoint> tried;  // rising C
+  double c = 0;                    // the chosen one
+  std::vector<HeadPoint> tried;    // rising C
+  std::vector<float> out_of_fold;  // (rows, labels) log-probabilities at the chosen C, each row's from the other folds
 };
 
 // 0.25, 1, 4 .. 256.
@@ -70,18 +73,13 @@ class HeadTrainer {
   Result<HeadFit> fit(std::span<const std::uint32_t> rows, double c, const Watcher& watcher,
                       const HeadFit* start = nullptr, const HeadOptions& options = {}) const;
 
-  // Fits on `fit_rows` along the grid (rising, each C starting where the last ended) and takes the C with the highest
-  // accuracy on `tune_rows`; among equals the lowest log-loss. Stops early after two worse points in a row.
-  Result<HeadSearch> search(std::span<const std::uint32_t> fit_rows, std::span<const std::uint32_t> tune_rows,
-                            std::span<const double> c_grid, const Watcher& watcher) const;
-  // The same choice by cross-validation: fold_of[i] < folds is the fold of rows[i]. Slower by the number of folds,
-  // steadier when tuning rows are few.
+  // Chooses C by cross-validation: fold_of[i] < folds is the fold of rows[i], every fold is scored by fits on the
+  // others along the grid (rising, each C starting where the last ended), and the least log loss at the best
+  // temperature wins. Stops early after two worse points in a row. Of many rows not all folds are tried
+  // (score_quality.h). The scores of the chosen C are kept: blending and calibration want exactly these, so a choice by
+  // cross-validation costs little more than one on a held-out part.
   Result<HeadSearch> cross_validate(std::span<const std::uint32_t> rows, std::span<const std::uint32_t> fold_of,
                                     std::size_t folds, std::span<const double> c_grid, const Watcher& watcher) const;
-
-  // (rows.size(), labels) log-probabilities, each row's from a fit on the rows of the other folds only.
-  Result<std::vector<float>> out_of_fold(std::span<const std::uint32_t> rows, std::span<const std::uint32_t> fold_of,
-                                         std::size_t folds, double c, const Watcher& watcher) const;
 
   // (rows.size(), labels) log-probabilities of a fit.
   void score(const HeadFit& fit, std::span<const std::uint32_t> rows, std::span<float> scores) const;
@@ -97,7 +95,8 @@ class HeadTrainer {
   struct State;
   explicit HeadTrainer(std::unique_ptr<const State> state);
   Status score_folds(std::span<const std::uint32_t> rows, std::span<const std::uint32_t> fold_of, double c,
-                     const Watcher& watcher, std::span<HeadFit> starts, std::span<float> scores) const;
+                     const Watcher& watcher, std::size_t first, std::size_t last, std::span<HeadFit> starts,
+                     std::span<float> scores) const;
   std::unique_ptr<const State> state_;
 };
 

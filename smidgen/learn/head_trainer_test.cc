@@ -161,16 +161,20 @@ TEST(HeadTrainer, OutOfFoldScoresNeverSeeTheirOwnLabels) {
   ThreadPool pool(2);
   std::vector<std::uint32_t> fold(p.rows);
   for (std::size_t i = 0; i < p.rows; ++i) fold[i] = static_cast<std::uint32_t>(i % 4);
-  const auto before = trainer_for(p, pool).out_of_fold(p.all, fold, 4, 2, {});
-  ASSERT_TRUE(before.ok());
+  const std::vector<double> one_c = {2};
+  const auto search_before = trainer_for(p, pool).cross_validate(p.all, fold, 4, one_c, {});
+  ASSERT_TRUE(search_before.ok());
+  const std::vector<float>& before = search_before->out_of_fold;
   for (std::size_t i = 1; i < p.rows; i += 4) p.y[i] = (p.y[i] + 1) % 3;  // fold 1 only
-  const auto after = trainer_for(p, pool).out_of_fold(p.all, fold, 4, 2, {});
+  const auto search_after = trainer_for(p, pool).cross_validate(p.all, fold, 4, one_c, {});
+  ASSERT_TRUE(search_after.ok());
+  const std::vector<float>& after = search_after->out_of_fold;
   std::size_t changed = 0;
-  for (std::size_t i = 0; i < before->size(); ++i) {
+  for (std::size_t i = 0; i < before.size(); ++i) {
     if (fold[i / 3] == 1) {
-      EXPECT_EQ((*before)[i], (*after)[i]) << i;
+      EXPECT_EQ(before[i], after[i]) << i;
     } else {
-      changed += (*before)[i] != (*after)[i];
+      changed += before[i] != after[i];
     }
   }
   EXPECT_GT(changed, 300U);
@@ -184,16 +188,19 @@ TEST(HeadTrainer, LabelsMissingFromAFoldStayFinite) {
   ThreadPool pool(1);
   std::vector<std::uint32_t> fold(p.rows);
   for (std::size_t i = 0; i < p.rows; ++i) fold[i] = static_cast<std::uint32_t>(i % 5);
-  const auto scores = trainer_for(p, pool).out_of_fold(p.all, fold, 5, 4, {});
-  ASSERT_TRUE(scores.ok());
+  const std::vector<double> one_c = {4};
+  const auto search = trainer_for(p, pool).cross_validate(p.all, fold, 5, one_c, {});
+  ASSERT_TRUE(search.ok());
+  EXPECT_EQ(search->c, 4);
+  const std::vector<float>& scores = search->out_of_fold;
   for (std::size_t i = 0; i < p.rows; ++i) {
     double sum = 0;
     for (std::size_t k = 0; k < 4; ++k) {
-      EXPECT_GE((*scores)[i * 4 + k], kLogProbabilityMin);
-      sum += std::exp(static_cast<double>((*scores)[i * 4 + k]));
+      EXPECT_GE(scores[i * 4 + k], kLogProbabilityMin);
+      sum += std::exp(static_cast<double>(scores[i * 4 + k]));
     }
     EXPECT_NEAR(sum, 1, 1e-5);
-    EXPECT_LT((*scores)[i * 4 + 3], std::log(0.3)) << "a label nobody saw";
+    EXPECT_LT(scores[i * 4 + 3], std::log(0.3)) << "a label nobody saw";
   }
 }
 
@@ -211,22 +218,18 @@ TEST(HeadTrainer, ChoosesCByHeldOutRows) {
   std::iota(p.all.begin(), p.all.end(), 0U);
   ThreadPool pool(2);
   const HeadTrainer trainer = trainer_for(p, pool);
-  std::vector<std::uint32_t> fit_rows(p.all.begin(), p.all.begin() + 160), tune_rows(p.all.begin() + 160, p.all.end());
-  const std::vector<double> grid = {0.001, 0.01, 0.1, 1, 1000};
-  const auto search = trainer.search(fit_rows, tune_rows, grid, {});
+  const std::vector<double> grid = {0.001, 0.01, 0.1, 1, 1000, 10000};
+  std::vector<std::uint32_t> fold(p.rows);
+  for (std::size_t i = 0; i < p.rows; ++i) fold[i] = static_cast<std::uint32_t>(i / 2 % 5);
+  const auto search = trainer.cross_validate(p.all, fold, 5, grid, {});
   ASSERT_TRUE(search.ok());
   EXPECT_LE(search->c, 1);
   EXPECT_GE(search->tried.size(), 3U);
-  for (const HeadPoint& point : search->tried) {
-    const HeadPoint& chosen =
-        *std::find_if(search->tried.begin(), search->tried.end(), [&](const HeadPoint& q) { return q.c == search->c; });
-    EXPECT_GE(chosen.accuracy, point.accuracy);
-  }
-  std::vector<std::uint32_t> fold(p.rows);
-  for (std::size_t i = 0; i < p.rows; ++i) fold[i] = static_cast<std::uint32_t>(i / 2 % 5);
-  const auto crossed = trainer.cross_validate(p.all, fold, 5, grid, {});
-  ASSERT_TRUE(crossed.ok());
-  EXPECT_LE(crossed->c, 1);
+  EXPECT_LT(search->tried.size(), grid.size()) << "two worse points in a row end the search";
+  const HeadPoint& chosen =
+      *std::find_if(search->tried.begin(), search->tried.end(), [&](const HeadPoint& q) { return q.c == search->c; });
+  for (const HeadPoint& point : search->tried) EXPECT_LE(chosen.quality.log_loss, point.quality.log_loss);
+  EXPECT_EQ(score_quality(search->out_of_fold, p.y, 2).log_loss, chosen.quality.log_loss);
 }
 
 TEST(HeadTrainer, StopsWhenCancelled) {

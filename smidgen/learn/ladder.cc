@@ -52,10 +52,10 @@ Result<TrainedRung> train_linear(const TrainingRows& rows, const LadderOptions& 
                  LinearTrainer::create(rows.texts, rows.labels, rows.label_count, pool, watcher));
   LinearSearchOptions search;
   search.seed = options.seed;
-  SMIDGEN_ASSIGN(const LinearChoice choice, trainer.choose(rows.fit, rows.tune, search, watcher));
+  const std::vector<std::uint32_t> all = all_rows(rows);
+  SMIDGEN_ASSIGN(const LinearChoice choice, trainer.choose(all, rows.fold_of, rows.folds, rows.tune, search, watcher));
   TrainedRung trained;
   trained.name = "linear";
-  const std::vector<std::uint32_t> all = all_rows(rows);
   SMIDGEN_ASSIGN(trained.out_of_fold, trainer.out_of_fold(all, rows.fold_of, rows.folds, choice.settings, watcher));
   SMIDGEN_ASSIGN(trained.rung, trainer.fit(all, choice.settings, watcher));
   trained.chosen =
@@ -64,23 +64,35 @@ Result<TrainedRung> train_linear(const TrainingRows& rows, const LadderOptions& 
   return trained;
 }
 
-// A head on dense features (rows, dimensions): C chosen on tune, out-of-fold scores, refit on all rows.
+// A head on dense features: C chosen by cross-validation, whose scores are the out-of-fold ones, then all rows.
 struct TrainedHead {
   SoftmaxHead head;
   std::vector<float> out_of_fold;
   double c = 0;
 };
-Result<TrainedHead> train_head(const TrainingRows& rows, std::span<const float> features, std::size_t dimensions,
-                               ThreadPool& pool, const Watcher& watcher) {
+Result<TrainedHead> train_head(const TrainingRows& rows, const EmbeddingMatrix& features, ThreadPool& pool,
+                               const Watcher& watcher) {
   SMIDGEN_ASSIGN(const HeadTrainer trainer,
-                 HeadTrainer::create(features, dimensions, rows.labels, rows.label_count, pool));
-  SMIDGEN_ASSIGN(const HeadSearch search, trainer.search(rows.fit, rows.tune, default_head_c_grid(), watcher));
+                 HeadTrainer::create(features.values, features.dimensions, rows.labels, rows.label_count, pool));
   const std::vector<std::uint32_t> all = all_rows(rows);
+  SMIDGEN_ASSIGN(HeadSearch search,
+                 trainer.cross_validate(all, rows.fold_of, rows.folds, default_head_c_grid(), watcher));
   TrainedHead trained;
   trained.c = search.c;
-  SMIDGEN_ASSIGN(trained.out_of_fold, trainer.out_of_fold(all, rows.fold_of, rows.folds, search.c, watcher));
+  trained.out_of_fold = std::move(search.out_of_fold);
   SMIDGEN_ASSIGN(HeadFit fit, trainer.fit(all, search.c, watcher));
   trained.head = std::move(fit.head);
+  return trained;
+}
+
+TrainedRung finished(const std::string& name, std::unique_ptr<Rung> rung, TrainedHead head, const std::string& what,
+                     const Stopwatch& watch) {
+  TrainedRung trained;
+  trained.name = name;
+  trained.rung = std::move(rung);
+  trained.out_of_fold = std::move(head.out_of_fold);
+  trained.chosen = fmt::format("{}, head with C {:g}", what, head.c);
+  trained.train_seconds = watch.seconds();
   return trained;
 }
 
@@ -94,14 +106,10 @@ Result<TrainedRung> train_static(const TrainingRows& rows, const Encoder& encode
   const auto model = std::make_shared<const StaticModel>(std::move(created));
   const std::vector<std::string_view> texts(rows.texts.begin(), rows.texts.end());
   SMIDGEN_ASSIGN(const EmbeddingMatrix embeddings, embed_all(*model, texts, pool, watcher));
-  SMIDGEN_ASSIGN(TrainedHead head, train_head(rows, embeddings.values, embeddings.dimensions, pool, watcher));
-  TrainedRung trained;
-  trained.name = "static";
-  trained.out_of_fold = std::move(head.out_of_fold);
-  SMIDGEN_ASSIGN(trained.rung, StaticRung::create(model, std::move(head.head)));
-  trained.chosen = fmt::format("{} dimensions, head with C {:g}", embeddings.dimensions, head.c);
-  trained.train_seconds = watch.seconds();
-  return trained;
+  SMIDGEN_ASSIGN(TrainedHead head, train_head(rows, embeddings, pool, watcher));
+  SMIDGEN_ASSIGN(std::unique_ptr<Rung> rung, StaticRung::create(model, std::move(head.head)));
+  return finished("static", std::move(rung), std::move(head), fmt::format("{} dimensions", embeddings.dimensions),
+                  watch);
 }
 
 // The encoder rung in the precision of this encoder.
@@ -110,13 +118,14 @@ struct EncoderFit {
   TrainedHead head;
   double accuracy = 0;  // out-of-fold
 };
-Result<EncoderFit> fit_encoder(const TrainingRows& rows, std::shared_ptr<const Encoder> encoder, ThreadPool& pool,
-                               const Watcher& watcher) {
+Result<EncoderFit> fit_encoder(const TrainingRows& rows, std::shared_ptr<const Encoder> encoder,
+                               const LadderOptions& options, ThreadPool& pool, const Watcher& watcher) {
   const std::vector<std::string_view> texts(rows.texts.begin(), rows.texts.end());
-  SMIDGEN_ASSIGN(const EmbeddingMatrix embeddings, embed_all(*encoder, texts, pool, watcher));
+  SMIDGEN_ASSIGN(const EmbeddingMatrix embeddings, options.embed ? options.embed(*encoder, texts, pool, watcher)
+                                                                 : embed_all(*encoder, texts, pool, watcher));
   EncoderFit fit;
   fit.encoder = std::move(encoder);
-  SMIDGEN_ASSIGN(fit.head, train_head(rows, embeddings.values, embeddings.dimensions, pool, watcher));
+  SMIDGEN_ASSIGN(fit.head, train_head(rows, embeddings, pool, watcher));
   std::size_t right = 0;
   for (std::size_t row = 0; row < rows.size(); ++row) {
     const auto scores = fit.head.out_of_fold.begin() + static_cast<std::ptrdiff_t>(row * rows.label_count);
@@ -140,11 +149,11 @@ Result<EncoderFit> choose_precision(const TrainingRows& rows, const std::shared_
                                     const LadderOptions& options, ThreadPool& pool, const Watcher& watcher) {
   SMIDGEN_ASSIGN(std::shared_ptr<const Encoder> first,
                  in_precision(f32, options, options.precision.value_or(Precision::kF32)));
-  SMIDGEN_ASSIGN(EncoderFit reference, fit_encoder(rows, std::move(first), pool, watcher));
+  SMIDGEN_ASSIGN(EncoderFit reference, fit_encoder(rows, std::move(first), options, pool, watcher));
   if (options.precision) return reference;
   for (const Precision faster : {Precision::kInt8, Precision::kBf16}) {
     SMIDGEN_ASSIGN(std::shared_ptr<const Encoder> encoder, in_precision(f32, options, faster));
-    SMIDGEN_ASSIGN(EncoderFit fit, fit_encoder(rows, std::move(encoder), pool, watcher));
+    SMIDGEN_ASSIGN(EncoderFit fit, fit_encoder(rows, std::move(encoder), options, pool, watcher));
     if (fit.accuracy >= reference.accuracy - kPrecisionCostMax) return fit;
   }
   return reference;
@@ -154,13 +163,11 @@ Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_pt
                                   const LadderOptions& options, ThreadPool& pool, const Watcher& watcher) {
   const Stopwatch watch;
   SMIDGEN_ASSIGN(EncoderFit fit, choose_precision(rows, f32, options, pool, watcher));
-  TrainedRung trained;
-  trained.name = "encoder";
-  trained.precision = fit.encoder->precision();
-  trained.out_of_fold = std::move(fit.head.out_of_fold);
-  SMIDGEN_ASSIGN(trained.rung, EncoderRung::create(fit.encoder, std::move(fit.head.head)));
-  trained.chosen = fmt::format("frozen, {}, head with C {:g}", precision_name(trained.precision), fit.head.c);
-  trained.train_seconds = watch.seconds();
+  const Precision precision = fit.encoder->precision();
+  SMIDGEN_ASSIGN(std::unique_ptr<Rung> rung, EncoderRung::create(fit.encoder, std::move(fit.head.head)));
+  TrainedRung trained = finished("encoder", std::move(rung), std::move(fit.head),
+                                 fmt::format("frozen, {}", precision_name(precision)), watch);
+  trained.precision = precision;
   return trained;
 }
 

@@ -1,20 +1,25 @@
 // Trains every rung of the ladder on the same rows: choices on tune, out-of-fold scores for blending and calibration,
 // then a refit on all. It is handed training rows only, so nothing here can touch a row that certifies.
 //
-//   fit rows  --fit-->  settings  --judged on-->  tune rows      (C, feature set, pruning)
-//   fit + tune rows, K folds by unit  -->  out-of-fold scores    (calibration, blending, candidates, notable rows)
+//   fit + tune rows, K folds by unit  -->  settings (C, feature set) and out-of-fold scores (calibration, blending,
+//                                          candidates, notable rows)
+//   fit rows  --fit-->  pruning of linear  --judged on-->  tune rows
 //   fit + tune rows  -->  the rung that is kept
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "smidgen/base/progress.h"
 #include "smidgen/base/result.h"
 #include "smidgen/base/thread_pool.h"
+#include "smidgen/learn/embeddings.h"
 #include "smidgen/model/rung.h"
 
 namespace smidgen {
@@ -40,6 +45,10 @@ struct LadderOptions {
   std::optional<Precision> precision;  // of the encoder; none: see kPrecisionCostMax
   std::uint64_t seed = 1;
   std::string cache_folder;  // keeps distilled vectors between runs; empty: no cache
+  // What the encoder says about the texts, in their order; empty: embed_all. For whoever trains on the same texts again
+  // and again and keeps the vectors (bench/quality.cc).
+  std::function<Result<EmbeddingMatrix>(const Encoder&, std::span<const std::string_view>, ThreadPool&, const Watcher&)>
+      embed;
 };
 
 // The encoder computes in int8, else in bf16, when its out-of-fold accuracy is at most this much below that of f32.

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "smidgen/learn/linear_solver.h"
+#include "smidgen/learn/score_quality.h"
 #include "smidgen/tensor/linear_kernels.h"
 
 namespace smidgen {
@@ -98,41 +99,6 @@ std::vector<float> tune_scores(const FloatModel& model, std::span<const std::uin
     for (std::size_t k = 0; k < model.label_of_class.size(); ++k) {
       out[i * labels + model.label_of_class[k]] = scores[k];
     }
-  }
-  return out;
-}
-
-struct Measure {
-  double accuracy = 0, log_loss = 0;
-};
-
-// Mean loss of softmax(beta * scores), each row's loss bounded by log(2 (n + labels)): a label without a class must not
-// decide everything.
-double loss_at(std::span<const float> scores, std::span<const std::uint32_t> y, std::size_t labels, double beta) {
-  double total = 0;
-  const double worst = std::log(2.0 * static_cast<double>(y.size() + labels));
-  for (std::size_t i = 0; i < y.size(); ++i) {
-    const float* row = scores.data() + i * labels;
-    const double max = *std::max_element(row, row + labels);
-    double sum = 0;
-    for (std::size_t k = 0; k < labels; ++k) sum += std::exp(beta * (row[k] - max));
-    total += std::min(worst, std::log(sum) - beta * (row[y[i]] - max));
-  }
-  return total / static_cast<double>(std::max<std::size_t>(1, y.size()));
-}
-
-// Accuracy, and log loss at the best temperature: how good the order of the probabilities is, whatever their scale.
-Measure measure(std::span<const float> scores, std::span<const std::uint32_t> y, std::size_t labels) {
-  Measure out;
-  std::size_t right = 0;
-  for (std::size_t i = 0; i < y.size(); ++i) {
-    const float* row = scores.data() + i * labels;
-    right += static_cast<std::size_t>(std::max_element(row, row + labels) - row) == y[i];
-  }
-  out.accuracy = static_cast<double>(right) / static_cast<double>(std::max<std::size_t>(1, y.size()));
-  out.log_loss = 1e30;
-  for (const double beta : {0.35, 0.5, 0.7, 0.85, 1.0, 1.2, 1.45, 1.75, 2.1, 3.0}) {
-    out.log_loss = std::min(out.log_loss, loss_at(scores, y, labels, beta));
   }
   return out;
 }
@@ -302,110 +268,131 @@ std::vector<const NgramCounts*> LinearTrainer::blocks_of(const LinearFeatureSet&
   return blocks;
 }
 
-namespace {
-
-struct SetOutcome {
-  std::optional<Error> error;
-  std::vector<Measure> measures;  // one per C
+// Rows of one fold and of all others.
+struct LinearTrainer::Fold {
+  std::vector<std::uint32_t> fitted, held, places;  // places: where the held rows stand in `rows`
 };
 
-// The chosen trial: among those whose accuracy is within half a standard error of the best, the least log loss.
-std::size_t best_trial(const std::vector<LinearTrial>& trials, std::size_t tune_rows) {
-  double best = 0;
-  for (const LinearTrial& trial : trials) best = std::max(best, trial.accuracy);
-  const double slack = 0.5 * std::sqrt(best * (1 - best) / static_cast<double>(std::max<std::size_t>(1, tune_rows)));
-  std::size_t chosen = trials.size();
-  for (std::size_t i = 0; i < trials.size(); ++i) {
-    if (trials[i].accuracy + slack < best) continue;
-    if (chosen == trials.size() || trials[i].log_loss < trials[chosen].log_loss) chosen = i;
+std::vector<LinearTrainer::Fold> LinearTrainer::cut_folds(std::span<const std::uint32_t> rows,
+                                                          std::span<const std::uint32_t> fold_of, std::size_t folds) {
+  SMIDGEN_CHECK(rows.size() == fold_of.size() && folds >= 2);
+  std::vector<Fold> cut(folds);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (std::size_t fold = 0; fold < folds; ++fold)
+      (fold_of[i] == fold ? cut[fold].held : cut[fold].fitted).push_back(rows[i]);
+    cut[fold_of[i]].places.push_back(static_cast<std::uint32_t>(i));
   }
-  return chosen;
+  return cut;
 }
 
-}  // namespace
-
-Result<LinearChoice> LinearTrainer::choose(std::span<const std::uint32_t> fit_rows,
-                                           std::span<const std::uint32_t> tune_rows, const LinearSearchOptions& options,
-                                           const Watcher& watcher) {
-  SMIDGEN_CHECK(!fit_rows.empty() && !options.c_grid.empty() && !options.keep_grid.empty());
-  const std::vector<LinearFeatureSet> sets =
-      options.feature_sets.empty() ? default_feature_sets() : options.feature_sets;
-  SMIDGEN_TRY(count_blocks(sets, watcher));
-  std::vector<std::uint32_t> y;
-  for (const std::uint32_t row : tune_rows) y.push_back(labels_[row]);
+Result<std::vector<LinearTrial>> LinearTrainer::try_settings(std::span<const std::uint32_t> rows,
+                                                             std::span<const std::uint32_t> fold_of, std::size_t folds,
+                                                             const LinearSearchOptions& options,
+                                                             const Watcher& watcher) const {
   std::vector<double> grid = options.c_grid;
   std::sort(grid.begin(), grid.end());
-
-  std::vector<SetOutcome> outcomes(sets.size());
-  SharedWatcher shared(watcher, "linear: choosing features and C", sets.size() * grid.size());
-  pool_->parallel_for(sets.size(), [&](std::size_t s, std::size_t) {
+  const std::vector<LinearFeatureSet>& sets = options.feature_sets;
+  std::vector<Fold> cut = cut_folds(rows, fold_of, folds);
+  cut.resize(folds_judged(fold_of, folds));
+  std::vector<std::uint32_t> truth;
+  std::vector<std::size_t> first;  // of each fold's rows among all that are judged
+  for (const Fold& fold : cut) {
+    first.push_back(truth.size());
+    for (const std::uint32_t row : fold.held) truth.push_back(labels_[row]);
+  }
+  std::vector<std::vector<float>> scores(sets.size() * grid.size(), std::vector<float>(truth.size() * label_count_));
+  std::vector<std::optional<Error>> errors(sets.size() * cut.size());
+  SharedWatcher shared(watcher, "linear: choosing features and C", errors.size() * grid.size());
+  pool_->parallel_for(errors.size(), [&](std::size_t job, std::size_t) {
+    const std::size_t set = job / cut.size(), fold = job % cut.size();
+    if (cut[fold].held.empty()) return;
     FloatModel model;
     LinearSettings settings;
     settings.seed = options.seed;
     settings.gap_max = options.gap_max;
-    start_model(blocks_of(sets[s]), labels_, label_count_, fit_rows, sets[s], model);
-    for (const double c : grid) {
-      settings.c = c;
+    start_model(blocks_of(sets[set]), labels_, label_count_, cut[fold].fitted, sets[set], model);
+    for (std::size_t c = 0; c < grid.size(); ++c) {
+      settings.c = grid[c];
       const Status status = run_fit(settings, shared.view(), model);
       if (!status.ok()) {
-        outcomes[s].error = status.error();
+        errors[job] = status.error();
         return;
       }
-      outcomes[s].measures.push_back(measure(tune_scores(model, tune_rows, label_count_), y, label_count_));
+      const std::vector<float> held = tune_scores(model, cut[fold].held, label_count_);
+      std::copy(held.begin(), held.end(),
+                scores[set * grid.size() + c].begin() + static_cast<std::ptrdiff_t>(first[fold] * label_count_));
       shared.finished();
     }
   });
-  LinearChoice choice;
-  for (std::size_t s = 0; s < sets.size(); ++s) {
-    if (outcomes[s].error) return *outcomes[s].error;
-    for (std::size_t i = 0; i < grid.size(); ++i) {
-      choice.trials.push_back({sets[s], grid[i], outcomes[s].measures[i].accuracy, outcomes[s].measures[i].log_loss});
-    }
-  }
-  const LinearTrial& best = choice.trials[best_trial(choice.trials, tune_rows.size())];
-  choice.settings.features = best.features;
-  choice.settings.c = best.c;
-  choice.settings.seed = options.seed;
-  choice.accuracy = best.accuracy;
+  for (const std::optional<Error>& error : errors)
+    if (error) return *error;
+  std::vector<LinearTrial> trials;
+  for (std::size_t i = 0; i < scores.size(); ++i)
+    trials.push_back({sets[i / grid.size()], grid[i % grid.size()], score_quality(scores[i], truth, label_count_)});
+  return trials;
+}
 
+Status LinearTrainer::choose_pruning(std::span<const std::uint32_t> fit_rows, std::span<const std::uint32_t> tune_rows,
+                                     const LinearSearchOptions& options, const Watcher& watcher,
+                                     LinearChoice& choice) const {
+  if (tune_rows.empty()) return Ok{};
+  std::vector<std::uint32_t> truth;
+  for (const std::uint32_t row : tune_rows) truth.push_back(labels_[row]);
+  const LinearFeatureSet& features = choice.settings.features;
   FloatModel model;
-  start_model(blocks_of(best.features), labels_, label_count_, fit_rows, best.features, model);
+  start_model(blocks_of(features), labels_, label_count_, fit_rows, features, model);
   SMIDGEN_TRY(run_fit(choice.settings, watcher, model));
-  const Measure full = measure(tune_scores(model, tune_rows, label_count_), y, label_count_);
+  const ScoreQuality full = score_quality(tune_scores(model, tune_rows, label_count_), truth, label_count_);
   std::vector<double> keeps = options.keep_grid;
   std::sort(keeps.begin(), keeps.end(), std::greater<>());
   for (const double keep : keeps) {
     LinearSettings settings = choice.settings;
     settings.keep = keep;
     SMIDGEN_ASSIGN(const std::unique_ptr<LinearRung> rung, LinearRung::create(pack(model, settings, label_count_)));
-    const Measure packed = measure(rung_scores(*rung, texts_, tune_rows), y, label_count_);
+    const ScoreQuality packed = score_quality(rung_scores(*rung, texts_, tune_rows), truth, label_count_);
     const bool allowed = packed.accuracy >= full.accuracy - options.accuracy_loss_max - 1e-12 &&
-                         packed.log_loss <= 1.01 * full.log_loss + 1e-4;
+                         packed.log_loss <= options.log_loss_ratio_max * full.log_loss + 1e-4;
     if (keep != keeps.front() && !allowed) continue;
     choice.settings.keep = keep;
     choice.accuracy_packed = packed.accuracy;
   }
+  return Ok{};
+}
+
+Result<LinearChoice> LinearTrainer::choose(std::span<const std::uint32_t> rows, std::span<const std::uint32_t> fold_of,
+                                           std::size_t folds, std::span<const std::uint32_t> tune,
+                                           const LinearSearchOptions& asked, const Watcher& watcher) {
+  SMIDGEN_CHECK(rows.size() > tune.size() && !asked.c_grid.empty() && !asked.keep_grid.empty());
+  LinearSearchOptions options = asked;
+  if (options.feature_sets.empty()) options.feature_sets = default_feature_sets();
+  SMIDGEN_TRY(count_blocks(options.feature_sets, watcher));
+  LinearChoice choice;
+  SMIDGEN_ASSIGN(choice.trials, try_settings(rows, fold_of, folds, options, watcher));
+  const LinearTrial& best = *std::min_element(
+      choice.trials.begin(), choice.trials.end(),
+      [](const LinearTrial& a, const LinearTrial& b) { return a.quality.log_loss < b.quality.log_loss; });
+  choice.settings.features = best.features;
+  choice.settings.c = best.c;
+  choice.settings.seed = options.seed;
+  choice.accuracy = best.quality.accuracy;
+  std::vector<char> in_tune(texts_.size(), 0);
+  for (const std::uint32_t row : tune) in_tune[row] = 1;
+  std::vector<std::uint32_t> fit_rows;
+  std::copy_if(rows.begin(), rows.end(), std::back_inserter(fit_rows), [&](auto row) { return in_tune[row] == 0; });
+  SMIDGEN_TRY(choose_pruning(fit_rows, tune, options, watcher, choice));
   return choice;
 }
 
 Result<std::vector<float>> LinearTrainer::out_of_fold(std::span<const std::uint32_t> rows,
                                                       std::span<const std::uint32_t> fold_of_row, std::size_t folds,
                                                       const LinearSettings& settings, const Watcher& watcher) {
-  SMIDGEN_CHECK(rows.size() == fold_of_row.size() && folds >= 2);
   SMIDGEN_TRY(count_blocks(std::span(&settings.features, 1), watcher));
+  const std::vector<Fold> cut = cut_folds(rows, fold_of_row, folds);
   std::vector<float> out(rows.size() * label_count_);
   std::vector<std::optional<Error>> errors(folds);
   SharedWatcher shared(watcher, "linear: out-of-fold scores", folds);
   pool_->parallel_for(folds, [&](std::size_t fold, std::size_t) {
-    std::vector<std::uint32_t> fitted, held, places;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (fold_of_row[i] == fold) {
-        held.push_back(rows[i]);
-        places.push_back(static_cast<std::uint32_t>(i));
-      } else {
-        fitted.push_back(rows[i]);
-      }
-    }
+    const auto& [fitted, held, places] = cut[fold];
     FloatModel model;
     start_model(blocks_of(settings.features), labels_, label_count_, fitted, settings.features, model);
     const Status status = run_fit(settings, shared.view(), model);

@@ -1,8 +1,8 @@
-// Trains the rung `linear`: counts n-grams once, chooses features and C on tuning rows, gives out-of-fold scores, fits
-// the model that is kept.
+// Trains the rung `linear`: counts n-grams once, chooses features and C by cross-validation, gives out-of-fold scores,
+// fits the model that is kept.
 //
 //   SMIDGEN_ASSIGN(LinearTrainer trainer, LinearTrainer::create(data.texts, data.labels, label_count, pool, watcher));
-//   SMIDGEN_ASSIGN(LinearChoice choice, trainer.choose(fit_rows, tune_rows, {}, watcher));
+//   SMIDGEN_ASSIGN(LinearChoice choice, trainer.choose(rows, fold_of_row, 5, tune_rows, {}, watcher));
 //   SMIDGEN_ASSIGN(std::vector<float> scores, trainer.out_of_fold(rows, fold_of_row, 5, choice.settings, watcher));
 //   SMIDGEN_ASSIGN(std::unique_ptr<LinearRung> rung, trainer.fit(rows, choice.settings, watcher));
 //
@@ -21,6 +21,7 @@
 #include "smidgen/base/result.h"
 #include "smidgen/base/thread_pool.h"
 #include "smidgen/learn/linear_features.h"
+#include "smidgen/learn/score_quality.h"
 #include "smidgen/model/linear.h"
 
 namespace smidgen {
@@ -35,25 +36,27 @@ struct LinearSettings {
 };
 
 struct LinearSearchOptions {
-  std::vector<double> c_grid = {2, 8, 32, 128};
+  std::vector<double> c_grid = {4, 16, 64};
   std::vector<LinearFeatureSet> feature_sets;  // empty: default_feature_sets()
   std::vector<double> keep_grid = {1, 0.8, 0.65, 0.5, 0.4, 0.3, 0.2, 0.12};
-  double accuracy_loss_max = 0.001;  // what quantising and pruning may cost on tuning rows
-  double gap_max = 0.01;             // of the trials; the chosen one is fitted to LinearSettings::gap_max
+  double accuracy_loss_max = 0.001;    // what quantising and pruning may cost on tuning rows
+  double log_loss_ratio_max = 1.0025;  // 1 % more was measured to cost 0.3 to 0.6 points in cross-validation
+  double gap_max = 0.01;               // of the trials; the chosen one is fitted to LinearSettings::gap_max
   std::uint64_t seed = 0;
 };
 std::vector<LinearFeatureSet> default_feature_sets();
 
 struct LinearTrial {
   LinearFeatureSet features;
-  double c = 0, accuracy = 0, log_loss = 0;  // on the tuning rows, unquantised; log_loss at the best temperature
+  double c = 0;
+  ScoreQuality quality;  // cross-validated, unquantised
 };
 
 struct LinearChoice {
   LinearSettings settings;
   std::vector<LinearTrial> trials;
-  double accuracy = 0;         // of the chosen trial on tuning rows
-  double accuracy_packed = 0;  // the same, quantised and pruned
+  double accuracy = 0;         // of the chosen trial, cross-validated
+  double accuracy_packed = 0;  // on tuning rows, quantised and pruned
 };
 
 class LinearTrainer {
@@ -62,11 +65,13 @@ class LinearTrainer {
   static Result<LinearTrainer> create(std::span<const std::string> texts, std::span<const std::uint32_t> labels,
                                       std::size_t label_count, ThreadPool& pool, const Watcher& watcher);
 
-  // Tries every feature set and C: fitted on fit_rows, measured on tune_rows. The choice: of the trials whose accuracy
-  // is within half a standard error of the best, the one with the least log loss. Then the strongest pruning that
-  // costs, with quantisation, at most accuracy_loss_max and 1 % of the log loss (which sees what a few hundred rows
-  // right or wrong cannot).
-  Result<LinearChoice> choose(std::span<const std::uint32_t> fit_rows, std::span<const std::uint32_t> tune_rows,
+  // Tries every feature set and C by cross-validation: fold_of[i] < folds is the fold of rows[i]; the least log loss at
+  // the best temperature wins (score_quality.h says why not accuracy, and how many folds are tried). Then, fitted on
+  // the rows that are not in `tune` and measured on those that are, the strongest pruning that costs, with
+  // quantisation, at most accuracy_loss_max and log_loss_ratio_max (which sees what a few hundred rows right or wrong
+  // cannot).
+  Result<LinearChoice> choose(std::span<const std::uint32_t> rows, std::span<const std::uint32_t> fold_of,
+                              std::size_t folds, std::span<const std::uint32_t> tune,
                               const LinearSearchOptions& options, const Watcher& watcher);
 
   // Log-probabilities (rows, labels) of each row by the model fitted on the rows of the other folds: vocabulary,
@@ -79,7 +84,15 @@ class LinearTrainer {
                                           const Watcher& watcher);
 
  private:
+  struct Fold;
   LinearTrainer() = default;
+  static std::vector<Fold> cut_folds(std::span<const std::uint32_t> rows, std::span<const std::uint32_t> fold_of,
+                                     std::size_t folds);
+  Result<std::vector<LinearTrial>> try_settings(std::span<const std::uint32_t> rows,
+                                                std::span<const std::uint32_t> fold_of, std::size_t folds,
+                                                const LinearSearchOptions& options, const Watcher& watcher) const;
+  Status choose_pruning(std::span<const std::uint32_t> fit_rows, std::span<const std::uint32_t> tune_rows,
+                        const LinearSearchOptions& options, const Watcher& watcher, LinearChoice& choice) const;
   // Counts the blocks the feature sets need, once.
   Status count_blocks(std::span<const LinearFeatureSet> sets, const Watcher& watcher);
   std::vector<const NgramCounts*> blocks_of(const LinearFeatureSet& set) const;

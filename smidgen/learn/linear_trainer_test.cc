@@ -210,7 +210,9 @@ TEST(LinearTrainer, LearnsChoosesPrunesAndIsTheSameForAnyNumberOfThreads) {
     ASSERT_TRUE(trainer.ok());
     LinearSearchOptions options;
     options.c_grid = {1, 16};
-    auto choice = trainer->choose(rows_of(0, 500), rows_of(500, 700), options, {});
+    std::vector<std::uint32_t> fold_of;
+    for (std::uint32_t i = 0; i < 700; ++i) fold_of.push_back(i % 5);
+    auto choice = trainer->choose(rows_of(0, 700), fold_of, 5, rows_of(500, 700), options, {});
     ASSERT_TRUE(choice.ok()) << choice.error().message();
     EXPECT_EQ(choice->trials.size(), 2 * default_feature_sets().size());
     EXPECT_GT(choice->accuracy, 0.75);

@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "smidgen/base/work_folder.h"
-#include "smidgen/learn/calibrate.h"
+#include "smidgen/learn/blend.h"
 #include "smidgen/learn/pick.h"
 #include "smidgen/learn/training_rows.h"
 #include "smidgen/model/bundle.h"
@@ -22,26 +22,6 @@ Result<LadderOptions> rungs_for(const std::string& rung, LadderOptions options) 
   options.static_vectors = rung == "static" || every;
   options.encoder = rung == "encoder" || every;
   return options;
-}
-
-// The rungs to blend: of all subsets the one with the least cross-validated log loss.
-struct Blend {
-  std::vector<std::size_t> columns;
-  Calibration calibration;
-};
-Blend best_blend(const ScoredRows& rows, std::uint64_t seed, ThreadPool& pool) {
-  Blend best;
-  for (std::uint32_t subset = 1; subset < 1U << rows.rungs; ++subset) {
-    std::vector<std::size_t> columns;
-    for (std::size_t rung = 0; rung < rows.rungs; ++rung)
-      if ((subset >> rung & 1U) != 0) columns.push_back(rung);
-    CalibrationOptions options;
-    options.seed = seed;
-    Calibration calibration = calibrate(rows, columns, options, &pool);
-    if (best.columns.empty() || calibration.after.log_loss < best.calibration.after.log_loss)
-      best = {columns, std::move(calibration)};
-  }
-  return best;
 }
 
 // Writes the rungs of `columns` as a bundle that answers everything at the last one.
@@ -107,7 +87,7 @@ Result<std::vector<TrainSummary>> train(const Dataset& data, const std::string& 
     }
   }
   const std::string blend_out = rung == "all" ? out + "/blend" : out;
-  const Blend blend = best_blend(scored, options.seed, pool);
+  const Blend blend = choose_blend(scored, {.seed = options.seed}, &pool);
   SMIDGEN_ASSIGN(TrainSummary summary,
                  write_bundle(data, ladder, blend, rung == "all" ? "blend" : rung, blend_out, force));
   written.push_back(std::move(summary));
