@@ -5,11 +5,10 @@
 #include <cmath>
 #include <numeric>
 #include <tuple>
-#include <unordered_map>
 
-#include "smidgen/base/random.h"
 #include "smidgen/base/result.h"
 #include "smidgen/base/statistics.h"
+#include "smidgen/learn/split.h"
 
 namespace smidgen {
 namespace {
@@ -367,22 +366,6 @@ std::vector<std::size_t> fixed_sequence(std::span<const Candidate> candidates) {
     if (walk.empty() || cheaper_by_a_step(candidates[i], candidates[walk.back()])) walk.push_back(i);
   }
   return walk;
-}
-
-std::vector<std::uint32_t> one_row_per_unit(std::span<const std::uint32_t> units, std::uint64_t seed) {
-  struct Pick {
-    std::uint32_t row = 0, seen = 0;
-  };
-  Random random(seed ^ 0x756e6974726f7773ULL);
-  std::unordered_map<std::uint32_t, Pick> picks;
-  for (std::uint32_t i = 0; i < units.size(); ++i) {  // reservoir of one
-    Pick& pick = picks[units[i]];
-    if (random.below(++pick.seen) == 0) pick.row = i;
-  }
-  std::vector<std::uint32_t> rows;
-  for (const auto& [unit, pick] : picks) rows.push_back(pick.row);
-  std::sort(rows.begin(), rows.end());
-  return rows;
 }
 
 CandidateSet make_candidates(const TuneRows& rows, const Criteria& criteria, const LadderCost& cost,

@@ -43,7 +43,7 @@ struct Tally {
   void add_escalation(std::uint32_t truth, bool large_wrong, std::span<const LabelTarget> wanted, int sign = 1);
 };
 
-// What a row costs. Money decides; seconds only break ties.
+// What a row costs, by the plan (pick gives what a rung usually takes). Money decides; seconds only break ties.
 struct LadderCost {
   std::vector<double> usd_per_row, seconds_per_row;  // own compute, one per rung of the ladder
   double large_usd_per_row = 0;                      // above 0: an escalated row at the large model's price
@@ -105,16 +105,13 @@ CandidateSet make_candidates(const TuneRows& rows, const Criteria& criteria, con
 // True when a costs strictly less than b: by money, then by seconds.
 bool cheaper(const Candidate& a, const Candidate& b);
 
-// A saving that justifies one more test: half a percent of the money. Less is within the noise of measured time, and
-// each step spends accuracy. At equal money, time decides.
+// A saving that justifies one more test: half a percent of the money. Less is not worth the accuracy each step spends.
+// At equal money, time decides.
 inline constexpr double kCostStep = 0.005;
 bool cheaper_by_a_step(const Candidate& a, const Candidate& b);
 
 // The fixed sequence: starts at the smallest predicted p-value (the cheaper among equals) and goes on, in order of
 // predicted p-value, only through candidates cheaper (by a step) than the one before. Indices into `candidates`.
 std::vector<std::size_t> fixed_sequence(std::span<const Candidate> candidates);
-
-// One row number a unit, drawn by the seed; in row order.
-std::vector<std::uint32_t> one_row_per_unit(std::span<const std::uint32_t> units, std::uint64_t seed);
 
 }  // namespace smidgen

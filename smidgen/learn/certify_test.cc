@@ -1,4 +1,5 @@
 #include "smidgen/learn/certify.h"
+#include "smidgen/learn/split.h"
 
 #include <gtest/gtest.h>
 

@@ -221,7 +221,8 @@ std::vector<float> rung_scores(const LinearRung& rung, std::span<const std::stri
 }  // namespace
 
 std::vector<LinearFeatureSet> default_feature_sets() {
-  return {{{NgramBlock::kWords, NgramBlock::kCharacters}}, {{NgramBlock::kTokens, NgramBlock::kCharacters}}};
+  return {{{NgramBlock::kTokens, NgramBlock::kCharacters}},
+          {{NgramBlock::kWords, NgramBlock::kTokens, NgramBlock::kCharacters}}};
 }
 
 Result<LinearTrainer> LinearTrainer::create(std::span<const std::string> texts, std::span<const std::uint32_t> labels,

@@ -44,6 +44,9 @@ struct LinearSearchOptions {
   double gap_max = 0.01;               // of the trials; the chosen one is fitted to LinearSettings::gap_max
   std::uint64_t seed = 0;
 };
+// Tokens and characters; the same with words, which doubles the weight of whole words. By five-fold cross-validation on
+// nine sets one of the two was the best or within 0.002 of the least log loss of words, tokens, or both beside
+// characters: the first on short messages and product titles, the second on questions and on sentiment of sentences.
 std::vector<LinearFeatureSet> default_feature_sets();
 
 struct LinearTrial {

@@ -22,6 +22,7 @@
 #include "smidgen/learn/prices.h"
 #include "smidgen/learn/refusal.h"
 #include "smidgen/learn/training_rows.h"
+#include "smidgen/learn/write_rungs.h"
 #include "smidgen/model/classifier.h"
 #include "smidgen/text/column_names.h"
 
@@ -219,20 +220,14 @@ Result<CertificationOptions> certification_options(const Dataset& data, const Ce
 // A bundle that runs the given rungs of the ladder and answers everything at the last one.
 Status save_rungs(const std::string& folder, const Dataset& data, const std::vector<TrainedRung>& ladder,
                   const std::vector<std::size_t>& chosen) {
-  BundleInfo info{"classification", data.label_names, Precision::kF32, {}, {}};
-  std::vector<const Rung*> rungs;
+  std::vector<NamedRung> rungs;
+  Precision precision = Precision::kF32;
   for (const std::size_t index : chosen) {
-    const TrainedRung& trained = ladder[index];
-    if (trained.rung->kind() == RungKind::kEncoder) info.precision = trained.precision;
-    info.rungs.push_back({trained.name, trained.rung->kind(), trained.name, trained.rung->tokens_max()});
-    rungs.push_back(trained.rung.get());
-    Stage stage;
-    stage.weights.assign(rungs.size(), 0);
-    stage.weights.back() = 1;
-    stage.threshold = rungs.size() == chosen.size() ? 0 : kNeverLeave;
-    info.policy.stages.push_back(stage);
+    rungs.push_back({ladder[index].name, ladder[index].rung.get()});
+    if (ladder[index].rung->kind() == RungKind::kEncoder) precision = ladder[index].precision;
   }
-  return save_bundle(folder, true, info, rungs, std::nullopt, "Intermediate bundle of a pick.\n");
+  return write_rungs(folder, true, data.label_names, precision, rungs, answer_at_the_end(rungs.size()), std::nullopt,
+                     "Intermediate bundle of a pick.\n");
 }
 
 std::vector<std::string_view> timed_texts(const TrainingRows& training) {
@@ -302,19 +297,16 @@ std::function<bool(const Candidate&)> ceilings(const PickRequest& request, std::
   };
 }
 
-// Measured time as it enters the plan: the nearest power of two. Money is mostly the large model's, own compute breaks
-// ties; taken as measured, the noise of a clock would reorder near-ties and could choose another policy in each run.
-double settled(double us) {
-  return us > 0 ? std::exp2(std::round(std::log2(us))) : 0;
-}
-
 Result<CertificationPlan> make_plan(const TrainingRows& training, const Ladder& ladder,
                                     const std::vector<float>& scores, const std::vector<std::uint8_t>& large_correct,
                                     const PickRequest& request, const std::vector<RungCost>& costs,
                                     const PickReport& report, CertificationOptions options, ThreadPool& pool) {
+  double tokens = 0;
+  for (const std::string& text : training.texts) tokens += tokens_of(text);
   for (std::size_t rung = 0; rung < ladder.rungs.size(); ++rung) {
     options.rung_names.push_back(ladder.rungs[rung].name);
-    const double us = settled(costs[rung].timing.us_batched);
+    const Rung& trained = *ladder.rungs[rung].rung;
+    const double us = usual_us(trained.kind(), costs[rung].bytes, tokens / static_cast<double>(training.size()));
     options.cost.seconds_per_row.push_back(us / 1e6);
     options.cost.usd_per_row.push_back(usd_per_million(us, request.usd_per_core_hour) / 1e6);
   }
@@ -357,16 +349,11 @@ Precision policy_precision(const BundleInfo& ladder, const Candidate& candidate)
 Status save_policy(const std::string& folder, bool replace, const Classifier& ladder, const Candidate& candidate,
                    const std::optional<Certificate>& certificate, const std::string& card) {
   const Bundle& bundle = ladder.bundle();
-  BundleInfo info{"classification", bundle.info.labels, Precision::kF32, {}, candidate.policy};
-  std::vector<const Rung*> rungs;
-  for (const std::size_t rung : candidate.rungs) {
-    info.rungs.push_back(bundle.info.rungs[rung]);
-    rungs.push_back(bundle.rungs[rung].get());
-  }
-  info.precision = policy_precision(bundle.info, candidate);
-  std::optional<Certificate> bound = certificate;
-  if (bound) bound->precision = precision_name(info.precision);
-  return save_bundle(folder, replace, info, rungs, bound, card);
+  std::vector<NamedRung> rungs;
+  for (const std::size_t rung : candidate.rungs)
+    rungs.push_back({bundle.info.rungs[rung].name, bundle.rungs[rung].get()});
+  return write_rungs(folder, replace, bundle.info.labels, bundle.info.precision, rungs, candidate.policy, certificate,
+                     card);
 }
 
 // The written bundle, loaded again, must decide every certify row as it was certified to: anything else is our bug.

@@ -61,7 +61,7 @@ struct PickServices {
 };
 
 // The report says whether it certified; an Error is a failure to get that far. `pool` decides the number of threads,
-// never the outcome; measured times, rounded to powers of two, break ties between policies (docs/certificates.md).
+// never the outcome; measured times decide nothing but what a latency ceiling allows (docs/certificates.md).
 Result<PickReport> pick(const Dataset& data, const PickRequest& request, const PickServices& services, ThreadPool& pool,
                         const Watcher& watcher);
 

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "smidgen/learn/evaluate.h"
+#include "smidgen/learn/write_rungs.h"
 
 namespace smidgen {
 
@@ -17,15 +18,7 @@ Candidate answer_everything(const CertificationPlan& plan, std::uint32_t subset)
   Candidate candidate;
   for (std::size_t rung = 0; rung < kLadderRungsMax; ++rung)
     if ((subset >> rung & 1U) != 0) candidate.rungs.push_back(rung);
-  for (std::size_t stage = 0; stage + 1 < candidate.rungs.size(); ++stage) {
-    Stage pass;  // never left here, so its weights do not matter
-    pass.weights.assign(stage + 1, 0);
-    pass.weights.back() = 1;
-    pass.threshold = 2;
-    candidate.policy.stages.push_back(pass);
-  }
-  candidate.policy.stages.push_back(plan.calibration(subset).stage);
-  candidate.policy.stages.back().threshold = 0;
+  candidate.policy = answer_at_the_end(candidate.rungs.size(), plan.calibration(subset).stage);
   return candidate;
 }
 

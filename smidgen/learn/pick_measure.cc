@@ -84,4 +84,13 @@ RowTiming time_classifier(const Classifier& classifier, std::span<const std::str
                    [&](std::size_t first, std::size_t count) { session.classify(texts.subspan(first, count)); });
 }
 
+double usual_us(RungKind kind, std::uint64_t bytes, double tokens) {
+  constexpr double kLinearUs = 10, kStaticUs = 50;
+  constexpr double kOperationsPerUs = 1e5;  // of matrix products in f32 on one core
+  if (kind == RungKind::kLinear) return kLinearUs;
+  if (kind == RungKind::kStatic) return kStaticUs;
+  const double weights = static_cast<double>(bytes) / sizeof(float);
+  return std::max(kStaticUs, 2 * weights * tokens / kOperationsPerUs);
+}
+
 }  // namespace smidgen

@@ -7,8 +7,10 @@
 #include <cmath>
 #include <numeric>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 
+#include "smidgen/base/random.h"
 #include "smidgen/base/sha256.h"
 #include "smidgen/learn/time_order.h"
 
@@ -289,6 +291,22 @@ std::vector<std::uint32_t> one_row_per_unit(const Dataset& data, std::string_vie
   const UnitRows units(data);
   Rows rows;
   for (std::size_t unit = 0; unit < units.count(); ++unit) rows.push_back(row_that_counts(data, units, unit, salt));
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
+std::vector<std::uint32_t> one_row_per_unit(std::span<const std::uint32_t> units, std::uint64_t seed) {
+  struct Pick {
+    std::uint32_t row = 0, seen = 0;
+  };
+  Random random(seed ^ 0x756e6974726f7773ULL);
+  std::unordered_map<std::uint32_t, Pick> picks;
+  for (std::uint32_t i = 0; i < units.size(); ++i) {  // reservoir of one
+    Pick& pick = picks[units[i]];
+    if (random.below(++pick.seen) == 0) pick.row = i;
+  }
+  std::vector<std::uint32_t> rows;
+  for (const auto& [unit, pick] : picks) rows.push_back(pick.row);
   std::sort(rows.begin(), rows.end());
   return rows;
 }

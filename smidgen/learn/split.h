@@ -57,8 +57,11 @@ struct Split {
 // cannot be compared.
 Result<Split> make_split(const Dataset& data, const SplitOptions& options);
 
-// The row that counts for each unit, rising: chosen evenly among the unit's rows by a hash of salt and unit.
+// The one row that counts for each unit, in row order. Where it must not depend on the order of the file or on a seed
+// (rows that certify): drawn evenly among the unit's rows by a hash of salt and unit.
 std::vector<std::uint32_t> one_row_per_unit(const Dataset& data, std::string_view salt);
+// Where only numbers are left of units (what candidates are judged on): units (n), dense or not; drawn by the seed.
+std::vector<std::uint32_t> one_row_per_unit(std::span<const std::uint32_t> units, std::uint64_t seed);
 // Names the units of `data` under `salt`, as Split::id does for certify.
 std::string split_id(const Dataset& data, std::span<const std::uint32_t> certify_rows, std::string_view salt);
 

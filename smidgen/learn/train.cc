@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <iterator>
+#include <utility>
 
+#include "smidgen/base/file.h"
 #include "smidgen/base/work_folder.h"
 #include "smidgen/learn/blend.h"
 #include "smidgen/learn/pick.h"
 #include "smidgen/learn/training_rows.h"
-#include "smidgen/model/bundle.h"
+#include "smidgen/learn/write_rungs.h"
 
 namespace smidgen {
 
@@ -24,33 +27,61 @@ Result<LadderOptions> rungs_for(const std::string& rung, LadderOptions options) 
   return options;
 }
 
-// Writes the rungs of `columns` as a bundle that answers everything at the last one.
-Result<TrainSummary> write_bundle(const Dataset& data, const Ladder& ladder, const Blend& blend,
-                                  const std::string& rung, const std::string& out, bool force) {
-  BundleInfo info{"classification", data.label_names, Precision::kF32, {}, {}};
-  std::vector<const Rung*> rungs;
+// Writes the rungs of the blend to `folder`, as a bundle that answers everything at the last one.
+Result<TrainSummary> write_blend(const Dataset& data, const Ladder& ladder, const Blend& blend, const std::string& rung,
+                                 const std::string& folder, bool force) {
+  std::vector<NamedRung> rungs;
   TrainSummary summary;
-  for (std::size_t stage = 0; stage < blend.columns.size(); ++stage) {
-    const TrainedRung& trained = ladder.rungs[blend.columns[stage]];
-    info.rungs.push_back({trained.name, trained.rung->kind(), trained.name, trained.rung->tokens_max()});
-    rungs.push_back(trained.rung.get());
-    Stage pass;
-    pass.weights.assign(stage + 1, 0);
-    pass.weights.back() = 1;
-    pass.threshold = kNeverLeave;
-    info.policy.stages.push_back(stage + 1 == blend.columns.size() ? blend.calibration.stage : pass);
+  for (const std::size_t column : blend.columns) {
+    const TrainedRung& trained = ladder.rungs[column];
+    rungs.push_back({trained.name, trained.rung.get()});
     summary.rungs.push_back(trained.name);
     summary.chosen.push_back(trained.chosen);
   }
-  info.policy.stages.back().threshold = 0;  // answers everything
-  info.precision = bundle_precision(info.rungs, ladder.encoder_precision());
   const std::string card = "# Trained with `smidgen train`\n\nRungs: " + std::to_string(rungs.size()) +
                            ". Nothing about its accuracy is certified; `smidgen pick` certifies.\n";
-  SMIDGEN_TRY(save_bundle(out, force, info, rungs, std::nullopt, card));
-  summary.bundle = out;
+  SMIDGEN_TRY(write_rungs(folder, force, data.label_names, ladder.encoder_precision(), rungs,
+                          answer_at_the_end(rungs.size(), blend.calibration.stage), std::nullopt, card));
+  summary.bundle = folder;
   summary.rung = rung;
   summary.accuracy_out_of_fold = blend.calibration.after.accuracy;
   return summary;
+}
+
+constexpr const char* kBundlesOfAll[] = {"linear", "static", "encoder", "blend"};
+
+// Whether the folder of all bundles may be written: like a bundle, only what was written by us is ever replaced.
+Status check_folder_of_all(const std::string& out, bool force) {
+  namespace fs = std::filesystem;
+  std::error_code code;
+  if (!fs::exists(out, code)) return Ok{};
+  if (!force)
+    return Error(ErrorKind::kCannotCreate, "already exists").in(out).hint("choose another --out or pass --force");
+  for (const auto& entry : fs::directory_iterator(out, code)) {
+    const std::string name = entry.path().filename().string();
+    if (std::find(std::begin(kBundlesOfAll), std::end(kBundlesOfAll), name) == std::end(kBundlesOfAll))
+      return Error(ErrorKind::kCannotCreate, "holds \"" + name + "\", which is not from `train --rung all`")
+          .in(out)
+          .hint("choose another --out");
+    SMIDGEN_TRY(check_bundle_target(entry.path().string(), true));
+  }
+  if (code) return Error(ErrorKind::kCannotCreate, "cannot list: " + code.message()).in(out);
+  return Ok{};
+}
+
+// All of `names`, each in a folder of its own below `out`, which appears whole or not at all.
+Result<std::vector<TrainSummary>> write_all(const Dataset& data, const Ladder& ladder,
+                                            const std::vector<std::pair<std::string, Blend>>& named,
+                                            const std::string& out, bool force) {
+  SMIDGEN_ASSIGN(StagedFolder staged, StagedFolder::create(out, force));
+  std::vector<TrainSummary> written;
+  for (const auto& [name, blend] : named) {
+    SMIDGEN_ASSIGN(TrainSummary summary, write_blend(data, ladder, blend, name, staged.path() + "/" + name, false));
+    summary.bundle = out + "/" + name;
+    written.push_back(std::move(summary));
+  }
+  SMIDGEN_TRY(staged.commit());
+  return written;
 }
 
 }  // namespace
@@ -59,11 +90,9 @@ Result<std::vector<TrainSummary>> train(const Dataset& data, const std::string& 
                                         const LadderOptions& ladder_options, const std::string& out, bool force,
                                         ThreadPool& pool, const Watcher& watcher) {
   const auto start = std::chrono::steady_clock::now();
-  std::error_code code;
   SMIDGEN_ASSIGN(const LadderOptions options, rungs_for(rung, ladder_options));
-  if (rung != "all") SMIDGEN_TRY(check_bundle_target(out, force));
-  if (rung == "all" && !force && std::filesystem::exists(out, code))
-    return Error(ErrorKind::kCannotCreate, "already exists").in(out).hint("choose another --out or pass --force");
+  const bool every = rung == "all";
+  SMIDGEN_TRY(every ? check_folder_of_all(out, force) : check_bundle_target(out, force));
   SMIDGEN_ASSIGN(const WorkFolder claim, WorkFolder::create(out));  // a second `train` to the same place learns it now
   SplitOptions split_options;
   split_options.certify_elsewhere = true;
@@ -75,22 +104,18 @@ Result<std::vector<TrainSummary>> train(const Dataset& data, const std::string& 
   watcher.report("calibrating", 0);
   const std::vector<float> scores = ladder.side_by_side(rows.label_count);
   const ScoredRows scored{scores, rows.labels, rows.units, ladder.rungs.size(), rows.label_count};
+  std::vector<std::pair<std::string, Blend>> named;
+  for (std::size_t column = 0; every && column < ladder.rungs.size(); ++column)
+    named.push_back({ladder.rungs[column].name,
+                     {{column}, calibrate(scored, std::vector<std::size_t>{column}, {.seed = options.seed}, &pool)}});
+  named.push_back({every ? "blend" : rung, choose_blend(scored, {.seed = options.seed}, &pool)});
   std::vector<TrainSummary> written;
-  if (rung == "all") {
-    if (!std::filesystem::create_directory(out, code) && code)
-      return Error(ErrorKind::kCannotCreate, "cannot create folder: " + code.message()).in(out);
-    for (std::size_t column = 0; column < ladder.rungs.size(); ++column) {
-      const std::string& name = ladder.rungs[column].name;
-      const Blend alone{{column}, calibrate(scored, std::vector<std::size_t>{column}, {.seed = options.seed}, &pool)};
-      SMIDGEN_ASSIGN(TrainSummary summary, write_bundle(data, ladder, alone, name, out + "/" + name, force));
-      written.push_back(std::move(summary));
-    }
+  if (every) {
+    SMIDGEN_ASSIGN(written, write_all(data, ladder, named, out, force));
+  } else {
+    SMIDGEN_ASSIGN(TrainSummary summary, write_blend(data, ladder, named.back().second, rung, out, force));
+    written.push_back(std::move(summary));
   }
-  const std::string blend_out = rung == "all" ? out + "/blend" : out;
-  const Blend blend = choose_blend(scored, {.seed = options.seed}, &pool);
-  SMIDGEN_ASSIGN(TrainSummary summary,
-                 write_bundle(data, ladder, blend, rung == "all" ? "blend" : rung, blend_out, force));
-  written.push_back(std::move(summary));
   for (TrainSummary& one : written)
     one.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return written;
