@@ -12,7 +12,9 @@ namespace smidgen {
 
 namespace {
 
-constexpr std::size_t kTokensPerShard = 96;
+// Shards come in fours, about this many tokens to four: equal work for 2 or 4 threads, and few enough that streaming
+// the weights once for each of them does not cost more than the arithmetic.
+constexpr std::size_t kTokensPerFourShards = 512;
 constexpr std::size_t kStripColumns = 64;        // of a weight gradient that one thread makes at a time
 constexpr std::size_t kUpdateChunk = 64 * 1024;  // parameters that one thread moves at a time
 
@@ -100,6 +102,7 @@ void TrainableEncoder::State::take_batch(std::span<const std::int32_t> new_ids,
   lengths = new_lengths;
   shards.clear();
   begins.clear();
+  const std::size_t wanted = 4 * std::max<std::size_t>(1, ids.size() / kTokensPerFourShards);
   Shard shard;
   std::size_t token = 0, longest = 0;
   for (std::size_t i = 0; i < lengths.size(); ++i) {
@@ -109,7 +112,8 @@ void TrainableEncoder::State::take_batch(std::span<const std::int32_t> new_ids,
     longest = std::max(longest, lengths[i]);
     ++shard.sequences;
     shard.tokens += lengths[i];
-    if (i + 1 < lengths.size() && (shard.tokens < kTokensPerShard || (pairs && i % 2 == 0))) continue;
+    const bool full = token * wanted >= (shards.size() + 1) * ids.size();
+    if (i + 1 < lengths.size() && (!full || (pairs && i % 2 == 0))) continue;
     shards.push_back(shard);
     shard = {i + 1, 0, token, 0};
   }

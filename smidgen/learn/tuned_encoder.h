@@ -1,0 +1,56 @@
+// Fine-tuning as the ladder uses it: within a budget of time, judged out-of-fold against the frozen body, kept only
+// when it is better.
+//
+//   a few steps on a copy that is thrown away         -> rows a second on this machine
+//   budget, rows a second                             -> epochs and number of folds (plan_tuning)
+//   fit on all folds but one, score that one, in turn -> out-of-fold scores, which no fit has seen
+//   fit on all rows                                   -> the encoder that is kept
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "smidgen/base/progress.h"
+#include "smidgen/base/result.h"
+#include "smidgen/base/thread_pool.h"
+#include "smidgen/learn/embeddings.h"
+#include "smidgen/learn/fine_tune.h"
+#include "smidgen/learn/ladder.h"
+#include "smidgen/model/encoder.h"
+
+namespace smidgen {
+
+struct TuneOptions {
+  double seconds_max = 0;  // for everything here
+  std::string folder;      // where the tuned encoder is written; must not exist
+  double c = 16;           // of the head on the frozen body that tuning starts from
+  std::uint64_t seed = 1;
+};
+
+// What fits into `seconds_max`: epochs 0 means not even the least does, and `seconds` is then what the least would
+// take.
+struct TunePlan {
+  std::size_t epochs = 0, folds = 0;
+  double seconds = 0;
+};
+TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_max);
+
+struct TunedEncoder {
+  std::shared_ptr<const Encoder> encoder;  // of `folder`
+  SoftmaxHead head;
+  std::vector<float> out_of_fold;  // (rows, labels) log-probabilities
+  TunePlan plan;
+  double seconds = 0;
+};
+
+// embeddings: of rows.texts by the frozen `encoder`. Nothing when the budget is too small; `why_not` then says so in a
+// sentence. Errors: Error::cancelled(), an encoder that cannot be trained, a disk that is full.
+Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const Encoder& encoder,
+                                                 const EmbeddingMatrix& embeddings, const TuneOptions& options,
+                                                 ThreadPool& pool, const Watcher& watcher, std::string& why_not);
+
+}  // namespace smidgen
