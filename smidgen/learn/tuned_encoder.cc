@@ -165,6 +165,7 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
   EncoderOptions as_before;
   as_before.tokens_max = encoder.tokens_max();
   as_before.kernels = &encoder.kernels();
+  as_before.precision = encoder.precision();
   SMIDGEN_ASSIGN(Encoder loaded, Encoder::load(options.folder, as_before));
   tuned.encoder = std::make_shared<const Encoder>(std::move(loaded));
   tuned.seconds = seconds_since(start);

@@ -1,0 +1,110 @@
+// Fine-tuning as the ladder uses it: what fits a budget, out-of-fold scores of what was never fitted on, and an encoder
+// on disk that gives the scores of the one in memory.
+#include "smidgen/learn/tuned_encoder.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "smidgen/model/encoder_rung.h"
+
+namespace smidgen {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kTiny = std::string(SMIDGEN_SOURCE_DIR) + "/tests/golden/tiny_bert";
+
+TEST(PlanTuning, FitsItsBudget) {
+  // 10,000 rows at 500 a second: 20 s an epoch.
+  const TunePlan ample = plan_tuning(10000, 500, 600);
+  EXPECT_EQ(ample.folds, 3U);
+  EXPECT_GE(ample.epochs, 3U);
+  EXPECT_LE(ample.seconds, 600);
+  const TunePlan tight = plan_tuning(10000, 500, 100);
+  EXPECT_EQ(tight.folds, 2U);
+  EXPECT_EQ(tight.epochs, 2U);
+  EXPECT_NEAR(tight.seconds, 80, 1e-9);
+  const TunePlan none = plan_tuning(10000, 500, 79);
+  EXPECT_EQ(none.epochs, 0U);
+  EXPECT_NEAR(none.seconds, 80, 1e-9);
+  EXPECT_GE(plan_tuning(200, 500, 600).epochs, ample.epochs);  // few rows: more passes
+}
+
+// Which of two words comes first: nothing the mean of word vectors tells.
+TrainingRows order_rows(std::size_t count) {
+  TrainingRows rows;
+  rows.folds = 5;
+  rows.label_count = 2;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::string filler(1, static_cast<char>('a' + i % 26));
+    const bool swapped = i * 7919 % 101 % 2 == 1;
+    rows.texts.push_back(swapped ? "bad " + filler + " good" : "good " + filler + " bad");
+    rows.labels.push_back(swapped ? 1 : 0);
+    rows.units.push_back(i);
+    rows.fold_of.push_back(i % 5);
+    (i % 7 == 0 ? rows.tune : rows.fit).push_back(i);
+  }
+  return rows;
+}
+
+class TunedEncoderTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = (fs::path(testing::TempDir()) / ("smidgen_tuned_" + std::to_string(getpid()))).string();
+    fs::remove_all(folder_);
+    auto loaded = Encoder::load(kTiny);
+    ASSERT_TRUE(loaded.ok());
+    encoder_ = std::make_unique<Encoder>(std::move(loaded).value());
+    const std::vector<std::string_view> texts(rows_.texts.begin(), rows_.texts.end());
+    embeddings_ = *embed_all(*encoder_, texts, pool_, {});
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  ThreadPool pool_{2};
+  TrainingRows rows_ = order_rows(300);
+  std::unique_ptr<Encoder> encoder_;
+  EmbeddingMatrix embeddings_;
+  std::string folder_;
+};
+
+TEST_F(TunedEncoderTest, IsWrittenAndScoresTheSameWhenLoaded) {
+  TuneOptions options;
+  options.seconds_max = 1000;
+  options.folder = folder_;
+  std::string why_not;
+  auto tuned = tune_encoder(rows_, *encoder_, embeddings_, options, pool_, {}, why_not);
+  ASSERT_TRUE(tuned.ok()) << tuned.error().message();
+  ASSERT_TRUE(tuned->has_value()) << why_not;
+  TunedEncoder& got = **tuned;
+  EXPECT_EQ(got.plan.folds, 3U);
+  ASSERT_EQ(got.out_of_fold.size(), 600U);
+  for (std::size_t row = 0; row < 300; ++row)
+    ASSERT_NEAR(std::exp(got.out_of_fold[2 * row]) + std::exp(got.out_of_fold[2 * row + 1]), 1, 1e-5);
+  EXPECT_NE(got.encoder->folder(), kTiny);
+  EXPECT_EQ(got.encoder->folder(), folder_);
+  std::vector<float> frozen(24), moved(24);
+  Encoder::Scratch scratch;
+  encoder_->embed_text("good a bad", scratch, frozen.data());
+  got.encoder->embed_text("good a bad", scratch, moved.data());
+  EXPECT_NE(frozen, moved);
+  const auto rung = EncoderRung::create(got.encoder, std::move(got.head));
+  ASSERT_TRUE(rung.ok()) << rung.error().message();
+}
+
+TEST_F(TunedEncoderTest, SaysWhyNotWhenTimeIsShort) {
+  TuneOptions options;
+  options.seconds_max = 1e-6;
+  options.folder = folder_;
+  std::string why_not;
+  const auto tuned = tune_encoder(rows_, *encoder_, embeddings_, options, pool_, {}, why_not);
+  ASSERT_TRUE(tuned.ok());
+  EXPECT_FALSE(tuned->has_value());
+  EXPECT_NE(why_not.find("minutes"), std::string::npos) << why_not;
+  EXPECT_FALSE(fs::exists(folder_));
+}
+
+}  // namespace
+}  // namespace smidgen
