@@ -140,7 +140,8 @@ void declare_pick_limits(CLI::App& verb, PickOptions& o) {
   };
   number("--latency-ms-max", o.latency_ms_max, "p99 of one row through the local policy, at most");
   number("--memory-mb-max", o.memory_mb_max, "peak memory of a run, at most");
-  number("--minutes-max", o.minutes_max, "time for the pick [fast things only]");
+  number("--minutes-max", o.minutes_max,
+         "time for the pick; what the fast things leave of it fine-tunes the encoder [never]");
   verb.add_option("--coverage-min", o.coverage_min, "share of rows the bundle must answer itself")
       ->check(kShare)
       ->type_name("C");
@@ -208,6 +209,10 @@ void declare_train(CLI::App& verb, TrainOptions& o, RawOptions& raw) {
   verb.add_option("--precision", raw.arithmetic, "of the encoder: auto, f32, bf16, int8 [auto]")
       ->check(kArithmetic)
       ->type_name("P");
+  verb.add_option("--minutes-max", o.minutes_max,
+                  "time; what the fast things leave of it fine-tunes the encoder [never]")
+      ->check(kAboveZero)
+      ->type_name("X");
 }
 
 void declare_eval(CLI::App& verb, EvalOptions& o, RawOptions& raw) {

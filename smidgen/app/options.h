@@ -60,6 +60,7 @@ struct TrainOptions {
   std::string encoder;
   std::size_t tokens_max = 0;
   std::optional<Precision> arithmetic;  // as for pick
+  std::optional<double> minutes_max;
 };
 
 struct RunOptions {

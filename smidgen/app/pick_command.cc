@@ -60,8 +60,7 @@ Result<PickRequest> request_from(const PickOptions& options, const App& app, std
   }
   request.no_texts = options.no_texts;
   request.state_folder = state_directory();
-  if (options.minutes_max)
-    notes.push_back("This version does not fine-tune the encoder yet, so --minutes-max changes nothing.");
+  request.ladder.seconds_max = 60 * options.minutes_max.value_or(0);
   return request;
 }
 

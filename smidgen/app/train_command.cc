@@ -21,6 +21,7 @@ std::string to_json(const std::vector<TrainSummary>& summaries) {
                         {"rungs", summary.rungs},
                         {"settings", summary.chosen},
                         {"accuracy_out_of_fold", summary.accuracy_out_of_fold},
+                        {"notes", summary.notes},
                         {"seconds", summary.seconds},
                         {"certified", false}});
   if (document.size() == 1) document = nlohmann::ordered_json(document[0]);
@@ -36,6 +37,8 @@ std::string to_text(const Dataset& data, const std::vector<TrainSummary>& summar
     text += fmt::format("accuracy out-of-fold: {:.3f} (an estimate; `pick` certifies, this certifies nothing)\n",
                         summary.accuracy_out_of_fold);
     text += fmt::format("written: {}\n", summary.bundle);
+    if (&summary == &summaries.back())
+      for (const std::string& note : summary.notes) text += "note: " + note + "\n";
   }
   return text;
 }
@@ -50,6 +53,7 @@ int run_train(const TrainOptions& options, App& app) {
   auto ladder = ladder_options(rungs, options.encoder, options.tokens_max, app, notes);
   if (!ladder.ok()) return app.fail(ladder.error());
   ladder->precision = options.arithmetic;
+  ladder->seconds_max = 60 * options.minutes_max.value_or(0);
   const auto data = load_data(options.data, options.read, app);
   if (!data.ok()) return app.fail(data.error());
   ThreadPool pool(app.threads());

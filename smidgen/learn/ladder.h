@@ -49,6 +49,9 @@ struct LadderOptions {
   // and again and keeps the vectors (bench/quality.cc).
   std::function<Result<EmbeddingMatrix>(const Encoder&, std::span<const std::string_view>, ThreadPool&, const Watcher&)>
       embed;
+  // For the whole ladder: what the fast things leave of it fine-tunes the encoder (tuned_encoder.h). 0: never.
+  double seconds_max = 0;
+  std::string tuned_folder;  // a tuned encoder is written here: must not exist, must outlive the ladder's rungs
 };
 
 // The encoder computes in int8, else in bf16, when its out-of-fold accuracy is at most this much below that of f32.
@@ -65,6 +68,7 @@ struct TrainedRung {
 
 struct Ladder {
   std::vector<TrainedRung> rungs;  // in ladder order
+  std::vector<std::string> notes;  // sentences for the user
   // (rows, rungs, labels): the out-of-fold scores side by side, as calibration reads them.
   std::vector<float> side_by_side(std::size_t label_count) const;
   Precision encoder_precision() const;  // f32 without an encoder

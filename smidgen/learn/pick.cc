@@ -34,6 +34,7 @@ namespace {
 
 constexpr std::size_t kTimedRowsMax = 400;
 constexpr double kTimingSecondsMax = 3;
+constexpr double kReservedSeconds = 15;  // of --minutes-max: for measuring, planning and certifying
 
 using Rows = std::vector<std::uint32_t>;
 
@@ -610,7 +611,13 @@ Result<PickReport> pick(const Dataset& data, const PickRequest& request, const P
   if (request.risk_all) {
     SMIDGEN_ASSIGN(large_correct, large_correct_of(data, training.dataset_rows));
   }
-  SMIDGEN_ASSIGN(const Ladder ladder, train_ladder(training, request.ladder, pool, watcher));
+  LadderOptions ladder_options = request.ladder;
+  ladder_options.tuned_folder = work.file("tuned");
+  if (ladder_options.seconds_max > 0)  // what comes after training gets its time first
+    ladder_options.seconds_max =
+        std::max(1.0, 0.9 * (ladder_options.seconds_max - seconds_since(start)) - kReservedSeconds);
+  SMIDGEN_ASSIGN(const Ladder ladder, train_ladder(training, ladder_options, pool, watcher));
+  report.notes.insert(report.notes.end(), ladder.notes.begin(), ladder.notes.end());
   for (const TrainedRung& rung : ladder.rungs)
     report.tokens_max = std::max<std::uint64_t>(report.tokens_max, rung.rung->tokens_max());
   const std::vector<std::string_view> timed = timed_texts(training);

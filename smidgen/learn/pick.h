@@ -72,6 +72,7 @@ struct TrainSummary {
   std::vector<std::string> rungs;   // those the bundle runs
   double accuracy_out_of_fold = 0;  // of the calibrated policy
   std::vector<std::string> chosen;  // settings of each rung, in words
+  std::vector<std::string> notes;
   double seconds = 0;
 };
 Result<std::vector<TrainSummary>> train(const Dataset& data, const std::string& rung, const LadderOptions& ladder,

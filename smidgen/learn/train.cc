@@ -90,10 +90,11 @@ Result<std::vector<TrainSummary>> train(const Dataset& data, const std::string& 
                                         const LadderOptions& ladder_options, const std::string& out, bool force,
                                         ThreadPool& pool, const Watcher& watcher) {
   const auto start = std::chrono::steady_clock::now();
-  SMIDGEN_ASSIGN(const LadderOptions options, rungs_for(rung, ladder_options));
+  SMIDGEN_ASSIGN(LadderOptions options, rungs_for(rung, ladder_options));
   const bool every = rung == "all";
   SMIDGEN_TRY(every ? check_folder_of_all(out, force) : check_bundle_target(out, force));
   SMIDGEN_ASSIGN(const WorkFolder claim, WorkFolder::create(out));  // a second `train` to the same place learns it now
+  options.tuned_folder = claim.file("tuned");
   SplitOptions split_options;
   split_options.certify_elsewhere = true;
   split_options.seed = options.seed;
@@ -116,6 +117,7 @@ Result<std::vector<TrainSummary>> train(const Dataset& data, const std::string& 
     SMIDGEN_ASSIGN(TrainSummary summary, write_blend(data, ladder, named.back().second, rung, out, force));
     written.push_back(std::move(summary));
   }
+  for (TrainSummary& one : written) one.notes = ladder.notes;
   for (TrainSummary& one : written)
     one.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return written;
