@@ -119,7 +119,7 @@ void tile_product_as(const LowProduct& call) {
   const size_t steps = call.lines / kLinesOfTile, finished_a_step = (rows + steps - 1) / steps;
   alignas(64) float tiles[2][2 * kTileRows * kLowPairColumns];
   const auto* a = static_cast<const std::uint8_t*>(call.a);
-  Pending<Finish> pending = {Finish(call, 0)};
+  Pending<Finish> pending = {Finish(call, 0), tiles[0]};  // no rows yet
   size_t turn = 0;
   use_tiles(upper, rows - upper);
   for (size_t column = 0; column < call.n; column += kLowPairColumns) {

@@ -173,8 +173,9 @@ void attend(const LowAttention& call, std::size_t i, std::size_t head, float* sc
 }
 
 void attention(const LowAttention& call) {
-  const auto address = reinterpret_cast<std::uintptr_t>(call.workspace);
-  auto* scores = reinterpret_cast<float*>((address + 63) / 64 * 64);
+  const std::size_t past = reinterpret_cast<std::uintptr_t>(call.workspace) % kLineBytes;
+  auto* bytes = static_cast<std::uint8_t*>(call.workspace) + (kLineBytes - past) % kLineBytes;
+  auto* scores = reinterpret_cast<float*>(bytes);
   for (std::size_t head = 0; head < call.heads; ++head)
     for (std::size_t i = 0; i < call.t; ++i) attend(call, i, head, scores);
 }
