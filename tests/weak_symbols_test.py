@@ -16,7 +16,7 @@ ALLOWED = {'<immintrin.h>', '<cstdint>', '<cstddef>', '"smidgen/tensor/kernel_ta
            '"smidgen/tensor/training_kernels_body.h"', '"smidgen/tensor/vectors_body.h"',
            '"smidgen/tensor/encoder_kernels_body.h"', '"smidgen/tensor/encoder_avx2_body.h"',
            '"smidgen/tensor/encoder_avx512_body.h"'}
-sources = [p for p in (root / 'smidgen').rglob('*.cc') if re.search(r'_(avx2|avx_vnni|avx512|avx512_vnni|amx)\.cc$', p.name)]
+sources = [p for p in (root / 'smidgen').rglob('*.cc') if re.search(r'_(avx2|avx_vnni|avx512|avx512_vnni|avx512_bf16|amx)\.cc$', p.name)]
 assert sources, 'no instruction-set sources found'
 wrong = []
 for source in sources + list((root / 'smidgen' / 'tensor').rglob('*_body.h')):

@@ -281,6 +281,26 @@ struct Bf16Floats {
   static Sum dot(Sum sum, Weights w, Row a) { return fma(w.odd, a.odd, fma(w.even, a.even, sum)); }
 };
 
+#ifdef __AVX512BF16__
+struct Bf16Pairs {
+  using Sum = F;
+  static constexpr bool kInt8 = false;
+  static constexpr int kRows = 14;
+  using Weights = I;
+  using Row = I;
+  static Weights weights(const std::uint8_t* p) { return load_integers(p); }
+  static Row row(const std::uint8_t* p) {
+    std::int32_t two = 0;
+    __builtin_memcpy(&two, p, 4);
+    return _mm512_set1_epi32(two);
+  }
+  static Sum none() { return _mm512_setzero_ps(); }
+  static Sum dot(Sum sum, Weights w, Row a) {
+    return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(w), reinterpret_cast<__m512bh>(a));
+  }
+};
+#endif
+
 }  // namespace
 
 }  // namespace smidgen

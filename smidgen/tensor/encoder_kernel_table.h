@@ -122,6 +122,7 @@ extern const EncoderKernels kAvx2EncoderKernels;
 extern const EncoderKernels kAvxVnniEncoderKernels;
 extern const EncoderKernels kAvx512EncoderKernels;
 extern const EncoderKernels kAvx512VnniEncoderKernels;
+extern const EncoderKernels kAvx512Bf16EncoderKernels;
 extern const EncoderKernels kAmxEncoderKernels;
 
 }  // namespace smidgen

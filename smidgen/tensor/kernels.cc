@@ -25,6 +25,7 @@ Kernels with_encoder(const Kernels& base, const EncoderKernels& encoder) {
 struct Tables {
   Kernels avx_vnni = with_encoder(kAvx2Kernels, kAvxVnniEncoderKernels);
   Kernels avx512_vnni = with_encoder(kAvx512Kernels, kAvx512VnniEncoderKernels);
+  Kernels avx512_bf16 = with_encoder(kAvx512Kernels, kAvx512Bf16EncoderKernels);
   Kernels amx = with_encoder(kAvx512Kernels, kAmxEncoderKernels);
 };
 const Tables& tables() {
@@ -32,7 +33,8 @@ const Tables& tables() {
   return made;
 }
 std::vector<const Kernels*> known_kernels() {
-  return {&kScalarKernels, &kAvx2Kernels, &tables().avx_vnni, &kAvx512Kernels, &tables().avx512_vnni, &tables().amx};
+  return {&kScalarKernels,       &kAvx2Kernels,         &tables().avx_vnni, &kAvx512Kernels,
+          &tables().avx512_vnni, &tables().avx512_bf16, &tables().amx};
 }
 
 struct Leaf7 {
@@ -63,6 +65,13 @@ bool tiles_granted() {
 #endif
 }
 
+// vdpbf16ps: on AMD twice the rate of floats, on Intel (measured on Sapphire Rapids) 0.4 times.
+bool is_amd() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(0, &eax, &ebx, &ecx, &edx) != 0 && ebx == signature_AMD_ebx && ecx == signature_AMD_ecx &&
+         edx == signature_AMD_edx;
+}
+
 std::vector<const Kernels*> find_kernels() {
   std::vector<const Kernels*> found = {&kScalarKernels};
   // The compiler's check reads CPUID and XGETBV, so a feature the operating system does not save is absent; features it
@@ -78,7 +87,13 @@ std::vector<const Kernels*> find_kernels() {
   if (!avx512) return found;
   found.push_back(&kAvx512Kernels);
   if (!__builtin_cpu_supports("avx512vnni")) return found;
-  found.push_back(&tables().avx512_vnni);
+  if ((leaf.eax1 & kAvx512Bf16) == 0) {
+    found.push_back(&tables().avx512_vnni);
+  } else if (is_amd()) {
+    found.insert(found.end(), {&tables().avx512_vnni, &tables().avx512_bf16});
+  } else {
+    found.insert(found.end(), {&tables().avx512_bf16, &tables().avx512_vnni});
+  }
   constexpr unsigned kTiles = kAmxTile | kAmxInt8 | kAmxBf16;
   if ((leaf.edx & kTiles) == kTiles && (leaf.eax1 & kAvx512Bf16) != 0 && tiles_granted())
     found.push_back(&tables().amx);
