@@ -4,14 +4,19 @@
 //
 // `tune` instead of a test file holds out a seeded 15 % of the train rows: that is how settings are compared. Names:
 // epochs rate head_rate warm_up decay layer_decay dropout smoothing seed threads tokens_max c batch bf16. One JSON
-// line.
+// line: accuracy frozen and after each epoch, with the seconds of training it took (scoring left out), and the answer
+// to every test row. bench/fine_tune.py runs it beside PyTorch.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <map>
 #include <numeric>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -63,59 +68,44 @@ TokenRows tokens(const Encoder& encoder, const Rows& rows) {
   return out;
 }
 
-}  // namespace
+using Settings = std::map<std::string, double>;
 
-int main(int argc, char** argv) {
-  if (argc < 4) {
-    fmt::print(stderr, "usage: bench_fine_tune ENCODER_FOLDER TRAIN.csv TEST.csv|tune [name=value ...]\n");
-    return 64;
-  }
-  std::map<std::string, double> set = {{"threads", 2}, {"seed", 1}, {"tokens_max", 128}, {"c", 16}};
-  for (int i = 4; i < argc; ++i) {
-    const std::string text = argv[i];
-    const std::size_t at = text.find('=');
-    set[text.substr(0, at)] = std::atof(text.substr(at + 1).c_str());
-  }
-  const auto value = [&](const char* name, double otherwise) { return set.contains(name) ? set[name] : otherwise; };
-  const std::uint64_t seed = static_cast<std::uint64_t>(set["seed"]);
-
-  const Dataset data = need(Dataset::load(argv[2], {}));
+struct Task {
   Rows train, test;
-  std::optional<Dataset> held;
-  if (std::string(argv[3]) == "tune") {
+  std::vector<std::string> labels;
+  Dataset data;
+  std::optional<Dataset> held;  // what `test` points into
+};
+
+Task load_task(const std::string& train_path, const std::string& test_path, std::uint64_t seed) {
+  Task task{{}, {}, {}, need(Dataset::load(train_path, {})), std::nullopt};
+  const Dataset& data = task.data;
+  task.labels = data.label_names;
+  if (test_path == "tune") {
     std::vector<std::uint32_t> order(data.size());
     std::iota(order.begin(), order.end(), 0U);
     Random(seed).shuffle(std::span(order));
     for (std::size_t i = 0; i < order.size(); ++i) {
-      Rows& rows = i < order.size() * 15 / 100 ? test : train;
+      Rows& rows = i < order.size() * 15 / 100 ? task.test : task.train;
       rows.texts.push_back(data.texts[order[i]]);
       rows.labels.push_back(data.labels[order[i]]);
     }
-  } else {
-    train = {{data.texts.begin(), data.texts.end()}, data.labels};
-    held = need(Dataset::load(argv[3], {}));
-    for (std::size_t i = 0; i < held->size(); ++i) {
-      const auto& names = data.label_names;
-      const auto at = std::lower_bound(names.begin(), names.end(), held->label_names[held->labels[i]]);
-      test.texts.push_back(held->texts[i]);
-      test.labels.push_back(static_cast<std::uint32_t>(at - names.begin()));
-    }
+    return task;
   }
-  ThreadPool pool(static_cast<std::size_t>(set["threads"]));
-  const Encoder encoder = need(Encoder::load(argv[1], {static_cast<std::size_t>(set["tokens_max"]), nullptr}));
-  const EmbeddingMatrix frozen = need(embed_all(encoder, train.texts, pool, {}));
-  const HeadTrainer heads =
-      need(HeadTrainer::create(frozen.values, frozen.dimensions, train.labels, data.label_names.size(), pool));
-  std::vector<std::uint32_t> all(train.labels.size());
-  std::iota(all.begin(), all.end(), 0U);
-  SoftmaxHead head = need(heads.fit(all, set["c"], {})).head;
+  task.train = {{data.texts.begin(), data.texts.end()}, data.labels};
+  task.held = need(Dataset::load(test_path, {}));
+  for (std::size_t i = 0; i < task.held->size(); ++i) {
+    const auto at =
+        std::lower_bound(task.labels.begin(), task.labels.end(), task.held->label_names[task.held->labels[i]]);
+    task.test.texts.push_back(task.held->texts[i]);
+    task.test.labels.push_back(static_cast<std::uint32_t>(at - task.labels.begin()));
+  }
+  return task;
+}
 
-  Precision precision = TrainableEncoder::fast_precision(kernels());
-  if (set.contains("bf16")) precision = set["bf16"] > 0 ? Precision::kBf16 : Precision::kF32;
-  TrainableEncoder trainable = need(TrainableEncoder::load(argv[1], precision, kernels(), pool));
-  const TokenRows train_tokens = tokens(encoder, train), test_tokens = tokens(encoder, test);
-  const double before = accuracy(score_rows(trainable, head, test_tokens.ids), test.labels);
+FineTuneOptions options_of(Settings& set) {
   FineTuneOptions options;
+  const auto value = [&](const char* name, double otherwise) { return set.contains(name) ? set[name] : otherwise; };
   options.epochs = static_cast<std::size_t>(value("epochs", 6));
   options.batch_rows = static_cast<std::size_t>(value("batch", 32));
   options.rate = value("rate", options.rate);
@@ -125,21 +115,83 @@ int main(int argc, char** argv) {
   options.layer_decay = value("layer_decay", options.layer_decay);
   options.dropout = value("dropout", options.dropout);
   options.label_smoothing = value("smoothing", options.label_smoothing);
-  options.seed = seed;
-  Watcher watcher;
-  double said = seconds();
-  watcher.progress = [&](const ProgressEvent& event) {
-    if (seconds() - said < 10) return;
-    said = seconds();
-    fmt::print(stderr, "{:.0f} % {}\n", 100 * event.fraction, event.detail);
+  options.seed = static_cast<std::uint64_t>(set["seed"]);
+  return options;
+}
+
+std::vector<std::size_t> answers_of(std::span<const float> scores, std::size_t labels) {
+  std::vector<std::size_t> answers;
+  for (std::size_t i = 0; i < scores.size(); i += labels)
+    answers.push_back(
+        static_cast<std::size_t>(std::max_element(scores.begin() + static_cast<std::ptrdiff_t>(i),
+                                                  scores.begin() + static_cast<std::ptrdiff_t>(i + labels)) -
+                                 scores.begin() - static_cast<std::ptrdiff_t>(i)));
+  return answers;
+}
+
+std::string epochs_json(std::span<const FineTuneEpoch> epochs, std::span<const double> accuracies,
+                        std::span<const double> seconds_taken) {
+  std::string text;
+  for (std::size_t i = 0; i < epochs.size(); ++i)
+    text += fmt::format("{}{{\"loss\": {:.4f}, \"accuracy\": {:.5f}, \"seconds\": {:.2f}}}", i == 0 ? "" : ", ",
+                        epochs[i].loss, accuracies[i], seconds_taken[i]);
+  return text;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 4) {
+    fmt::print(stderr, "usage: bench_fine_tune ENCODER_FOLDER TRAIN.csv TEST.csv|tune [name=value ...]\n");
+    return 64;
+  }
+  Settings set = {{"threads", 2}, {"seed", 1}, {"tokens_max", 128}, {"c", 16}};
+  for (int i = 4; i < argc; ++i) {
+    const std::string text = argv[i];
+    const std::size_t at = text.find('=');
+    set[text.substr(0, at)] = std::atof(text.substr(at + 1).c_str());
+  }
+  const Task task = load_task(argv[2], argv[3], static_cast<std::uint64_t>(set["seed"]));
+  const double started = seconds();
+  ThreadPool pool(static_cast<std::size_t>(set["threads"]));
+  const Encoder encoder = need(Encoder::load(argv[1], {static_cast<std::size_t>(set["tokens_max"]), nullptr}));
+  const EmbeddingMatrix frozen = need(embed_all(encoder, task.train.texts, pool, {}));
+  const HeadTrainer heads =
+      need(HeadTrainer::create(frozen.values, frozen.dimensions, task.train.labels, task.labels.size(), pool));
+  std::vector<std::uint32_t> all(task.train.labels.size());
+  std::iota(all.begin(), all.end(), 0U);
+  SoftmaxHead head = need(heads.fit(all, set["c"], {})).head;
+
+  Precision precision = TrainableEncoder::fast_precision(kernels());
+  if (set.contains("bf16")) precision = set["bf16"] > 0 ? Precision::kBf16 : Precision::kF32;
+  TrainableEncoder trainable = need(TrainableEncoder::load(argv[1], precision, kernels(), pool));
+  const TokenRows train = tokens(encoder, task.train), test = tokens(encoder, task.test);
+  const double head_seconds = seconds() - started;  // what comes before the first step is part of the method
+  const double before = accuracy(score_rows(trainable, head, test.ids), task.test.labels);
+  FineTuneOptions options = options_of(set);
+  std::vector<double> accuracies, taken;
+  double scoring = 0;
+  std::vector<float> scores;
+  const auto judge = [&](const FineTuneEpoch& epoch) {
+    const double start = seconds();
+    taken.push_back(head_seconds + epoch.seconds - scoring);
+    scores = score_rows(trainable, head, test.ids);
+    accuracies.push_back(accuracy(scores, task.test.labels));
+    scoring += seconds() - start;
+    fmt::print(stderr, "epoch {}: {:.4f}, {:.1f} s\n", epoch.epoch, accuracies.back(), taken.back());
+    return true;
   };
-  const FineTuneReport report = need(fine_tune(trainable, head, train_tokens, options, watcher));
-  const double after = accuracy(score_rows(trainable, head, test_tokens.ids), test.labels);
+  options.keep_going = judge;
+  const FineTuneReport report = need(fine_tune(trainable, head, train, options, {}));
+  judge(report.epochs.back());
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
   fmt::print(
-      "{{\"frozen\": {:.4f}, \"tuned\": {:.4f}, \"seconds\": {:.1f}, \"rows_per_second\": {:.0f}, \"steps\": {}, "
-      "\"loss\": [",
-      before, after, report.seconds, report.rows_per_second, report.steps);
-  for (const FineTuneEpoch& epoch : report.epochs) fmt::print("{}{:.3f}", epoch.epoch == 1 ? "" : ", ", epoch.loss);
-  fmt::print("]}}\n");
+      "{{\"frozen\": {:.5f}, \"accuracy\": {:.5f}, \"seconds\": {:.2f}, \"head_seconds\": {:.2f}, \"steps\": {}, "
+      "\"peak_mb\": {}, \"isa\": \"{}\", \"precision\": \"{}\", \"epochs\": [{}], \"answers\": [{}], "
+      "\"truth\": [{}]}}\n",
+      before, accuracies.back(), taken.back(), head_seconds, report.steps, usage.ru_maxrss / 1024, kernels().name,
+      precision_name(precision), epochs_json(report.epochs, accuracies, taken),
+      fmt::join(answers_of(scores, task.labels.size()), ", "), fmt::join(task.test.labels, ", "));
   return 0;
 }

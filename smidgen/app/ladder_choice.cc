@@ -19,6 +19,7 @@ Result<LadderOptions> ladder_options(const std::vector<std::string>& rungs, cons
   options.tokens_max = tokens_max;
   options.seed = app.global.seed;
   options.cache_folder = cache_directory() + "/static";
+  options.state_folder = state_directory() + "/training";
   if (!options.static_vectors && !options.encoder) return options;
   auto folder = find_encoder(encoder);
   if (folder.ok()) {

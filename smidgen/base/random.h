@@ -14,6 +14,7 @@ namespace smidgen {
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
+  std::uint64_t state() const { return state_; }  // a seed from which the sequence goes on
 
   std::uint64_t next() {
     std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ULL);

@@ -5,9 +5,15 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstring>
+#include <filesystem>
 #include <numeric>
+#include <sstream>
+#include <utility>
 
+#include "smidgen/base/atomic_file.h"
 #include "smidgen/base/random.h"
+#include "smidgen/base/sha256.h"
 #include "smidgen/tensor/training_kernels.h"
 
 namespace smidgen {
@@ -33,11 +39,9 @@ class HeadState {
   HeadState(const SoftmaxHead& head, const Kernels& kernels)
       : kernels_(kernels),
         d_weights_(head.weights.size()),
-        first_(d_weights_.size()),
-        second_(d_weights_.size()),
         d_bias_(head.bias.size()),
-        bias_first_(d_bias_.size()),
-        bias_second_(d_bias_.size()) {}
+        moments_{std::vector<float>(head.weights.size()), std::vector<float>(head.weights.size()),
+                 std::vector<float>(head.bias.size()), std::vector<float>(head.bias.size())} {}
 
   // Returns the gradients' sum of squares.
   double gradients(const HeadLoss& loss) {
@@ -46,24 +50,23 @@ class HeadState {
     return table.sum_of_squares(d_weights_.data(), d_weights_.size()) +
            table.sum_of_squares(d_bias_.data(), d_bias_.size());
   }
-  void update(SoftmaxHead& head, double rate, double decay, double scale) {
-    ++steps_;
+  void update(SoftmaxHead& head, std::size_t steps, double rate, double decay, double scale) {
     AdamStep step;
     step.gradient_scale = static_cast<float>(scale);
     step.rate = static_cast<float>(rate);
     step.decay = static_cast<float>(decay);
-    step.correction1 = static_cast<float>(1 / (1 - std::pow(step.beta1, steps_)));
-    step.correction2 = static_cast<float>(1 / (1 - std::pow(step.beta2, steps_)));
+    step.correction1 = static_cast<float>(1 / (1 - std::pow(step.beta1, steps)));
+    step.correction2 = static_cast<float>(1 / (1 - std::pow(step.beta2, steps)));
     const TrainingKernels& table = training_kernels(kernels_);
-    table.adam(step, d_weights_.data(), d_weights_.size(), head.weights.data(), first_.data(), second_.data());
+    table.adam(step, d_weights_.data(), d_weights_.size(), head.weights.data(), moments_[0].data(), moments_[1].data());
     step.decay = 0;
-    table.adam(step, d_bias_.data(), d_bias_.size(), head.bias.data(), bias_first_.data(), bias_second_.data());
+    table.adam(step, d_bias_.data(), d_bias_.size(), head.bias.data(), moments_[2].data(), moments_[3].data());
   }
+  std::span<std::vector<float>> moments() { return moments_; }  // of weights, then of the bias
 
  private:
   const Kernels& kernels_;
-  std::vector<float> d_weights_, first_, second_, d_bias_, bias_first_, bias_second_;
-  double steps_ = 0;
+  std::vector<float> d_weights_, d_bias_, moments_[4];
 };
 
 struct TokenBatch {
@@ -86,7 +89,8 @@ HeadLoss::HeadLoss(const SoftmaxHead& head, std::span<const std::uint32_t> label
       smoothing_(smoothing),
       class_weights_(class_weights),
       embeddings_(labels.size() * head.dimensions),
-      d_logits_(labels.size() * head.labels) {
+      d_logits_(labels.size() * head.labels),
+      right_(labels.size()) {
   for (const std::uint32_t label : labels_)
     total_weight_ += class_weights_.empty() ? 1 : static_cast<double>(class_weights_[label]);
   if (total_weight_ <= 0) total_weight_ = 1;
@@ -101,6 +105,7 @@ double HeadLoss::run(std::size_t first, std::size_t count, const float* embeddin
     const std::uint32_t label = labels_[first + row];
     const double weight = (class_weights_.empty() ? 1 : static_cast<double>(class_weights_[label])) / total_weight_;
     head_.log_probabilities({embeddings + row * n, n}, scores);
+    right_[first + row] = std::max_element(scores.begin(), scores.end()) - scores.begin() == label ? 1 : 0;
     float* d_logits = &d_logits_[(first + row) * head_.labels];
     float* d_embedding = d_embeddings + row * n;
     std::fill_n(d_embedding, n, 0.0F);
@@ -115,6 +120,10 @@ double HeadLoss::run(std::size_t first, std::size_t count, const float* embeddin
   return loss;
 }
 
+std::size_t HeadLoss::right() const {
+  return static_cast<std::size_t>(std::count(right_.begin(), right_.end(), 1));
+}
+
 void HeadLoss::head_gradients(const Kernels& table, std::span<float> d_weights, std::span<float> d_bias) const {
   const std::size_t n = head_.dimensions;
   std::fill(d_weights.begin(), d_weights.end(), 0.0F);
@@ -127,53 +136,206 @@ void HeadLoss::head_gradients(const Kernels& table, std::span<float> d_weights, 
     }
 }
 
+namespace {
+
+// Training from its first step, or from a checkpoint, to its last.
+class Run {
+ public:
+  Run(TrainableEncoder& encoder, SoftmaxHead& head, const TokenRows& rows, const FineTuneOptions& options,
+      const Watcher& watcher)
+      : encoder_(encoder),
+        head_(head),
+        rows_(rows),
+        options_(options),
+        watcher_(watcher),
+        head_state_(head, kernels()),
+        random_(options.seed),
+        epochs_(options.epochs) {
+    order_.resize(rows.ids.size());
+    std::iota(order_.begin(), order_.end(), 0U);
+  }
+
+  Result<FineTuneReport> run() {
+    if (order_.empty()) return report_;
+    if (!options_.checkpoint.empty()) SMIDGEN_TRY(restore());
+    while (report_.epochs.size() < epochs_) {
+      if (at_ == 0) random_.shuffle(std::span(order_));
+      while (at_ < order_.size()) {
+        step();
+        if (at_ >= order_.size()) end_epoch();
+        SMIDGEN_TRY(pause());
+        if (at_ == 0) break;
+      }
+    }
+    report_.seconds = seconds();
+    report_.rows_per_second =
+        static_cast<double>(report_.epochs.size() * order_.size()) / std::max(1e-9, report_.seconds);
+    return report_;
+  }
+
+ private:
+  double seconds() const { return seconds_before_ + seconds_since(start_); }
+  std::size_t steps_planned() const {
+    return epochs_ * ((order_.size() + options_.batch_rows - 1) / options_.batch_rows);
+  }
+
+  void step() {
+    TokenBatch batch;
+    for (const std::size_t end = std::min(order_.size(), at_ + options_.batch_rows); at_ < end; ++at_) {
+      batch.add(rows_.ids[order_[at_]]);
+      batch.labels.push_back(rows_.labels[order_[at_]]);
+    }
+    HeadLoss loss(head_, batch.labels, options_.label_smoothing, options_.class_weights);
+    const double value = encoder_.gradients(batch.ids, batch.lengths, loss, options_.dropout, random_.next());
+    loss_sum_ += value * static_cast<double>(batch.labels.size());
+    right_ += loss.right();
+    const double share = schedule(report_.steps, steps_planned(), options_.warm_up);
+    const double squares = head_state_.gradients(loss);
+    const UpdateRates rates{options_.rate * share, options_.layer_decay, options_.weight_decay,
+                            options_.gradient_norm_max};
+    const double scale = encoder_.update(rates, squares);
+    ++report_.steps;
+    head_state_.update(head_, report_.steps, options_.head_rate * share, options_.weight_decay, scale);
+  }
+
+  void end_epoch() {
+    const auto count = static_cast<double>(order_.size());
+    report_.epochs.push_back(
+        {report_.epochs.size() + 1, loss_sum_ / count, static_cast<double>(right_) / count, seconds()});
+    loss_sum_ = 0;
+    right_ = at_ = 0;
+    const std::size_t done = report_.epochs.size();
+    if (done < epochs_ && options_.keep_going && !options_.keep_going(report_.epochs.back())) epochs_ = done;
+    if (options_.seconds_max <= 0 || done >= epochs_) return;
+    const double left = options_.seconds_max - seconds(), each = seconds() / static_cast<double>(done);
+    epochs_ = std::min(epochs_, done + (left <= 0 ? 0 : static_cast<std::size_t>(left / each)));
+  }
+
+  // Between two steps: says where it stands, keeps it, stops.
+  Status pause() {
+    const bool stop = watcher_.stop_requested();
+    const double since = seconds_since(saved_);
+    if (!options_.checkpoint.empty() && (stop || (since >= options_.checkpoint_seconds && since >= 50 * save_seconds_)))
+      SMIDGEN_TRY(save());
+    if (stop) return Error::cancelled();
+    if (watcher_.progress) say();
+    return Ok{};
+  }
+
+  void say() const {
+    const auto count = static_cast<double>(order_.size());
+    const double rows = static_cast<double>(report_.epochs.size()) * count + static_cast<double>(at_);
+    const double speed = (rows - rows_before_) / std::max(1e-9, seconds_since(start_));
+    const double all = static_cast<double>(epochs_) * count;
+    const FineTuneEpoch now = at_ > 0 ? FineTuneEpoch{report_.epochs.size() + 1, loss_sum_ / static_cast<double>(at_),
+                                                      static_cast<double>(right_) / static_cast<double>(at_), 0}
+                                      : report_.epochs.back();
+    watcher_.report(
+        "fine-tuning", rows / all,
+        fmt::format("epoch {} of {}, loss {:.3f}, train accuracy {:.3f}, {:.0f} rows/s, {:.0f} s left", now.epoch,
+                    epochs_, now.loss, now.accuracy, speed, (all - rows) / std::max(speed, 1e-9)));
+  }
+
+  // What a checkpoint must have been made with.
+  std::string key() const {
+    Sha256 hash;
+    for (std::size_t i = 0; i < rows_.ids.size(); ++i) {
+      const auto& ids = rows_.ids[i];
+      hash.add({reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(ids[0])});
+      hash.add(fmt::format("|{}|", rows_.labels[i]));
+    }
+    const FineTuneOptions& o = options_;
+    hash.add(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {}", o.epochs, o.batch_rows, o.rate, o.head_rate,
+                         o.warm_up, o.weight_decay, o.layer_decay, o.gradient_norm_max, o.dropout, o.label_smoothing,
+                         o.seed, kernels().name, o.checkpoint_key));
+    for (const float weight : o.class_weights) hash.add(fmt::format(" {}", weight));
+    return to_hex(hash.finish());
+  }
+
+  Status save() {
+    const auto start = std::chrono::steady_clock::now();
+    std::vector<NamedTensor> tensors = encoder_.checkpoint();
+    const auto add = [&](const char* name, std::span<const float> values) {
+      tensors.push_back({name, DType::kF32, {values.size()}, as_bytes(values)});
+    };
+    add("head weights", head_.weights);
+    add("head bias", head_.bias);
+    for (std::size_t i = 0; i < 4; ++i) add(kMoments[i], head_state_.moments()[i]);
+    tensors.push_back({"order", DType::kU32, {order_.size()}, as_bytes(std::span<const std::uint32_t>(order_))});
+    std::string ends;
+    for (const FineTuneEpoch& epoch : report_.epochs)
+      ends += fmt::format("{} {} {} ", epoch.loss, epoch.accuracy, epoch.seconds);
+    SMIDGEN_TRY(write_safetensors(options_.checkpoint, std::move(tensors),
+                                  {{"key", key()},
+                                   {"state", fmt::format("{} {} {} {} {} {} {}", report_.steps, at_, random_.state(),
+                                                         loss_sum_, right_, epochs_, seconds())},
+                                   {"epochs", ends}}));
+    saved_ = std::chrono::steady_clock::now();
+    save_seconds_ = seconds_since(start);
+    return Ok{};
+  }
+
+  Status restore() {
+    remove_leftovers(options_.checkpoint);
+    std::error_code code;
+    if (!std::filesystem::exists(options_.checkpoint, code)) return Ok{};
+    SMIDGEN_ASSIGN(const Safetensors file, Safetensors::open(options_.checkpoint));
+    const auto text = [&](const char* name) {
+      const auto at = file.metadata().find(name);
+      return at == file.metadata().end() ? std::string() : at->second;
+    };
+    if (text("key") != key()) return Ok{};
+    SMIDGEN_TRY(encoder_.restore(file));
+    const auto read = [&](const char* name, std::vector<float>& to) -> Status {
+      SMIDGEN_ASSIGN(to, file.floats(name, {to.size()}));
+      return Ok{};
+    };
+    SMIDGEN_TRY(read("head weights", head_.weights));
+    SMIDGEN_TRY(read("head bias", head_.bias));
+    for (std::size_t i = 0; i < 4; ++i) SMIDGEN_TRY(read(kMoments[i], head_state_.moments()[i]));
+    SMIDGEN_ASSIGN(const TensorView order, file.get("order", DType::kU32, std::vector<std::size_t>{order_.size()}));
+    std::memcpy(order_.data(), order.bytes.data(), order.bytes.size());
+    std::istringstream state(text("state")), ends(text("epochs"));
+    std::uint64_t random = 0;
+    state >> report_.steps >> at_ >> random >> loss_sum_ >> right_ >> epochs_ >> seconds_before_;
+    if (!state || at_ > order_.size()) return Error::bad_data("is not a checkpoint").in(options_.checkpoint);
+    random_ = Random(random);
+    FineTuneEpoch epoch;
+    while (ends >> epoch.loss >> epoch.accuracy >> epoch.seconds) {
+      ++epoch.epoch;
+      report_.epochs.push_back(epoch);
+    }
+    report_.resumed_steps = report_.steps;
+    rows_before_ = static_cast<double>(report_.epochs.size() * order_.size() + at_);
+    return Ok{};
+  }
+
+  static constexpr const char* kMoments[4] = {"head first", "head second", "bias first", "bias second"};
+
+  TrainableEncoder& encoder_;
+  SoftmaxHead& head_;
+  const TokenRows& rows_;
+  const FineTuneOptions& options_;
+  const Watcher& watcher_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point saved_ = start_;
+  double seconds_before_ = 0, save_seconds_ = 0;
+  HeadState head_state_;
+  Random random_;
+  std::vector<std::uint32_t> order_;  // of the rows, in this epoch
+  std::size_t at_ = 0;                // rows of this epoch that are done
+  std::size_t epochs_;                // that will be done
+  std::size_t right_ = 0;             // of those, answered right
+  double loss_sum_ = 0;               // over them
+  double rows_before_ = 0;            // rows that runs before this one trained on
+  FineTuneReport report_;
+};
+
+}  // namespace
+
 Result<FineTuneReport> fine_tune(TrainableEncoder& encoder, SoftmaxHead& head, const TokenRows& rows,
                                  const FineTuneOptions& options, const Watcher& watcher) {
-  const auto start = std::chrono::steady_clock::now();
-  const std::size_t count = rows.ids.size(), per_epoch = (count + options.batch_rows - 1) / options.batch_rows;
-  std::size_t epochs = options.epochs, steps = epochs * per_epoch;
-  HeadState head_state(head, kernels());
-  Random random(options.seed);
-  std::vector<std::size_t> order(count);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  FineTuneReport report;
-  for (std::size_t epoch = 0; epoch < epochs; ++epoch) {
-    random.shuffle(std::span(order));
-    double loss_sum = 0;
-    for (std::size_t first = 0; first < count; first += options.batch_rows) {
-      TokenBatch batch;
-      for (std::size_t i = first; i < std::min(count, first + options.batch_rows); ++i) {
-        batch.add(rows.ids[order[i]]);
-        batch.labels.push_back(rows.labels[order[i]]);
-      }
-      HeadLoss loss(head, batch.labels, options.label_smoothing, options.class_weights);
-      const double value = encoder.gradients(batch.ids, batch.lengths, loss, options.dropout, random.next());
-      loss_sum += value * static_cast<double>(batch.labels.size());
-      const double share = schedule(report.steps, steps, options.warm_up);
-      const double squares = head_state.gradients(loss);
-      UpdateRates rates{options.rate * share, options.layer_decay, options.weight_decay, options.gradient_norm_max};
-      const double scale = encoder.update(rates, squares);
-      head_state.update(head, options.head_rate * share, options.weight_decay, scale);
-      ++report.steps;
-      if (watcher.stop_requested()) return Error::cancelled();
-      watcher.report("fine-tuning", static_cast<double>(report.steps) / static_cast<double>(steps),
-                     fmt::format("loss {:.3f}, {:.0f} rows/s", value,
-                                 static_cast<double>(report.steps * options.batch_rows) / seconds_since(start)));
-    }
-    report.epochs.push_back({epoch + 1, loss_sum / static_cast<double>(count), seconds_since(start)});
-    const double each = seconds_since(start) / static_cast<double>(epoch + 1);
-    if (options.seconds_max > 0 && epoch + 1 < epochs) {
-      const double left = options.seconds_max - seconds_since(start);
-      const std::size_t fit = left <= 0 ? 0 : static_cast<std::size_t>(left / each);
-      if (epoch + 1 + fit < epochs) {
-        epochs = epoch + 1 + fit;
-        steps = epochs * per_epoch;
-      }
-    }
-  }
-  report.seconds = seconds_since(start);
-  report.rows_per_second = static_cast<double>(report.epochs.size() * count) / std::max(1e-9, report.seconds);
-  return report;
+  return Run(encoder, head, rows, options, watcher).run();
 }
 
 std::vector<float> score_rows(TrainableEncoder& encoder, const SoftmaxHead& head,

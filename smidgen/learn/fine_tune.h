@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "smidgen/base/progress.h"
@@ -19,6 +20,8 @@
 #include "smidgen/model/softmax_head.h"
 
 namespace smidgen {
+
+struct FineTuneEpoch;
 
 struct FineTuneOptions {
   std::size_t epochs = 6;
@@ -31,6 +34,13 @@ struct FineTuneOptions {
   std::vector<float> class_weights;  // empty: all 1
   double seconds_max = 0;            // 0: no limit; else the schedule is cut to the epochs that fit, at least one
   std::uint64_t seed = 1;
+  // Where training stands, written every so many seconds (more rarely when writing takes more than 2 % of the time) and
+  // when stopped; found there by the same call, it goes on from it, to the bit. Empty: none. The file of a run with
+  // other `checkpoint_key`, rows or options is not looked at and replaced.
+  std::string checkpoint, checkpoint_key;
+  double checkpoint_seconds = 30;
+  // Asked after each epoch but the last, which the encoder has then finished; false ends training there.
+  std::function<bool(const FineTuneEpoch&)> keep_going;
 };
 
 // Tokenized rows with labels.
@@ -42,13 +52,15 @@ struct TokenRows {
 struct FineTuneEpoch {
   std::size_t epoch = 0;  // from 1
   double loss = 0;        // mean over the epoch's rows, nats
+  double accuracy = 0;    // of its rows at the time they were trained on, under dropout: what progress shows
   double seconds = 0;     // since the start
 };
 
 struct FineTuneReport {
   std::vector<FineTuneEpoch> epochs;
   std::size_t steps = 0;
-  double seconds = 0, rows_per_second = 0;
+  double seconds = 0, rows_per_second = 0;  // of all runs that took part
+  std::size_t resumed_steps = 0;            // that a checkpoint saved
 };
 
 // Softmax cross-entropy of a head on embeddings, averaged over the batch by class weight; with smoothing s the target
@@ -60,6 +72,7 @@ class HeadLoss : public EmbeddingLoss {
   double run(std::size_t first, std::size_t count, const float* embeddings, float* d_embeddings) override;
   // After every sequence was run: d_weights (labels, dimensions), d_bias (labels), overwritten.
   void head_gradients(const Kernels& kernels, std::span<float> d_weights, std::span<float> d_bias) const;
+  std::size_t right() const;  // sequences whose label scored highest
 
  private:
   const SoftmaxHead& head_;
@@ -68,10 +81,12 @@ class HeadLoss : public EmbeddingLoss {
   std::span<const float> class_weights_;
   double total_weight_ = 0;
   std::vector<float> embeddings_, d_logits_;  // (batch, dimensions), (batch, labels)
+  std::vector<std::uint8_t> right_;           // (batch)
 };
 
 // Moves `encoder` and `head` over `rows` (their order does not matter: every epoch is shuffled by the seed). The same
-// numbers for any number of threads. Fails only with Error::cancelled().
+// numbers for any number of threads. Fails with Error::cancelled(), or with kIo when a checkpoint cannot be written:
+// the one before stays. A checkpoint is left to the caller to remove, because what follows training may fail too.
 Result<FineTuneReport> fine_tune(TrainableEncoder& encoder, SoftmaxHead& head, const TokenRows& rows,
                                  const FineTuneOptions& options, const Watcher& watcher);
 

@@ -3,13 +3,20 @@
 #include "smidgen/learn/fine_tune.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <csignal>
+#include <filesystem>
 
 #include "smidgen/base/random.h"
 
 namespace smidgen {
 namespace {
+
+namespace fs = std::filesystem;
 
 const std::string kTiny = std::string(SMIDGEN_SOURCE_DIR) + "/tests/golden/tiny_bert";
 
@@ -124,6 +131,126 @@ TEST(FineTune, StopsWhenAskedAndCutsItsScheduleToTheTime) {
   const auto report = fine_tune(*encoder, head, order_task(64), options, {});
   ASSERT_TRUE(report.ok());
   EXPECT_EQ(report->epochs.size(), 1U);
+}
+
+class CheckpointTest : public testing::Test {
+ protected:
+  void SetUp() override { fs::remove_all(folder_); }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  struct Trained {
+    Result<FineTuneReport> report = Error::internal("not run");
+    std::vector<float> scores;
+  };
+  // Stops when asked `stop_at` times; 0: never.
+  Trained train(std::size_t stop_at, double seconds = 1e9) const {
+    fs::create_directories(folder_);
+    ThreadPool pool(2);
+    auto encoder = TrainableEncoder::load(kTiny, Precision::kBf16, kernels(), pool);
+    Random random(3);
+    SoftmaxHead head = random_head(random, 2);
+    const TokenRows task = order_task(100);
+    FineTuneOptions options;
+    options.epochs = 3;
+    options.batch_rows = 16;
+    options.rate = 2e-3;
+    options.checkpoint = (folder_ / "checkpoint").string();
+    options.checkpoint_seconds = seconds;
+    Watcher watcher;
+    std::size_t asked = 0;
+    if (stop_at > 0) watcher.cancelled = [&] { return ++asked == stop_at; };
+    Trained trained;
+    trained.report = fine_tune(*encoder, head, task, options, watcher);
+    trained.scores = score_rows(*encoder, head, task.ids);
+    return trained;
+  }
+
+  const fs::path folder_ = fs::path(testing::TempDir()) / ("smidgen_checkpoint_" + std::to_string(getpid()));
+};
+
+TEST_F(CheckpointTest, GoesOnToTheBit) {
+  const Trained whole = train(0);
+  ASSERT_TRUE(whole.report.ok()) << whole.report.error().message();
+  fs::remove_all(folder_);
+  for (const std::size_t stop : {1U, 2U, 4U, 7U}) {  // the last ends the second epoch: 7 batches an epoch
+    const Trained part = train(stop);
+    ASSERT_FALSE(part.report.ok());
+    EXPECT_EQ(part.report.error().kind(), ErrorKind::kCancelled);
+  }
+  const Trained rest = train(0);
+  ASSERT_TRUE(rest.report.ok()) << rest.report.error().message();
+  EXPECT_EQ(rest.report->resumed_steps, 14U);
+  EXPECT_EQ(rest.report->steps, whole.report->steps);
+  EXPECT_EQ(rest.scores, whole.scores);
+  for (std::size_t epoch = 0; epoch < 3; ++epoch)
+    EXPECT_EQ(rest.report->epochs[epoch].loss, whole.report->epochs[epoch].loss);
+}
+
+TEST_F(CheckpointTest, OfOtherRowsIsNotLookedAt) {
+  ASSERT_FALSE(train(5).report.ok());
+  ThreadPool pool(1);
+  auto encoder = TrainableEncoder::load(kTiny, Precision::kBf16, kernels(), pool);
+  Random random(3);
+  SoftmaxHead head = random_head(random, 2);
+  FineTuneOptions options;
+  options.epochs = 3;
+  options.batch_rows = 16;
+  options.rate = 2e-3;
+  options.checkpoint = (folder_ / "checkpoint").string();
+  const auto report = fine_tune(*encoder, head, order_task(101), options, {});
+  ASSERT_TRUE(report.ok()) << report.error().message();
+  EXPECT_EQ(report->resumed_steps, 0U);
+}
+
+// Children that write a checkpoint after every step are killed, wherever they are, until one comes to its end.
+TEST_F(CheckpointTest, SurvivesBeingKilledAtAnyMoment) {
+  const Trained whole = train(0);
+  fs::remove_all(folder_);
+  Random random(17);
+  std::size_t killed = 0;
+  for (int attempt = 0; attempt < 200; ++attempt) {
+    const pid_t child = fork();
+    if (child == 0) _exit(train(0, 0).report.ok() ? 0 : 1);
+    usleep(static_cast<useconds_t>(500 + random.below(20000) + static_cast<std::uint64_t>(attempt) * 500));
+    kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    if (WIFSIGNALED(status)) {
+      ++killed;
+      continue;
+    }
+    ASSERT_EQ(WEXITSTATUS(status), 0);
+    break;
+  }
+  EXPECT_GE(killed, 3U);
+  const Trained rest = train(0);
+  ASSERT_TRUE(rest.report.ok()) << rest.report.error().message();
+  EXPECT_GT(rest.report->resumed_steps, 0U);
+  EXPECT_EQ(rest.scores, whole.scores);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);  // no leftovers
+}
+
+// A file that may not grow fails as a full disk does, with another number.
+TEST_F(CheckpointTest, AFullDiskIsAnErrorAndTheOldCheckpointStays) {
+  ASSERT_FALSE(train(3).report.ok());
+  const auto before = fs::file_size(folder_ / "checkpoint");
+  const pid_t child = fork();
+  if (child == 0) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{50000, 50000};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    const Trained full = train(0, 0);
+    const bool said = !full.report.ok() && full.report.error().message().find("free space") != std::string::npos;
+    _exit(said ? full.report.error().exit_code() : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 74);
+  EXPECT_EQ(fs::file_size(folder_ / "checkpoint"), before);
+  const Trained rest = train(0);
+  ASSERT_TRUE(rest.report.ok());
+  EXPECT_EQ(rest.report->resumed_steps, 3U);
 }
 
 }  // namespace

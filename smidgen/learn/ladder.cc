@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <numeric>
 #include <string_view>
+#include <system_error>
 
 #include "smidgen/learn/calibrate.h"
 #include "smidgen/learn/distill.h"
@@ -172,23 +174,26 @@ Evaluation quality_of(const TrainingRows& rows, const std::vector<float>& scores
 // The encoder moved, when `seconds` are enough and it then is better than `frozen`; else `frozen` as it is.
 Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMatrix& embeddings,
             const LadderOptions& options, double seconds, ThreadPool& pool, const Watcher& watcher, TrainedRung& rung,
-            std::vector<std::string>& notes) {
+            Ladder& ladder) {
   TuneOptions tuning;
   tuning.seconds_max = seconds;
   tuning.folder = options.tuned_folder;
   tuning.seed = options.seed;
+  tuning.state_folder = options.state_folder;
+  tuning.state_key = options.state_key;
   std::string why_not;
   SMIDGEN_ASSIGN(std::optional<TunedEncoder> tuned,
                  tune_encoder(rows, encoder, embeddings, tuning, pool, watcher, why_not));
   if (!tuned) {
-    notes.push_back(why_not);
+    ladder.notes.push_back(why_not);
     return Ok{};
   }
+  if (!tuned->leftover.empty()) ladder.leftovers.push_back(tuned->leftover);
   const auto frozen = quality_of(rows, rung.out_of_fold, options.seed, pool);
   const auto moved = quality_of(rows, tuned->out_of_fold, options.seed, pool);
-  notes.push_back(fmt::format(
-      "Fine-tuning the encoder took {:.1f} minutes; its out-of-fold accuracy went from {:.3f} to {:.3f}.{}",
-      tuned->seconds / 60, frozen.accuracy, moved.accuracy,
+  ladder.notes.push_back(fmt::format(
+      "Fine-tuning the encoder took {:.1f} minutes{}; its out-of-fold accuracy went from {:.3f} to {:.3f}.{}",
+      tuned->seconds / 60, tuned->resumed ? " after a run that was stopped" : "", frozen.accuracy, moved.accuracy,
       moved.log_loss < frozen.log_loss ? "" : " Its probabilities got no better, so the frozen encoder stays."));
   rung.train_seconds += tuned->seconds;
   if (!(moved.log_loss < frozen.log_loss)) return Ok{};
@@ -201,7 +206,7 @@ Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMat
 
 Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_ptr<const Encoder>& f32,
                                   const LadderOptions& options, const Stopwatch& of_ladder, ThreadPool& pool,
-                                  const Watcher& watcher, std::vector<std::string>& notes) {
+                                  const Watcher& watcher, Ladder& ladder) {
   const Stopwatch watch;
   SMIDGEN_ASSIGN(EncoderFit fit, choose_precision(rows, f32, options, pool, watcher));
   const Precision precision = fit.encoder->precision();
@@ -211,7 +216,7 @@ Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_pt
   trained.precision = precision;
   if (options.seconds_max > 0)
     SMIDGEN_TRY(tune(rows, *fit.encoder, fit.embeddings, options, options.seconds_max - of_ladder.seconds(), pool,
-                     watcher, trained, notes));
+                     watcher, trained, ladder));
   return trained;
 }
 
@@ -226,6 +231,11 @@ std::vector<float> Ladder::side_by_side(std::size_t label_count) const {
       std::copy_n(rungs[rung].out_of_fold.begin() + static_cast<std::ptrdiff_t>(row * label_count), label_count,
                   scores.begin() + static_cast<std::ptrdiff_t>(row * width + rung * label_count));
   return scores;
+}
+
+void Ladder::remove_leftovers() const {
+  std::error_code code;
+  for (const std::string& folder : leftovers) std::filesystem::remove_all(folder, code);
 }
 
 Precision Ladder::encoder_precision() const {
@@ -254,7 +264,7 @@ Result<Ladder> train_ladder(const TrainingRows& rows, const LadderOptions& optio
   }
   if (options.encoder) {
     SMIDGEN_ASSIGN(TrainedRung trained,
-                   train_encoder(rows, encoder, options, watch, pool, named(watcher, "encoder"), ladder.notes));
+                   train_encoder(rows, encoder, options, watch, pool, named(watcher, "encoder"), ladder));
     ladder.rungs.push_back(std::move(trained));
   }
   if (ladder.rungs.empty()) return Error::usage("no rung to train");

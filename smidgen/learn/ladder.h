@@ -52,6 +52,8 @@ struct LadderOptions {
   // For the whole ladder: what the fast things leave of it fine-tunes the encoder (tuned_encoder.h). 0: never.
   double seconds_max = 0;
   std::string tuned_folder;  // a tuned encoder is written here: must not exist, must outlive the ladder's rungs
+  std::string state_folder;  // keeps how far fine-tuning is, for a run after one that was killed; empty: nothing kept
+  std::string state_key;     // what beside rows and encoder must be the same for that: the whole budget
 };
 
 // The encoder computes in int8, else in bf16, when its out-of-fold accuracy is at most this much below that of f32.
@@ -69,6 +71,9 @@ struct TrainedRung {
 struct Ladder {
   std::vector<TrainedRung> rungs;  // in ladder order
   std::vector<std::string> notes;  // sentences for the user
+  // Folders a later run would go on from, were this one killed now: to be removed when its result stands.
+  std::vector<std::string> leftovers;
+  void remove_leftovers() const;
   // (rows, rungs, labels): the out-of-fold scores side by side, as calibration reads them.
   std::vector<float> side_by_side(std::size_t label_count) const;
   Precision encoder_precision() const;  // f32 without an encoder

@@ -613,6 +613,7 @@ Result<PickReport> pick(const Dataset& data, const PickRequest& request, const P
   }
   LadderOptions ladder_options = request.ladder;
   ladder_options.tuned_folder = work.file("tuned");
+  ladder_options.state_key = std::to_string(ladder_options.seconds_max);
   if (ladder_options.seconds_max > 0)  // what comes after training gets its time first
     ladder_options.seconds_max =
         std::max(1.0, 0.9 * (ladder_options.seconds_max - seconds_since(start)) - kReservedSeconds);
@@ -629,6 +630,7 @@ Result<PickReport> pick(const Dataset& data, const PickRequest& request, const P
   if (watcher.stop_requested()) return Error::cancelled();
   SMIDGEN_TRY(certify_and_write({data, request, services, pool, watcher}, plan, certify, ladder, training, costs, work,
                                 timed, report));
+  ladder.remove_leftovers();
   report.seconds = seconds_since(start);
   return report;
 }

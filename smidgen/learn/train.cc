@@ -95,6 +95,7 @@ Result<std::vector<TrainSummary>> train(const Dataset& data, const std::string& 
   SMIDGEN_TRY(every ? check_folder_of_all(out, force) : check_bundle_target(out, force));
   SMIDGEN_ASSIGN(const WorkFolder claim, WorkFolder::create(out));  // a second `train` to the same place learns it now
   options.tuned_folder = claim.file("tuned");
+  options.state_key = std::to_string(options.seconds_max);
   SplitOptions split_options;
   split_options.certify_elsewhere = true;
   split_options.seed = options.seed;
@@ -117,6 +118,7 @@ Result<std::vector<TrainSummary>> train(const Dataset& data, const std::string& 
     SMIDGEN_ASSIGN(TrainSummary summary, write_blend(data, ladder, named.back().second, rung, out, force));
     written.push_back(std::move(summary));
   }
+  ladder.remove_leftovers();
   for (TrainSummary& one : written) one.notes = ladder.notes;
   for (TrainSummary& one : written)
     one.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -23,6 +23,7 @@
 #include "smidgen/model/encoder_config.h"
 #include "smidgen/tensor/kernels.h"
 #include "smidgen/tensor/precision.h"
+#include "smidgen/tensor/safetensors.h"
 
 namespace smidgen {
 
@@ -73,6 +74,12 @@ class TrainableEncoder {
 
   // The checkpoint's tensors with the present weights, every other tensor as it was.
   Status save_weights(const std::string& path);
+
+  // All that training on needs, as tensors of a checkpoint: weights, moments, and of the word vectors those that ever
+  // moved. The views live until the next call of anything here.
+  std::vector<NamedTensor> checkpoint();
+  // Of the same encoder: training goes on as if it had never stopped, to the bit. kBadData: not its checkpoint.
+  Status restore(const Safetensors& file);
 
   // For tests: every parameter with its gradient, by the checkpoint's name (query, key and value are one).
   struct View {

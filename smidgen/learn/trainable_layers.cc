@@ -26,117 +26,194 @@ Result<Parameter> Parameter::load(const Safetensors& file, std::vector<std::stri
 
 namespace {
 
-constexpr std::size_t panel_halves(std::size_t k, std::size_t n) {
-  return padded_to(n, kLowPairColumns) * bf16_row_bytes(k) / 2;
-}
+// c (m, n) = a (m, k) times panels (k, n) + bias + residual, which may be null.
+struct Product {
+  std::size_t m, k, n;
+  const float *bias, *residual;
+};
 
-GemmCall f32_call(const float* a, std::size_t rows, const PackedMatrix& b, const float* residual, float* c) {
+void multiply(const TrainingMode& mode, const Product& p, const float* a, std::size_t a_stride, const float* panels,
+              float* c) {
   GemmCall call;
   call.a = a;
-  call.a_stride = b.k();
-  call.panels = b.panels();
-  call.m = rows;
-  call.n = b.n();
-  call.k = b.k();
-  call.residual = residual;
-  call.residual_stride = b.n();
+  call.a_stride = a_stride;
+  call.panels = panels;
+  call.m = p.m;
+  call.n = p.n;
+  call.k = p.k;
+  call.bias = p.bias;
+  call.residual = p.residual;
+  call.residual_stride = p.n;
   call.c = c;
-  call.c_stride = b.n();
-  return call;
+  call.c_stride = p.n;
+  mode.kernels->gemm(call);
 }
 
-// Rows a (rows, k) times panels (k, n) in bf16.
-void low_product(const TrainingMode& mode, const float* a, std::size_t rows, std::size_t k, const std::uint16_t* panels,
-                 std::size_t n, const float* bias, const float* residual, float* c, void* rows_bf16) {
-  const EncoderKernels& table = *mode.kernels->encoder;
-  RoundCall round;
-  round.x = a;
-  round.rows = rows;
-  round.n = k;
-  round.x_stride = k;
-  round.out = static_cast<std::uint16_t*>(rows_bf16);
-  round.out_stride = bf16_row_bytes(k);
-  table.round(round);
+// Exactly one of c and c_bf16 is not null.
+void multiply(const TrainingMode& mode, const Product& p, const std::uint16_t* a, std::size_t a_stride,
+              const std::uint16_t* panels, float* c, std::uint16_t* c_bf16) {
   LowProduct call;
-  call.a = rows_bf16;
-  call.a_stride = round.out_stride;
+  call.a = a;
+  call.a_stride = a_stride * sizeof(std::uint16_t);
   call.panels = panels;
-  call.lines = bf16_row_bytes(k) / 4;
-  call.bias = bias;
-  call.m = rows;
-  call.n = n;
-  call.residual = residual;
-  call.residual_stride = n;
+  call.lines = bf16_row_bytes(p.k) / 4;
+  call.bias = p.bias;
+  call.m = p.m;
+  call.n = p.n;
+  call.residual = p.residual;
+  call.residual_stride = p.n;
   call.c = c;
-  call.c_stride = n;
-  table.bf16_product(call);
+  call.c_bf16 = c_bf16;
+  call.c_stride = c == nullptr ? row_stride<std::uint16_t>(p.n) : p.n;
+  mode.kernels->encoder->bf16_product(call);
+}
+
+std::size_t low_halves(std::size_t k, std::size_t n) {
+  return padded_to(n, kLowPairColumns) / kLowPanelColumns * low_panel_halves(k);
+}
+
+// Rows [first, first + count) of b (k, n), rows n apart, into its panels.
+void copy_to_panels(const Kernels& kernels, const float* b, std::size_t k, std::size_t n, std::size_t first,
+                    std::size_t count, float* panels) {
+  const std::size_t width = kernels.panel_columns;
+  for (std::size_t column = 0; column < n; column += width) {
+    const std::size_t columns = std::min(width, n - column);
+    float* to = panels + column * k + first * width;
+    const float* from = b + first * n + column;
+    for (std::size_t i = 0; i < count; ++i) std::copy_n(from + i * n, columns, to + i * width);
+  }
 }
 
 }  // namespace
 
 void TrainableLinear::pack(const TrainingMode& mode) {
+  const std::size_t there = mode.bf16 ? low_halves(in, out) / 2 : PackedMatrix::packed_floats(*mode.kernels, in, out);
+  const std::size_t back = mode.bf16 ? low_halves(out, in) / 2 : PackedMatrix::packed_floats(*mode.kernels, out, in);
+  if (!storage) {
+    storage = allocate_floats(there + back);
+    std::fill_n(storage.get(), there + back, 0.0F);
+  }
   if (mode.bf16) {
-    const std::size_t there = panel_halves(in, out), back = panel_halves(out, in);
-    if (!storage) storage = allocate_floats((there + back) / 2);
-    auto* panels = reinterpret_cast<std::uint16_t*>(storage.get());
-    mode.training->pack_transposed(weight.value.data(), in, in, out, panels);
-    mode.training->pack_rows(weight.value.data(), in, out, in, panels + there);
-    low_forward = panels;
-    low_backward = panels + there;
+    low_forward = reinterpret_cast<std::uint16_t*>(storage.get());
+    low_backward = reinterpret_cast<std::uint16_t*>(storage.get() + there);
     low_bias.resize(padded_to(out, kLowPairColumns));
-    std::copy(bias.value.begin(), bias.value.end(), low_bias.begin());
     no_bias.assign(padded_to(in, kLowPairColumns), 0.0F);
+  } else {
+    forward = storage.get();
+    backward = storage.get() + there;
+  }
+  for (std::size_t first = 0; first < out; first += kUpdateRows)
+    pack_rows(mode, first, std::min(kUpdateRows, out - first));
+}
+
+void TrainableLinear::pack_rows(const TrainingMode& mode, std::size_t first, std::size_t count) {
+  const float* rows = weight.value.data() + first * in;
+  if (mode.bf16) {
+    std::uint16_t* there = low_forward + first / kLowPanelColumns * low_panel_halves(in);
+    mode.training->pack_transposed(rows, in, in, count, there, low_panel_halves(in));
+    std::uint16_t* back = low_backward + first * kLowPanelColumns;
+    mode.training->pack_rows(rows, in, count, in, back, low_panel_halves(out));
+    std::copy_n(bias.value.begin() + static_cast<std::ptrdiff_t>(first), count,
+                low_bias.begin() + static_cast<std::ptrdiff_t>(first));
     return;
   }
-  const std::size_t there = PackedMatrix::packed_floats(*mode.kernels, in, out);
-  if (!storage) storage = allocate_floats(there + PackedMatrix::packed_floats(*mode.kernels, out, in));
-  forward = PackedMatrix::pack_into(storage.get(), *mode.kernels, weight.value.data(), in, out, 1, in);
-  backward = PackedMatrix::pack_into(storage.get() + there, *mode.kernels, weight.value.data(), out, in, in, 1);
+  const std::size_t width = mode.kernels->panel_columns;
+  for (std::size_t at = first; at < first + count; at += width)
+    mode.training->transpose(weight.value.data() + at * in, in, std::min(width, first + count - at), in,
+                             forward + at * in, width);
+  copy_to_panels(*mode.kernels, weight.value.data(), out, in, first, count, backward);
 }
 
-void TrainableLinear::apply(const TrainingMode& mode, const float* x, std::size_t rows, const float* residual, float* y,
-                            void* rows_bf16) const {
-  if (mode.bf16) return low_product(mode, x, rows, in, low_forward, out, low_bias.data(), residual, y, rows_bf16);
-  GemmCall call = f32_call(x, rows, forward, residual, y);
-  call.bias = bias.value.data();
-  mode.kernels->gemm(call);
+void TrainableLinear::apply(const TrainingMode& mode, const float* x, std::size_t rows, const float* residual,
+                            float* y) const {
+  multiply(mode, {rows, in, out, bias.value.data(), residual}, x, in, forward, y);
 }
-
+void TrainableLinear::apply(const TrainingMode& mode, const std::uint16_t* x, std::size_t rows, const float* residual,
+                            float* y) const {
+  multiply(mode, {rows, in, out, low_bias.data(), residual}, x, row_stride<std::uint16_t>(in), low_forward, y, nullptr);
+}
+void TrainableLinear::apply(const TrainingMode& mode, const float* x, std::size_t rows, float* y) const {
+  apply(mode, x, rows, nullptr, y);
+}
+void TrainableLinear::apply(const TrainingMode& mode, const std::uint16_t* x, std::size_t rows,
+                            std::uint16_t* y) const {
+  multiply(mode, {rows, in, out, low_bias.data(), nullptr}, x, row_stride<std::uint16_t>(in), low_forward, nullptr, y);
+}
 void TrainableLinear::apply_back(const TrainingMode& mode, const float* d_y, std::size_t rows, const float* residual,
-                                 float* d_x, void* rows_bf16) const {
-  if (mode.bf16) return low_product(mode, d_y, rows, out, low_backward, in, no_bias.data(), residual, d_x, rows_bf16);
-  mode.kernels->gemm(f32_call(d_y, rows, backward, residual, d_x));
+                                 float* d_x) const {
+  multiply(mode, {rows, out, in, nullptr, residual}, d_y, out, backward, d_x);
+}
+void TrainableLinear::apply_back(const TrainingMode& mode, const std::uint16_t* d_y, std::size_t rows,
+                                 const float* residual, float* d_x) const {
+  multiply(mode, {rows, out, in, no_bias.data(), residual}, d_y, row_stride<std::uint16_t>(out), low_backward, d_x,
+           nullptr);
+}
+void TrainableLinear::apply_back(const TrainingMode& mode, const float* d_y, std::size_t rows, float* d_x) const {
+  apply_back(mode, d_y, rows, nullptr, d_x);
+}
+void TrainableLinear::apply_back(const TrainingMode& mode, const std::uint16_t* d_y, std::size_t rows,
+                                 std::uint16_t* d_x) const {
+  multiply(mode, {rows, out, in, no_bias.data(), nullptr}, d_y, row_stride<std::uint16_t>(out), low_backward, nullptr,
+           d_x);
 }
 
-void TrainableLinear::gradient_strip(const TrainingMode& mode, const float* x, const float* d_y,
-                                     const std::uint16_t* d_y_turned, std::size_t tokens, std::size_t first,
-                                     std::size_t count, float* workspace) {
-  float* gradient = weight.gradient.data() + first;
-  if (mode.bf16) {
-    auto* panels = reinterpret_cast<std::uint16_t*>(workspace);
-    mode.training->pack_rows(x + first, in, tokens, count, panels);
-    LowProduct call;
-    call.a = d_y_turned;
-    call.a_stride = bf16_row_bytes(tokens);
-    call.panels = panels;
-    call.lines = bf16_row_bytes(tokens) / 4;
-    call.bias = no_bias.data();
-    call.m = out;
-    call.n = count;
-    call.c = gradient;
-    call.c_stride = in;
-    mode.kernels->encoder->bf16_product(call);
+template <class T>
+double TrainableLinear::gradient_rows(const TrainingMode& mode, const T* d_y, const T* d_y_turned, const T* panels,
+                                      std::size_t tokens, std::size_t first, std::size_t count) {
+  float* gradient = weight.gradient.data() + first * in;
+  float* sums = bias.gradient.data() + first;
+  std::fill_n(sums, count, 0.0F);
+  const std::size_t stride = turned_stride<T>(tokens);
+  if constexpr (sizeof(T) == sizeof(float)) {
+    multiply(mode, {count, tokens, in, nullptr, nullptr}, d_y_turned, stride, panels, gradient);
+    mode.training->add_rows(d_y + first, row_stride<T>(out), tokens, count, sums);
   } else {
-    const PackedMatrix packed = PackedMatrix::pack_into(workspace, *mode.kernels, x + first, tokens, count, in, 1);
-    GemmCall call = f32_call(d_y, out, packed, nullptr, gradient);
-    call.a_stride = out;
-    call.a_transposed = true;
-    call.c_stride = in;
-    mode.kernels->gemm(call);
+    multiply(mode, {count, tokens, in, no_bias.data(), nullptr}, d_y_turned, stride, panels, gradient, nullptr);
+    mode.training->low_add_rows(d_y + first, row_stride<T>(out), tokens, count, sums);
   }
-  if (first != 0) return;
-  std::fill(bias.gradient.begin(), bias.gradient.end(), 0.0F);
-  mode.training->add_rows(d_y, tokens, out, bias.gradient.data());
+  return mode.training->sum_of_squares(gradient, count * in) + mode.training->sum_of_squares(sums, count);
+}
+template double TrainableLinear::gradient_rows<float>(const TrainingMode&, const float*, const float*, const float*,
+                                                      std::size_t, std::size_t, std::size_t);
+template double TrainableLinear::gradient_rows<std::uint16_t>(const TrainingMode&, const std::uint16_t*,
+                                                              const std::uint16_t*, const std::uint16_t*, std::size_t,
+                                                              std::size_t, std::size_t);
+
+void TrainableLinear::update_rows(const TrainingMode& mode, const AdamStep& step, std::size_t first,
+                                  std::size_t count) {
+  const std::size_t at = first * in;
+  mode.training->adam(step, &weight.gradient[at], count * in, &weight.value[at], &weight.first[at], &weight.second[at]);
+  AdamStep plain = step;
+  plain.decay = 0;
+  mode.training->adam(plain, &bias.gradient[first], count, &bias.value[first], &bias.first[first], &bias.second[first]);
+  pack_rows(mode, first, count);
+}
+
+void turn(const TrainingMode& mode, const float* x, std::size_t stride, std::size_t tokens, std::size_t columns,
+          float* out) {
+  mode.training->transpose(x, stride, tokens, columns, out, turned_stride<float>(tokens));
+}
+void turn(const TrainingMode& mode, const std::uint16_t* x, std::size_t stride, std::size_t tokens, std::size_t columns,
+          std::uint16_t* out) {
+  mode.training->low_transpose(x, stride, tokens, columns, out, turned_stride<std::uint16_t>(tokens));
+}
+
+void pack_input(const TrainingMode& mode, const float* x, std::size_t tokens, std::size_t n, std::size_t first,
+                std::size_t count, float* panels) {
+  const std::size_t width = mode.kernels->panel_columns;
+  for (std::size_t column = first; column < first + count; column += width) {
+    const std::size_t columns = std::min(width, n - column);
+    float* to = panels + column * tokens;
+    for (std::size_t i = 0; i < tokens; ++i, to += width) {
+      std::copy_n(x + i * n + column, columns, to);
+      std::fill(to + columns, to + width, 0.0F);
+    }
+  }
+}
+void pack_input(const TrainingMode& mode, const std::uint16_t* x, std::size_t tokens, std::size_t n, std::size_t first,
+                std::size_t count, std::uint16_t* panels) {
+  mode.training->low_pack_rows(x + first, row_stride<std::uint16_t>(n), tokens, count,
+                               panels + first / kLowPanelColumns * low_panel_halves(tokens), low_panel_halves(tokens));
 }
 
 namespace {
@@ -237,17 +314,22 @@ std::vector<TrainableLinear*> TrainableBody::linears() {
   return all;
 }
 
-std::vector<Parameter*> TrainableBody::dense() {
+std::vector<Parameter*> TrainableBody::others() {
   std::vector<Parameter*> all = {&positions, &embedding_norm.gain, &embedding_norm.bias};
-  for (TrainableLinear* linear : linears()) {
-    all.push_back(&linear->weight);
-    all.push_back(&linear->bias);
-  }
   for (TrainableLayer& layer : layers)
     for (TrainableNorm* norm : {&layer.attention_norm, &layer.norm}) {
       all.push_back(&norm->gain);
       all.push_back(&norm->bias);
     }
+  return all;
+}
+
+std::vector<Parameter*> TrainableBody::dense() {
+  std::vector<Parameter*> all = others();
+  for (TrainableLinear* linear : linears()) {
+    all.push_back(&linear->weight);
+    all.push_back(&linear->bias);
+  }
   return all;
 }
 

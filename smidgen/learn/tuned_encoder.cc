@@ -8,7 +8,10 @@
 #include <filesystem>
 #include <utility>
 
+#include "smidgen/base/sha256.h"
+#include "smidgen/base/version.h"
 #include "smidgen/learn/head_trainer.h"
+#include "smidgen/learn/tuning_state.h"
 
 namespace smidgen {
 
@@ -22,6 +25,10 @@ using Rows = std::vector<std::uint32_t>;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+TuningState nothing_kept() {
+  return std::move(TuningState::open("", "")).value();
 }
 
 class Tuning {
@@ -60,28 +67,42 @@ class Tuning {
     TrainableEncoder encoder;
     SoftmaxHead head;
   };
-  Result<Fitted> fit(const Rows& on, const TunePlan& plan, const std::string& stage) {
+  // Part `part` of plan.folds + 1. Its schedule is cut, at least to one epoch, when its share of the time that is left
+  // is not enough; the epochs it took are then all that the later parts take.
+  Result<Fitted> fit(const Rows& on, TunePlan& plan, std::size_t part, double seconds_left) {
     SMIDGEN_ASSIGN(HeadFit start, heads_.fit(on, options_.c, watcher_));
     SMIDGEN_ASSIGN(TrainableEncoder trainable, load());
     FineTuneOptions options;
     options.epochs = plan.epochs;
     options.seed = options_.seed;
+    options.checkpoint = state_.checkpoint(part);
+    options.checkpoint_key = precision_name(precision());
+    // This part's rows, of the rows of all parts to come.
+    const std::size_t folds_left = plan.folds - std::min(part, plan.folds);
+    const double rows_left =
+        static_cast<double>(folds_left * rows_.size()) * (1 - 1 / static_cast<double>(plan.folds)) +
+        static_cast<double>(rows_.size());
+    options.seconds_max = std::max(1e-3, seconds_left * static_cast<double>(on.size()) / rows_left);
     Watcher inner = watcher_;
+    const std::string stage = fmt::format("fine-tuning, part {} of {}", part + 1, plan.folds + 1);
     if (watcher_.progress)
       inner.progress = [&](const ProgressEvent& event) { watcher_.progress({stage, event.fraction, event.detail}); };
-    SMIDGEN_TRY(fine_tune(trainable, start.head, tokens(on), options, inner));
+    SMIDGEN_ASSIGN(const FineTuneReport report, fine_tune(trainable, start.head, tokens(on), options, inner));
+    plan.epochs = std::min(plan.epochs, report.epochs.size());
+    resumed_ = resumed_ || report.resumed_steps > 0;
     return Fitted{std::move(trainable), std::move(start.head)};
   }
 
-  Result<std::vector<float>> out_of_fold(const TunePlan& plan) {
+  // seconds_left(): of the budget.
+  template <class SecondsLeft>
+  Result<std::vector<float>> out_of_fold(TunePlan& plan, SecondsLeft seconds_left) {
     std::vector<float> scores(rows_.size() * rows_.label_count);
     for (std::size_t fold = 0; fold < plan.folds; ++fold) {
       Rows on, off;
       for (std::uint32_t i = 0; i < rows_.size(); ++i)
         (rows_.fold_of[i] * plan.folds / rows_.folds == fold ? off : on).push_back(i);
       if (on.empty() || off.empty()) continue;
-      SMIDGEN_ASSIGN(Fitted fitted, fit(on, plan, fmt::format("fine-tuning, part {} of {}", fold + 1, plan.folds + 1)));
-      const std::vector<float> part = score_rows(fitted.encoder, fitted.head, tokens(off).ids);
+      SMIDGEN_ASSIGN(const std::vector<float> part, scores_of(fold, on, off, plan, seconds_left()));
       for (std::size_t i = 0; i < off.size(); ++i)
         std::copy_n(part.begin() + static_cast<std::ptrdiff_t>(i * rows_.label_count), rows_.label_count,
                     scores.begin() + static_cast<std::ptrdiff_t>(off[i] * rows_.label_count));
@@ -98,6 +119,26 @@ class Tuning {
     return trainable.save_weights(options_.folder + "/" + trainable.config().body_prefix + "model.safetensors");
   }
 
+  bool resumed() const { return resumed_; }
+  TuningState& state() { return state_; }
+
+  // A hash of all that decides what comes out here.
+  Result<std::string> key() const {
+    SMIDGEN_ASSIGN(const EncoderConfig config, EncoderConfig::load(encoder_.folder()));
+    SMIDGEN_ASSIGN(const std::string weights, sha256_file(config.body_folder + "/model.safetensors"));
+    Sha256 hash;
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      hash.add(rows_.texts[i]);
+      hash.add(fmt::format("\n{} {}\n", rows_.labels[i], rows_.fold_of[i]));
+    }
+    std::error_code code;
+    const auto place = std::filesystem::absolute(options_.folder, code);
+    hash.add(fmt::format("{} {} {} {} {} {} {} {} {}", weights, encoder_.tokens_max(), options_.c, options_.seed,
+                         options_.state_key, encoder_.kernels().name, precision_name(precision()), kVersion,
+                         place.lexically_normal().string()));
+    return to_hex(hash.finish());
+  }
+
   TokenRows tokens(const Rows& of) const {
     TokenRows out;
     for (const std::uint32_t row : of) {
@@ -108,9 +149,22 @@ class Tuning {
   }
 
  private:
+  Precision precision() const { return TrainableEncoder::fast_precision(encoder_.kernels()); }
   Result<TrainableEncoder> load() const {
-    return TrainableEncoder::load(encoder_.folder(), TrainableEncoder::fast_precision(encoder_.kernels()),
-                                  encoder_.kernels(), pool_);
+    return TrainableEncoder::load(encoder_.folder(), precision(), encoder_.kernels(), pool_);
+  }
+
+  Result<std::vector<float>> scores_of(std::size_t fold, const Rows& on, const Rows& off, TunePlan& plan,
+                                       double seconds_left) {
+    if (std::optional<std::vector<float>> kept = state_.scores(fold, off.size() * rows_.label_count)) {
+      resumed_ = true;
+      return std::move(*kept);
+    }
+    SMIDGEN_ASSIGN(Fitted fitted, fit(on, plan, fold, seconds_left));
+    std::vector<float> scores = score_rows(fitted.encoder, fitted.head, tokens(off).ids);
+    SMIDGEN_TRY(state_.keep(plan));  // a schedule may have been cut
+    SMIDGEN_TRY(state_.keep(fold, scores));
+    return scores;
   }
 
   const TrainingRows& rows_;
@@ -119,6 +173,8 @@ class Tuning {
   const TuneOptions& options_;
   ThreadPool& pool_;
   const Watcher& watcher_;
+  TuningState state_ = nothing_kept();
+  bool resumed_ = false;
   std::vector<std::vector<std::int32_t>> ids_;
 };
 
@@ -144,22 +200,30 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
   SMIDGEN_ASSIGN(const HeadTrainer heads,
                  HeadTrainer::create(embeddings.values, embeddings.dimensions, rows.labels, rows.label_count, pool));
   Tuning tuning(rows, encoder, heads, options, pool, watcher);
-  watcher.report("timing", 0);
-  SMIDGEN_ASSIGN(const double speed, tuning.speed());
+  SMIDGEN_ASSIGN(const std::string key, tuning.key());
+  SMIDGEN_ASSIGN(tuning.state(), TuningState::open(options.state_folder, key));
+  const auto left = [&] { return options.seconds_max - seconds_since(start); };
   TunedEncoder tuned;
-  tuned.plan = plan_tuning(rows.size(), speed, options.seconds_max - seconds_since(start));
-  if (tuned.plan.epochs == 0) {
-    why_not = fmt::format(
-        "The encoder was not fine-tuned: the least that makes sense takes about {:.1f} minutes here, {:.1f} were left.",
-        tuned.plan.seconds / 60, std::max(0.0, options.seconds_max - seconds_since(start)) / 60);
-    return std::optional<TunedEncoder>();
+  if (const std::optional<TunePlan> kept = tuning.state().plan()) {
+    tuned.plan = *kept;
+  } else {
+    watcher.report("timing", 0);
+    SMIDGEN_ASSIGN(const double speed, tuning.speed());
+    tuned.plan = plan_tuning(rows.size(), speed, left());
+    if (tuned.plan.epochs == 0) {
+      why_not = fmt::format(
+          "The encoder was not fine-tuned: the least that makes sense takes about {:.1f} minutes here, {:.1f} were "
+          "left.",
+          tuned.plan.seconds / 60, std::max(0.0, left()) / 60);
+      tuning.state().remove();
+      return std::optional<TunedEncoder>();
+    }
+    SMIDGEN_TRY(tuning.state().keep(tuned.plan));
   }
-  SMIDGEN_ASSIGN(tuned.out_of_fold, tuning.out_of_fold(tuned.plan));
+  SMIDGEN_ASSIGN(tuned.out_of_fold, tuning.out_of_fold(tuned.plan, left));
   Rows all(rows.size());
   for (std::uint32_t i = 0; i < all.size(); ++i) all[i] = i;
-  SMIDGEN_ASSIGN(Tuning::Fitted fitted,
-                 tuning.fit(all, tuned.plan,
-                            fmt::format("fine-tuning, part {} of {}", tuned.plan.folds + 1, tuned.plan.folds + 1)));
+  SMIDGEN_ASSIGN(Tuning::Fitted fitted, tuning.fit(all, tuned.plan, tuned.plan.folds, left()));
   SMIDGEN_TRY(tuning.write(fitted.encoder));
   tuned.head = std::move(fitted.head);
   EncoderOptions as_before;
@@ -169,6 +233,8 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
   SMIDGEN_ASSIGN(Encoder loaded, Encoder::load(options.folder, as_before));
   tuned.encoder = std::make_shared<const Encoder>(std::move(loaded));
   tuned.seconds = seconds_since(start);
+  tuned.resumed = tuning.resumed();
+  tuned.leftover = tuning.state().folder();
   return std::optional<TunedEncoder>(std::move(tuned));
 }
 

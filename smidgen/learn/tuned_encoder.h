@@ -5,6 +5,9 @@
 //   budget, rows a second                             -> epochs and number of folds (plan_tuning)
 //   fit on all folds but one, score that one, in turn -> out-of-fold scores, which no fit has seen
 //   fit on all rows                                   -> the encoder that is kept
+//
+// Killed, it goes on where it was when called again with the same rows and options (tuning_state.h), and ends with the
+// same bits. When the machine turns out slower than it was measured, schedules are cut to whole epochs that fit.
 #pragma once
 
 #include <cstddef>
@@ -29,6 +32,8 @@ struct TuneOptions {
   std::string folder;      // where the tuned encoder is written; must not exist
   double c = 16;           // of the head on the frozen body that tuning starts from
   std::uint64_t seed = 1;
+  std::string state_key;     // names what must be the same to go on, beside rows, encoder, seed, c and folder
+  std::string state_folder;  // where it is kept how far things are, until they are done; empty: nowhere
 };
 
 // What fits into `seconds_max`: epochs 0 means not even the least does, and `seconds` is then what the least would
@@ -44,7 +49,9 @@ struct TunedEncoder {
   SoftmaxHead head;
   std::vector<float> out_of_fold;  // (rows, labels) log-probabilities
   TunePlan plan;
-  double seconds = 0;
+  double seconds = 0;  // of this run
+  bool resumed = false;
+  std::string leftover;  // folder to remove when what this is for stands; may be empty
 };
 
 // embeddings: of rows.texts by the frozen `encoder`. Nothing when the budget is too small; `why_not` then says so in a

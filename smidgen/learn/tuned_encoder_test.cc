@@ -8,6 +8,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "smidgen/base/file.h"
 #include "smidgen/model/encoder_rung.h"
 
 namespace smidgen {
@@ -92,6 +93,42 @@ TEST_F(TunedEncoderTest, IsWrittenAndScoresTheSameWhenLoaded) {
   EXPECT_NE(frozen, moved);
   const auto rung = EncoderRung::create(got.encoder, std::move(got.head));
   ASSERT_TRUE(rung.ok()) << rung.error().message();
+}
+
+TEST_F(TunedEncoderTest, GoesOnWhereItWasStopped) {
+  TuneOptions options;
+  options.seconds_max = 1000;
+  options.folder = folder_ + "/tuned";
+  options.state_folder = folder_ + "/state";
+  std::string why_not;
+  const auto run = [&](std::size_t stop_at) {
+    Watcher watcher;
+    std::size_t asked = 0;
+    if (stop_at > 0) watcher.cancelled = [&] { return ++asked == stop_at; };
+    return tune_encoder(rows_, *encoder_, embeddings_, options, pool_, watcher, why_not);
+  };
+  const auto weights = [&] { return *read_file(options.folder + "/model.safetensors", 1 << 20); };
+  auto whole = run(0);
+  ASSERT_TRUE(whole.ok()) << whole.error().message();
+  EXPECT_FALSE((*whole)->resumed);
+  const std::string wanted = weights();
+  fs::remove_all(folder_);
+  for (const std::size_t stop : {60U, 90U, 70U}) {  // in the first, a later and the last part
+    const auto part = run(stop);
+    ASSERT_FALSE(part.ok());
+    EXPECT_EQ(part.error().kind(), ErrorKind::kCancelled);
+  }
+  auto rest = run(0);
+  ASSERT_TRUE(rest.ok()) << rest.error().message();
+  EXPECT_TRUE((*rest)->resumed);
+  EXPECT_EQ((*rest)->out_of_fold, (*whole)->out_of_fold);
+  EXPECT_EQ(weights(), wanted);
+  EXPECT_TRUE(fs::exists((*rest)->leftover));  // its owner removes it, when the result stands
+  options.state_key = "another budget";
+  fs::remove_all(options.folder);
+  const auto other = run(0);
+  ASSERT_TRUE(other.ok());
+  EXPECT_FALSE((*other)->resumed);
 }
 
 TEST_F(TunedEncoderTest, SaysWhyNotWhenTimeIsShort) {

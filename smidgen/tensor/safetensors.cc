@@ -15,6 +15,7 @@
 #include <bit>
 #include <cstring>
 
+#include "smidgen/base/atomic_file.h"
 #include "smidgen/base/json.h"
 #include "smidgen/base/json_write.h"
 
@@ -336,7 +337,10 @@ Result<std::vector<float>> Safetensors::floats(std::string_view name, std::span<
   return out;
 }
 
-std::string safetensors_bytes(std::vector<NamedTensor> tensors, const std::map<std::string, std::string>& metadata) {
+namespace {
+
+// Sorts the tensors as they will lie; returns what stands before them.
+std::string file_head(std::vector<NamedTensor>& tensors, const std::map<std::string, std::string>& metadata) {
   std::sort(tensors.begin(), tensors.end(), [](const NamedTensor& a, const NamedTensor& b) {
     return std::pair(-static_cast<int>(dtype_bits(a.dtype)), std::string_view(a.name)) <
            std::pair(-static_cast<int>(dtype_bits(b.dtype)), std::string_view(b.name));
@@ -370,15 +374,27 @@ std::string safetensors_bytes(std::vector<NamedTensor> tensors, const std::map<s
   const std::uint64_t length = header.size();
   std::string out(kLengthBytes, '\0');
   std::memcpy(out.data(), &length, kLengthBytes);
-  out.reserve(kLengthBytes + header.size() + offset);
-  out += header;
+  return out + header;
+}
+
+}  // namespace
+
+std::string safetensors_bytes(std::vector<NamedTensor> tensors, const std::map<std::string, std::string>& metadata) {
+  std::string out = file_head(tensors, metadata);
+  std::size_t size = out.size();
+  for (const NamedTensor& tensor : tensors) size += tensor.bytes.size();
+  out.reserve(size);
   for (const NamedTensor& tensor : tensors) out += tensor.bytes;
   return out;
 }
 
 Status write_safetensors(const std::string& path, std::vector<NamedTensor> tensors,
                          const std::map<std::string, std::string>& metadata) {
-  return write_file_atomic(path, safetensors_bytes(std::move(tensors), metadata));
+  // Tensor by tensor: a model must not need its own size once more to be written.
+  SMIDGEN_ASSIGN(AtomicFile file, AtomicFile::create(path));
+  SMIDGEN_TRY(file.write(file_head(tensors, metadata)));
+  for (const NamedTensor& tensor : tensors) SMIDGEN_TRY(file.write(tensor.bytes));
+  return file.commit();
 }
 
 }  // namespace smidgen

@@ -29,17 +29,22 @@ constexpr std::uint32_t dropout_hash(std::uint32_t key, std::uint32_t index) {
 }
 
 // Self-attention of one sequence, as AttentionCall (kernel_table.h), with dropout of the probabilities. The element
-// (i, j) of head h has the dropout index (h t + i) t + j.
-struct AttentionStep {
-  const float* qkv = nullptr;  // (t, 3 heads head_dim), each row query | key | value
+// (i, j) of head h has the dropout index (h t + i) t + j. Rows are `qkv_stride` and `out_stride` elements apart. T is
+// float, or std::uint16_t for bf16: then what is read and written is rounded, and everything between is f32.
+template <class T>
+struct AttentionStepOf {
+  const T* qkv = nullptr;  // (t, 3 heads head_dim), each row query | key | value
+  std::size_t qkv_stride = 0, out_stride = 0;
   std::size_t t = 0, heads = 0, head_dim = 0;
   float scale = 1;
   Dropout dropout;
-  float* out = nullptr;          // forward: (t, heads head_dim)
-  const float* d_out = nullptr;  // backward: the same shape
-  float* d_qkv = nullptr;        // backward: the shape of qkv, overwritten
-  float* workspace = nullptr;    // training_workspace(t, head_dim) floats
+  T* out = nullptr;            // forward: (t, heads head_dim)
+  const T* d_out = nullptr;    // backward: the same shape
+  T* d_qkv = nullptr;          // backward: the shape of qkv, overwritten
+  float* workspace = nullptr;  // training_workspace(t, head_dim) floats
 };
+using AttentionStep = AttentionStepOf<float>;
+using LowAttentionStep = AttentionStepOf<std::uint16_t>;
 
 // One step of AdamW (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019, algorithm 2).
 struct AdamStep {
@@ -57,20 +62,50 @@ struct TrainingKernels {
   // Of Kernels::layer_norm over rows (rows, n) of its input x. d_gain, d_bias (n): added to. d_x may be d_y.
   void (*layer_norm_backward)(const float* x, const float* d_y, std::size_t rows, std::size_t n, const float* gain,
                               float epsilon, float* d_x, float* d_gain, float* d_bias);
-  void (*add_rows)(const float* x, std::size_t rows, std::size_t n, float* sum);  // sum (n) += the rows of x
+  // sum (n) += the rows of x (rows, n), x_stride apart
+  void (*add_rows)(const float* x, std::size_t x_stride, std::size_t rows, std::size_t n, float* sum);
   void (*attention)(const AttentionStep& step);
   void (*attention_backward)(const AttentionStep& step);
-  void (*dropout)(const Dropout& dropout, std::size_t first_index, float* x, std::size_t n);  // in place
+  // out = x times the mask; out may be x
+  void (*dropout)(const Dropout& dropout, std::size_t first_index, const float* x, std::size_t n, float* out);
+  // x = x times the mask + residual
+  void (*dropout_add)(const Dropout& dropout, std::size_t first_index, const float* residual, float* x, std::size_t n);
   double (*sum_of_squares)(const float* x, std::size_t n);
   // first, second: the moments' running means, updated with w.
   void (*adam)(const AdamStep& step, const float* gradient, std::size_t n, float* w, float* first, float* second);
-  // x to bf16 (nearest even) in the forms products want, rows x_stride floats apart. Panels of a matrix B (k, n) as in
-  // encoder_kernel_table.h: B = x (k, n), and B = the transpose of x (n, k).
-  void (*pack_rows)(const float* x, std::size_t x_stride, std::size_t k, std::size_t n, std::uint16_t* panels);
-  void (*pack_transposed)(const float* x, std::size_t x_stride, std::size_t k, std::size_t n, std::uint16_t* panels);
-  // out (n, rows padded with zeros to a multiple of 32), x (rows, n).
-  void (*transpose)(const float* x, std::size_t x_stride, std::size_t rows, std::size_t n, std::uint16_t* out);
+  // out (n, rows), rows out_stride apart, = x (rows, n) transposed.
+  void (*transpose)(const float* x, std::size_t x_stride, std::size_t rows, std::size_t n, float* out,
+                    std::size_t out_stride);
+  // x to bf16 (nearest even) as the panels of a matrix B (k, n), encoder_kernel_table.h, `panel_stride` elements apart:
+  // B = x (k, n), and B = the transpose of x (n, k). Rows of x are x_stride floats apart.
+  void (*pack_rows)(const float* x, std::size_t x_stride, std::size_t k, std::size_t n, std::uint16_t* panels,
+                    std::size_t panel_stride);
+  void (*pack_transposed)(const float* x, std::size_t x_stride, std::size_t k, std::size_t n, std::uint16_t* panels,
+                          std::size_t panel_stride);
+
+  // The same over bf16, computed in f32 and rounded.
+  void (*low_attention)(const LowAttentionStep& step);
+  void (*low_attention_backward)(const LowAttentionStep& step);
+  // y = x Phi(x), to 4e-5 max(1, |x|), and d_x = d_y times its derivative, to 3e-4 |d_y|: both less than a rounding to
+  // bf16. d_x may be d_y.
+  void (*low_gelu)(const std::uint16_t* x, std::size_t n, std::uint16_t* y);
+  void (*low_gelu_backward)(const std::uint16_t* x, const std::uint16_t* d_y, std::size_t n, std::uint16_t* d_x);
+  // out = x (rows, n) times the mask, in bf16, rows out_stride apart.
+  void (*low_dropout)(const Dropout& dropout, std::size_t first_index, const float* x, std::size_t rows, std::size_t n,
+                      std::uint16_t* out, std::size_t out_stride);
+  void (*low_add_rows)(const std::uint16_t* x, std::size_t x_stride, std::size_t rows, std::size_t n, float* sum);
+  // out (n, rows padded with zeros to a multiple of 32), rows out_stride apart, = x (rows, n) transposed.
+  void (*low_transpose)(const std::uint16_t* x, std::size_t x_stride, std::size_t rows, std::size_t n,
+                        std::uint16_t* out, std::size_t out_stride);
+  // Panels of B = x (k, n), as pack_rows.
+  void (*low_pack_rows)(const std::uint16_t* x, std::size_t x_stride, std::size_t k, std::size_t n,
+                        std::uint16_t* panels, std::size_t panel_stride);
 };
+
+// Elements of a panel of bf16 that has k rows.
+constexpr std::size_t low_panel_halves(std::size_t k) {
+  return bf16_row_bytes(k) / 2 * kLowPanelColumns;
+}
 
 // Floats of scratch: six copies of a head's rows, padded, and two matrices of scores.
 constexpr std::size_t training_workspace(std::size_t t, std::size_t head_dim) {

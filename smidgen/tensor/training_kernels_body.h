@@ -51,6 +51,29 @@ inline void put(float* to, V value, size_t n) {
   n == kWide ? store<kWide>(to, value) : store_part(to, value, n);
 }
 
+// The same of bf16: the upper half of a float, rounded to nearest even when stored.
+typedef std::uint16_t H __attribute__((vector_size(kWide * 2)));
+inline V get(const std::uint16_t* from, size_t n) {
+  H halves = {};
+  if (n == kWide)
+    __builtin_memcpy(&halves, from, sizeof(halves));
+  else
+    for (size_t i = 0; i < n; ++i) halves[i] = from[i];
+  const U bits = __builtin_convertvector(halves, U) << 16;
+  V value;
+  __builtin_memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+inline void put(std::uint16_t* to, V value, size_t n) {
+  U bits;
+  __builtin_memcpy(&bits, &value, sizeof(bits));
+  const H halves = __builtin_convertvector((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16, H);
+  if (n == kWide)
+    __builtin_memcpy(to, &halves, sizeof(halves));
+  else
+    for (size_t i = 0; i < n; ++i) to[i] = halves[i];
+}
+
 // Phi(x) + x phi(x). Phi by Abramowitz and Stegun, "Handbook of mathematical functions", 7.1.26 (error 7.5e-8), whose
 // exponential is that of phi.
 inline V gelu_slope(V x) {
@@ -65,6 +88,25 @@ inline V gelu_slope(V x) {
   const V tail = 0.5F * p * t * e;  // 1 - Phi(|x|)
   const V cdf = x < 0.0F ? tail : 1.0F - tail;
   return cdf + x * e * 0.3989422804F;
+}
+
+// 1/2 + y p(y^2), y = x cut to +-4.25. For kGelu it is Phi(x) (the coefficients of encoder_kernels_body.h), for
+// kGeluSlope Phi(x) + x phi(x): p minimises the largest error in between (5e-5; 2e-4 is what the cut costs).
+constexpr float kGelu[9] = {0.3988192081451416F,    -0.06619028002023697F,   0.009718779474496841F,
+                            -0.001079078298062086F, 8.848919969750568e-05F,  -5.147519459569594e-06F,
+                            1.986162203593267e-07F, -4.515313456465719e-09F, 4.5470852777507176e-11F};
+constexpr float kGeluSlope[11] = {0.797856867313385F,       -0.2658160924911499F,     0.05961483344435692F,
+                                  -0.009334258735179901F,   0.0010870262049138546F,   -9.605909144738689e-05F,
+                                  6.358956397889415e-06F,   -3.0353604074662144e-07F, 9.784455023975624e-09F,
+                                  -1.8926397948870743e-10F, 1.6502037366791789e-12F};
+template <int kTerms>
+inline V odd_above_half(V x, const float (&terms)[kTerms]) {
+  V y = x > 4.25F ? splat<kWide>(4.25F) : x;
+  y = y < -4.25F ? splat<kWide>(-4.25F) : y;
+  const V z = y * y;
+  V p = splat<kWide>(terms[kTerms - 1]);
+  for (int i = kTerms - 2; i >= 0; --i) p = p * z + terms[i];
+  return y * p + 0.5F;
 }
 
 void gelu_backward(const float* x, const float* d_y, size_t n, float* d_x) {
@@ -101,12 +143,24 @@ void layer_norm_backward(const float* x, const float* d_y, size_t rows, size_t n
   }
 }
 
-void add_rows(const float* x, size_t rows, size_t n, float* sum) {
-  over(n, [&](size_t i, size_t lanes) {
+// Sums of whole rows run down columns eight vectors wide, so that memory is read in lines.
+template <class T>
+void add_rows(const T* x, size_t x_stride, size_t rows, size_t n, float* sum) {
+  constexpr size_t kVectors = 8;
+  size_t i = 0;
+  for (; i + kVectors * kWide <= n; i += kVectors * kWide) {
+    V total[kVectors];
+    for (size_t v = 0; v < kVectors; ++v) total[v] = load<kWide>(sum + i + v * kWide);
+    for (size_t row = 0; row < rows; ++row)
+      for (size_t v = 0; v < kVectors; ++v) total[v] += get(x + row * x_stride + i + v * kWide, kWide);
+    for (size_t v = 0; v < kVectors; ++v) store<kWide>(sum + i + v * kWide, total[v]);
+  }
+  for (; i < n; i += kWide) {
+    const size_t lanes = smaller(kWide, n - i);
     V total = get(sum + i, lanes);
-    for (size_t row = 0; row < rows; ++row) total += get(x + row * n + i, lanes);
+    for (size_t row = 0; row < rows; ++row) total += get(x + row * x_stride + i, lanes);
     put(sum + i, total, lanes);
-  });
+  }
 }
 
 inline V kept(const Dropout& dropout, size_t index) {
@@ -119,8 +173,14 @@ inline V kept(const Dropout& dropout, size_t index) {
   return h >= dropout.threshold ? splat<kWide>(dropout.scale) : V{};
 }
 
-void dropout(const Dropout& dropout, size_t first_index, float* x, size_t n) {
-  over(n, [&](size_t i, size_t lanes) { put(x + i, get(x + i, lanes) * kept(dropout, first_index + i), lanes); });
+void dropout(const Dropout& dropout, size_t first_index, const float* x, size_t n, float* out) {
+  over(n, [&](size_t i, size_t lanes) { put(out + i, get(x + i, lanes) * kept(dropout, first_index + i), lanes); });
+}
+
+void dropout_add(const Dropout& dropout, size_t first_index, const float* residual, float* x, size_t n) {
+  over(n, [&](size_t i, size_t lanes) {
+    put(x + i, get(x + i, lanes) * kept(dropout, first_index + i) + get(residual + i, lanes), lanes);
+  });
 }
 
 double sum_of_squares(const float* x, size_t n) {
@@ -147,6 +207,62 @@ void adam(const AdamStep& s, const float* gradient, size_t n, float* w, float* f
     const V step = m * s.correction1 / (root_of(v * s.correction2) + s.epsilon);
     put(w + i, weight - s.rate * (step + s.decay * weight), lanes);
   });
+}
+
+// --- 16 x 16 blocks of 32 bits ---
+
+typedef float F16 __attribute__((vector_size(64)));
+typedef std::uint32_t U16 __attribute__((vector_size(64)));
+
+// Rows i and i + d trade the blocks of d columns that lie on the wrong side of the diagonal.
+#define SMIDGEN_TRADE(d)                                            \
+  for (int i = 0; i < 16; ++i)                                      \
+    if ((i & d) == 0) {                                             \
+      const U16 a = m[i], b = m[i + d];                             \
+      m[i] = __builtin_shufflevector(a, b, SMIDGEN_FIRST_##d);      \
+      m[i + d] = __builtin_shufflevector(a, b, SMIDGEN_SECOND_##d); \
+    }
+#define SMIDGEN_FIRST_8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define SMIDGEN_SECOND_8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+#define SMIDGEN_FIRST_4 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
+#define SMIDGEN_SECOND_4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
+#define SMIDGEN_FIRST_2 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define SMIDGEN_SECOND_2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define SMIDGEN_FIRST_1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
+#define SMIDGEN_SECOND_1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
+
+// m (16, 16) transposed in place, by halves of halves.
+inline void transpose_block(U16* m) {
+  SMIDGEN_TRADE(8)
+  SMIDGEN_TRADE(4)
+  SMIDGEN_TRADE(2)
+  SMIDGEN_TRADE(1)
+}
+
+inline U16 load_block(const float* x, size_t n) {
+  U16 value = {};
+  if (n >= 16)
+    __builtin_memcpy(&value, x, sizeof(value));
+  else
+    __builtin_memcpy(&value, x, n * sizeof(float));
+  return value;
+}
+
+void transpose(const float* x, size_t x_stride, size_t rows, size_t n, float* out, size_t out_stride) {
+  for (size_t j = 0; j < n; j += 16)
+    for (size_t i = 0; i < rows; i += 16) {
+      U16 block[16];
+      for (size_t r = 0; r < 16; ++r) block[r] = i + r < rows ? load_block(x + (i + r) * x_stride + j, n - j) : U16{};
+      transpose_block(block);
+      const size_t bytes = smaller(16, rows - i) * sizeof(float);
+      for (size_t c = 0; c < 16 && j + c < n; ++c) {
+        float* to = out + (j + c) * out_stride + i;
+        if (bytes == 64)
+          __builtin_memcpy(to, &block[c], 64);
+        else
+          __builtin_memcpy(to, &block[c], bytes);
+      }
+    }
 }
 
 // --- attention ---
@@ -193,7 +309,8 @@ struct HeadBlock {
   float *key_turned, *value_turned;    // (d, tp)
   float *p, *d_p;                      // (t, tp)
   float* result;                       // (t, dp)
-  explicit HeadBlock(const AttentionStep& s) : t(s.t), d(s.head_dim), tp(padded(s.t)), dp(padded(s.head_dim)) {
+  template <class T>
+  explicit HeadBlock(const AttentionStepOf<T>& s) : t(s.t), d(s.head_dim), tp(padded(s.t)), dp(padded(s.head_dim)) {
     query = s.workspace;
     key = query + t * dp;
     value = key + t * dp;
@@ -207,20 +324,20 @@ struct HeadBlock {
 };
 
 // to (t, dp) = the rows of `from`, `stride` apart; turned (d, tp), may be null: transposed.
-void cut(const float* from, size_t stride, const HeadBlock& b, float* to, float* turned) {
-  for (size_t i = 0; i < b.t; ++i) {
-    for (size_t c = 0; c < b.d; ++c) to[i * b.dp + c] = from[i * stride + c];
-    for (size_t c = b.d; c < b.dp; ++c) to[i * b.dp + c] = 0;
-  }
+template <class T>
+void cut(const T* from, size_t stride, const HeadBlock& b, float* to, float* turned) {
+  for (size_t i = 0; i < b.t; ++i)
+    for (size_t c = 0; c < b.dp; c += kWide)
+      store<kWide>(to + i * b.dp + c, c < b.d ? get(from + i * stride + c, smaller(kWide, b.d - c)) : V{});
   if (turned == nullptr) return;
-  for (size_t c = 0; c < b.d; ++c) {
-    for (size_t i = 0; i < b.t; ++i) turned[c * b.tp + i] = from[i * stride + c];
+  transpose(to, b.dp, b.t, b.d, turned, b.tp);
+  for (size_t c = 0; c < b.d && b.t < b.tp; ++c)
     for (size_t i = b.t; i < b.tp; ++i) turned[c * b.tp + i] = 0;
-  }
 }
 
 // b.p (t, tp) = softmax(scale query key^T), columns beyond t zero.
-void probabilities(const AttentionStep& s, const HeadBlock& b) {
+template <class T>
+void probabilities(const AttentionStepOf<T>& s, const HeadBlock& b) {
   product(b.query, b.dp, 1, b.key_turned, b.tp, b.t, b.d, b.tp, b.p, b.tp);
   for (size_t i = 0; i < b.t; ++i) {
     float* row = b.p + i * b.tp;
@@ -246,41 +363,45 @@ void probabilities(const AttentionStep& s, const HeadBlock& b) {
 }
 
 // x (t, tp) times the dropout mask of `head`.
-void mask(const AttentionStep& s, const HeadBlock& b, size_t head, float* x) {
+template <class T>
+void mask(const AttentionStepOf<T>& s, const HeadBlock& b, size_t head, float* x) {
   if (s.dropout.threshold == 0) return;
-  for (size_t i = 0; i < b.t; ++i) dropout(s.dropout, (head * s.t + i) * s.t, x + i * b.tp, b.t);
+  for (size_t i = 0; i < b.t; ++i) dropout(s.dropout, (head * s.t + i) * s.t, x + i * b.tp, b.t, x + i * b.tp);
 }
 
-void paste(const HeadBlock& b, float* to, size_t stride) {
+template <class T>
+void paste(const HeadBlock& b, T* to, size_t stride) {
   for (size_t i = 0; i < b.t; ++i)
-    for (size_t c = 0; c < b.d; ++c) to[i * stride + c] = b.result[i * b.dp + c];
+    over(b.d, [&](size_t c, size_t lanes) { put(to + i * stride + c, get(b.result + i * b.dp + c, lanes), lanes); });
 }
 
-void attention(const AttentionStep& s) {
-  const size_t hidden = s.heads * s.head_dim, stride = 3 * hidden;
+template <class T>
+void attention(const AttentionStepOf<T>& s) {
+  const size_t hidden = s.heads * s.head_dim, stride = s.qkv_stride;
   const HeadBlock b(s);
   for (size_t head = 0; head < s.heads; ++head) {
-    const float* query = s.qkv + head * s.head_dim;
+    const T* query = s.qkv + head * s.head_dim;
     cut(query, stride, b, b.query, nullptr);
     cut(query + hidden, stride, b, b.key, b.key_turned);
     cut(query + 2 * hidden, stride, b, b.value, nullptr);
     probabilities(s, b);
     mask(s, b, head, b.p);
     product(b.p, b.tp, 1, b.value, b.dp, b.t, b.t, b.dp, b.result, b.dp);
-    paste(b, s.out + head * s.head_dim, hidden);
+    paste(b, s.out + head * s.head_dim, s.out_stride);
   }
 }
 
 // The formulas stand in training_kernels_scalar.cc.
-void attention_backward(const AttentionStep& s) {
-  const size_t hidden = s.heads * s.head_dim, stride = 3 * hidden;
+template <class T>
+void attention_backward(const AttentionStepOf<T>& s) {
+  const size_t hidden = s.heads * s.head_dim, stride = s.qkv_stride;
   const HeadBlock b(s);
   for (size_t head = 0; head < s.heads; ++head) {
-    const float* query = s.qkv + head * s.head_dim;
+    const T* query = s.qkv + head * s.head_dim;
     cut(query, stride, b, b.query, nullptr);
     cut(query + hidden, stride, b, b.key, b.key_turned);
     cut(query + 2 * hidden, stride, b, b.value, b.value_turned);
-    cut(s.d_out + head * s.head_dim, hidden, b, b.d_out, nullptr);
+    cut(s.d_out + head * s.head_dim, s.out_stride, b, b.d_out, nullptr);
     probabilities(s, b);
     product(b.d_out, b.dp, 1, b.value_turned, b.tp, b.t, b.d, b.tp, b.d_p, b.tp);
     mask(s, b, head, b.d_p);
@@ -294,7 +415,7 @@ void attention_backward(const AttentionStep& s) {
         store<kWide>(d_p + j, load<kWide>(p + j) * (load<kWide>(d_p + j) - total) * s.scale);
     }
     mask(s, b, head, b.p);
-    float* d_query = s.d_qkv + head * s.head_dim;
+    T* d_query = s.d_qkv + head * s.head_dim;
     product(b.d_p, b.tp, 1, b.key, b.dp, b.t, b.t, b.dp, b.result, b.dp);
     paste(b, d_query, stride);
     product(b.d_p, 1, b.tp, b.query, b.dp, b.t, b.t, b.dp, b.result, b.dp);
@@ -305,9 +426,6 @@ void attention_backward(const AttentionStep& s) {
 }
 
 // --- bf16 ---
-
-typedef float F16 __attribute__((vector_size(64)));
-typedef std::uint32_t U16 __attribute__((vector_size(64)));
 
 // Rounded to bf16 (nearest even), in the upper half of each lane.
 inline U16 round_upper(const float* x, size_t n) {
@@ -335,38 +453,13 @@ inline U16 pair_columns(const float* x, size_t n) {
   return even >> 16 | odd;
 }
 
-// Rows i and i + d trade the blocks of d columns that lie on the wrong side of the diagonal.
-#define SMIDGEN_TRADE(d)                                            \
-  for (int i = 0; i < 16; ++i)                                      \
-    if ((i & d) == 0) {                                             \
-      const U16 a = m[i], b = m[i + d];                             \
-      m[i] = __builtin_shufflevector(a, b, SMIDGEN_FIRST_##d);      \
-      m[i + d] = __builtin_shufflevector(a, b, SMIDGEN_SECOND_##d); \
-    }
-#define SMIDGEN_FIRST_8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
-#define SMIDGEN_SECOND_8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
-#define SMIDGEN_FIRST_4 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
-#define SMIDGEN_SECOND_4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
-#define SMIDGEN_FIRST_2 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
-#define SMIDGEN_SECOND_2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
-#define SMIDGEN_FIRST_1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
-#define SMIDGEN_SECOND_1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
-
-// m (16, 16) transposed in place, by halves of halves.
-inline void transpose_block(U16* m) {
-  SMIDGEN_TRADE(8)
-  SMIDGEN_TRADE(4)
-  SMIDGEN_TRADE(2)
-  SMIDGEN_TRADE(1)
-}
-
 inline void store_line(std::uint16_t* to, U16 line) {
   __builtin_memcpy(to, &line, sizeof(line));
 }
 
-void pack_rows(const float* x, size_t x_stride, size_t k, size_t n, std::uint16_t* panels) {
+void pack_rows(const float* x, size_t x_stride, size_t k, size_t n, std::uint16_t* panels, size_t panel_stride) {
   const size_t lines = bf16_row_bytes(k) / 4, columns = padded_to(n, kLowPairColumns);
-  for (size_t j = 0; j < columns; j += kLowPanelColumns, panels += lines * 32)
+  for (size_t j = 0; j < columns; j += kLowPanelColumns, panels += panel_stride)
     for (size_t line = 0; line < lines; ++line) {
       const size_t i = 2 * line, left = j < n ? n - j : 0;
       const float* row = x + i * x_stride + j;
@@ -375,9 +468,9 @@ void pack_rows(const float* x, size_t x_stride, size_t k, size_t n, std::uint16_
     }
 }
 
-void pack_transposed(const float* x, size_t x_stride, size_t k, size_t n, std::uint16_t* panels) {
+void pack_transposed(const float* x, size_t x_stride, size_t k, size_t n, std::uint16_t* panels, size_t panel_stride) {
   const size_t lines = bf16_row_bytes(k) / 4, columns = padded_to(n, kLowPairColumns);
-  for (size_t j = 0; j < columns; j += kLowPanelColumns, panels += lines * 32)
+  for (size_t j = 0; j < columns; j += kLowPanelColumns, panels += panel_stride)
     for (size_t line = 0; line < lines; line += 16) {
       U16 block[16];
       for (size_t r = 0; r < 16; ++r)
@@ -387,18 +480,65 @@ void pack_transposed(const float* x, size_t x_stride, size_t k, size_t n, std::u
     }
 }
 
-void transpose(const float* x, size_t x_stride, size_t rows, size_t n, std::uint16_t* out) {
+void low_gelu(const std::uint16_t* x, size_t n, std::uint16_t* y) {
+  over(n, [&](size_t i, size_t lanes) {
+    const V value = get(x + i, lanes);
+    put(y + i, value * odd_above_half(value, kGelu), lanes);
+  });
+}
+
+void low_gelu_backward(const std::uint16_t* x, const std::uint16_t* d_y, size_t n, std::uint16_t* d_x) {
+  over(n, [&](size_t i, size_t lanes) {
+    put(d_x + i, get(d_y + i, lanes) * odd_above_half(get(x + i, lanes), kGeluSlope), lanes);
+  });
+}
+
+void low_dropout(const Dropout& dropout, size_t first_index, const float* x, size_t rows, size_t n, std::uint16_t* out,
+                 size_t out_stride) {
+  for (size_t row = 0; row < rows; ++row, first_index += n, x += n, out += out_stride)
+    over(n, [&](size_t i, size_t lanes) { put(out + i, get(x + i, lanes) * kept(dropout, first_index + i), lanes); });
+}
+
+// Two rows of up to 16 bf16 side by side: pairs, the first in the lower half. A null row is zero.
+typedef std::uint16_t H16 __attribute__((vector_size(32)));
+inline U16 widened(const std::uint16_t* x, size_t n) {
+  H16 halves = {};
+  if (n >= 16)
+    __builtin_memcpy(&halves, x, sizeof(halves));
+  else
+    __builtin_memcpy(&halves, x, n * 2);
+  return __builtin_convertvector(halves, U16);
+}
+inline U16 pair_halves(const std::uint16_t* first, const std::uint16_t* second, size_t n) {
+  const U16 low = first == nullptr ? U16{} : widened(first, n);
+  return second == nullptr ? low : low | widened(second, n) << 16;
+}
+
+void low_transpose(const std::uint16_t* x, size_t x_stride, size_t rows, size_t n, std::uint16_t* out,
+                   size_t out_stride) {
   const size_t width = bf16_row_bytes(rows) / 2;
   for (size_t j = 0; j < n; j += 16)
     for (size_t first = 0; first < width; first += 32) {
       U16 block[16];
       for (size_t r = 0; r < 16; ++r) {
         const size_t i = first + 2 * r;
-        const float* row = x + i * x_stride + j;
-        block[r] = pair_rows(i < rows ? row : nullptr, i + 1 < rows ? row + x_stride : nullptr, n - j);
+        const std::uint16_t* row = x + i * x_stride + j;
+        block[r] = pair_halves(i < rows ? row : nullptr, i + 1 < rows ? row + x_stride : nullptr, n - j);
       }
       transpose_block(block);
-      for (size_t c = 0; c < 16 && j + c < n; ++c) store_line(out + (j + c) * width + first, block[c]);
+      for (size_t c = 0; c < 16 && j + c < n; ++c) store_line(out + (j + c) * out_stride + first, block[c]);
+    }
+}
+
+void low_pack_rows(const std::uint16_t* x, size_t x_stride, size_t k, size_t n, std::uint16_t* panels,
+                   size_t panel_stride) {
+  const size_t lines = bf16_row_bytes(k) / 4, columns = padded_to(n, kLowPairColumns);
+  for (size_t j = 0; j < columns; j += kLowPanelColumns, panels += panel_stride)
+    for (size_t line = 0; line < lines; ++line) {
+      const size_t i = 2 * line, left = j < n ? n - j : 0;
+      const std::uint16_t* row = x + i * x_stride + j;
+      store_line(panels + line * 32, pair_halves(i < k && left > 0 ? row : nullptr,
+                                                 i + 1 < k && left > 0 ? row + x_stride : nullptr, left));
     }
 }
 

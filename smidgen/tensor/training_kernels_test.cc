@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <functional>
 #include <string>
 #include <vector>
@@ -75,19 +76,30 @@ TEST(TrainingKernels, LayerNormBackwardIsTheDerivative) {
 struct AttentionRun {
   Floats out, d_qkv;
 };
-AttentionRun run_attention(const TrainingKernels& table, const Floats& qkv, const Floats& d_out, std::size_t t,
-                           std::size_t heads, std::size_t head_dim, const Dropout& dropout) {
-  AttentionRun run{Floats(d_out.size()), Floats(qkv.size())};
-  Floats workspace(training_workspace(t, head_dim));
-  AttentionStep step;
-  step.qkv = qkv.data();
-  step.t = t;
-  step.heads = heads;
-  step.head_dim = head_dim;
-  step.scale = 1.0F / std::sqrt(static_cast<float>(head_dim));
+struct AttentionShape {
+  std::size_t t, heads, head_dim;
+};
+template <class T>
+AttentionStepOf<T> attention_step(const AttentionShape& shape, const Dropout& dropout, Floats& workspace) {
+  workspace.resize(training_workspace(shape.t, shape.head_dim));
+  AttentionStepOf<T> step;
+  step.t = shape.t;
+  step.heads = shape.heads;
+  step.head_dim = shape.head_dim;
+  step.qkv_stride = 3 * shape.heads * shape.head_dim;
+  step.out_stride = shape.heads * shape.head_dim;
+  step.scale = 1.0F / std::sqrt(static_cast<float>(shape.head_dim));
   step.dropout = dropout;
-  step.out = run.out.data();
   step.workspace = workspace.data();
+  return step;
+}
+AttentionRun run_attention(const TrainingKernels& table, const Floats& qkv, const Floats& d_out,
+                           const AttentionShape& shape, const Dropout& dropout) {
+  AttentionRun run{Floats(d_out.size()), Floats(qkv.size())};
+  Floats workspace;
+  AttentionStep step = attention_step<float>(shape, dropout, workspace);
+  step.qkv = qkv.data();
+  step.out = run.out.data();
   table.attention(step);
   step.d_out = d_out.data();
   step.d_qkv = run.d_qkv.data();
@@ -101,7 +113,7 @@ TEST(TrainingKernels, AttentionWithoutDropoutIsThatOfInference) {
   const Floats qkv = normal(random, t * 3 * heads * head_dim), d_out(t * heads * head_dim, 0.0F);
   Floats wanted(t * heads * head_dim), workspace(attention_workspace(t, head_dim));
   kScalarKernels.attention({qkv.data(), t, heads, head_dim, 1.0F / std::sqrt(3.0F), wanted.data(), workspace.data()});
-  const AttentionRun run = run_attention(kScalarTrainingKernels, qkv, d_out, t, heads, head_dim, {});
+  const AttentionRun run = run_attention(kScalarTrainingKernels, qkv, d_out, {t, heads, head_dim}, {});
   for (std::size_t i = 0; i < wanted.size(); ++i) EXPECT_NEAR(run.out[i], wanted[i], 1e-6);
 }
 
@@ -110,9 +122,9 @@ TEST(TrainingKernels, AttentionBackwardIsTheDerivative) {
   const std::size_t t = 4, heads = 2, head_dim = 3;
   const Floats qkv = normal(random, t * 3 * heads * head_dim), d_out = normal(random, t * heads * head_dim);
   for (const Dropout& dropout : {Dropout{}, Dropout{99, 0x40000000U, 4.0F / 3}}) {
-    const AttentionRun run = run_attention(kScalarTrainingKernels, qkv, d_out, t, heads, head_dim, dropout);
+    const AttentionRun run = run_attention(kScalarTrainingKernels, qkv, d_out, {t, heads, head_dim}, dropout);
     expect_gradient(qkv, d_out, run.d_qkv, [&](const Floats& at) {
-      return run_attention(kScalarTrainingKernels, at, d_out, t, heads, head_dim, dropout).out;
+      return run_attention(kScalarTrainingKernels, at, d_out, {t, heads, head_dim}, dropout).out;
     });
   }
 }
@@ -120,12 +132,12 @@ TEST(TrainingKernels, AttentionBackwardIsTheDerivative) {
 TEST(TrainingKernels, DropoutKeepsTheShareItSays) {
   Floats x(100000, 1.0F);
   const Dropout tenth{7, 429496730U, 1 / 0.9F};
-  kScalarTrainingKernels.dropout(tenth, 0, x.data(), x.size());
+  kScalarTrainingKernels.dropout(tenth, 0, x.data(), x.size(), x.data());
   double kept = 0;
   for (const float value : x) kept += value > 0 ? 1 : 0;
   EXPECT_NEAR(kept / 100000, 0.9, 0.005);
   Floats tail(1000, 1.0F);  // the mask belongs to the index, not to the call
-  kScalarTrainingKernels.dropout(tenth, 500, tail.data(), tail.size());
+  kScalarTrainingKernels.dropout(tenth, 500, tail.data(), tail.size(), tail.data());
   for (std::size_t i = 0; i < tail.size(); ++i) ASSERT_EQ(tail[i], x[500 + i]);
 }
 
@@ -163,7 +175,7 @@ void expect_close(const Floats& got, const Floats& wanted, double tolerance, con
 }
 
 TEST_P(TrainingKernelTest, RowsEqualThePlainOnes) {
-  for (const std::size_t n : {0U, 1U, 7U, 16U, 31U, 32U, 385U}) {
+  for (const std::size_t n : {0U, 1U, 7U, 16U, 31U, 32U, 130U, 385U}) {
     const std::size_t rows = 3, all = rows * n + 1;  // + 1: the second half starts at an odd address
     const Floats x = normal(random, all, 2), d_y = normal(random, all), gain = normal(random, n);
     const auto run = [&](const TrainingKernels& table) {
@@ -173,12 +185,16 @@ TEST_P(TrainingKernelTest, RowsEqualThePlainOnes) {
       if (n > 0)
         table.layer_norm_backward(x.data() + 1, norm.data() + 1, rows, n, gain.data(), 1e-6F, norm.data() + 1,
                                   d_gain.data(), d_bias.data());
-      table.add_rows(x.data() + 1, rows, n, sum.data());
+      table.add_rows(x.data() + 1, n, rows, n, sum.data());
       Floats dropped = x, w = x, first = d_y, second(all, 0.5F);
-      table.dropout({5, 0x30000000U, 1.25F}, 3, dropped.data() + 1, rows * n);
+      table.dropout({5, 0x30000000U, 1.25F}, 3, x.data() + 1, rows * n, dropped.data() + 1);
+      Floats joined = x;
+      table.dropout_add({6, 0x30000000U, 1.25F}, 3, d_y.data() + 1, joined.data() + 1, rows * n);
+      Floats turned(n * (rows + 2) + 1);
+      table.transpose(x.data() + 1, n, rows, n, turned.data() + 1, rows + 2);
       AdamStep step{0.5F, 0.01F, 0.1F, 0.9F, 0.999F, 1e-8F, 2.0F, 3.0F};
       table.adam(step, d_y.data(), all, w.data(), first.data(), second.data());
-      for (const Floats& part : {norm, d_gain, d_bias, sum, dropped, w, first, second})
+      for (const Floats& part : {norm, d_gain, d_bias, sum, dropped, joined, turned, w, first, second})
         out.insert(out.end(), part.begin(), part.end());
       out.push_back(static_cast<float>(table.sum_of_squares(x.data(), all)));
       return out;
@@ -187,21 +203,81 @@ TEST_P(TrainingKernelTest, RowsEqualThePlainOnes) {
   }
 }
 
+using Halves = std::vector<std::uint16_t>;
+
+Halves to_halves(const Floats& x) {
+  Halves out(x.size());
+  kScalarTrainingKernels.low_dropout({}, 0, x.data(), 1, x.size(), out.data(), x.size());
+  return out;
+}
+Floats to_floats(const Halves& x) {
+  Floats out(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const std::uint32_t bits = static_cast<std::uint32_t>(x[i]) << 16;
+    std::memcpy(&out[i], &bits, sizeof(bits));
+  }
+  return out;
+}
+
+TEST(TrainingKernels, RoundingIsToNearestEven) {
+  const Floats x = {1.0F, 1.00390625F, 1.01171875F, -3.1415926F};  // 1 + 2^-8 and 1 + 3 2^-8 lie between two bf16
+  EXPECT_EQ(to_floats(to_halves(x)), (Floats{1.0F, 1.0F, 1.015625F, -3.140625F}));
+}
+
 TEST_P(TrainingKernelTest, Bf16FormsEqualThePlainOnesToTheBit) {
   const std::size_t shapes[][2] = {{1, 1}, {2, 16}, {31, 33}, {32, 32}, {64, 48}, {77, 5}, {5, 77}};
   for (const auto& [k, n] : shapes) {
-    const std::size_t stride = std::max(k, n) + 3;
+    const std::size_t stride = std::max(k, n) + 3, panel = low_panel_halves(k) + 64;
+    const std::size_t panels = padded_to(n, kLowPairColumns) / kLowPanelColumns * panel;
+    const std::size_t turned = bf16_row_bytes(k) / 2 + 32;
     const Floats x = normal(random, stride * std::max(k, n) + 1);
+    const Halves low = to_halves(x);
     const auto run = [&](const TrainingKernels& table) {
-      const std::size_t panel = padded_to(n, kLowPairColumns) * bf16_row_bytes(k) / 2;
-      std::vector<std::uint16_t> out(2 * panel + n * bf16_row_bytes(k) / 2 + 1, 77);
-      table.pack_rows(x.data() + 1, stride, k, n, out.data());
-      table.pack_transposed(x.data() + 1, stride, k, n, out.data() + panel);
-      table.transpose(x.data() + 1, stride, k, n, out.data() + 2 * panel);
+      Halves out(3 * panels + n * turned + k * (n + 1) + 1, 77);
+      std::uint16_t* to = out.data();
+      table.pack_rows(x.data() + 1, stride, k, n, to, panel);
+      table.pack_transposed(x.data() + 1, stride, k, n, to + panels, panel);
+      table.low_pack_rows(low.data() + 1, stride, k, n, to + 2 * panels, panel);
+      table.low_transpose(low.data() + 1, stride, k, n, to + 3 * panels, turned);
+      table.low_dropout({5, 0x30000000U, 1.25F}, 3, x.data() + 1, k, n, to + 3 * panels + n * turned, n + 1);
       return out;
     };
-    EXPECT_EQ(run(fast()), run(kScalarTrainingKernels)) << k << " x " << n;
-    EXPECT_EQ(run(fast()).back(), 77);
+    const Halves got = run(fast());
+    EXPECT_EQ(got, run(kScalarTrainingKernels)) << k << " x " << n;
+    EXPECT_EQ(got.back(), 77);
+    for (std::size_t i = 0; i < panels; ++i) ASSERT_EQ(got[i], got[2 * panels + i]);
+  }
+}
+
+TEST_P(TrainingKernelTest, Bf16RowsEqualThePlainOnes) {
+  for (const std::size_t n : {0U, 1U, 7U, 16U, 33U, 131U, 385U}) {
+    const Halves x = to_halves(normal(random, 3 * n + 1, 2)), d_y = to_halves(normal(random, 3 * n + 1));
+    const auto run = [&](const TrainingKernels& table) {
+      Halves y(3 * n), d_x = d_y;
+      Floats out(n, 1.0F);
+      table.low_gelu(x.data() + 1, 3 * n, y.data());
+      table.low_gelu_backward(x.data() + 1, d_x.data() + 1, 3 * n, d_x.data() + 1);
+      table.low_add_rows(x.data() + 1, n, 3, n, out.data());
+      for (const Floats& part : {to_floats(y), to_floats(d_x)}) out.insert(out.end(), part.begin(), part.end());
+      return out;
+    };
+    expect_close(run(fast()), run(kScalarTrainingKernels), 8e-3, "n " + std::to_string(n));  // one bf16 apart
+  }
+}
+
+TEST_P(TrainingKernelTest, Bf16GeluLosesLessThanARounding) {
+  Floats x;
+  for (float at = -8; at < 8; at += 0.01F) x.push_back(at);
+  const Halves low = to_halves(x), ones = to_halves(Floats(x.size(), 1.0F));
+  Halves y(x.size()), slope(x.size());
+  fast().low_gelu(low.data(), x.size(), y.data());
+  fast().low_gelu_backward(low.data(), ones.data(), x.size(), slope.data());
+  const Floats at = to_floats(low), got = to_floats(y), got_slope = to_floats(slope);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double cdf = 0.5 * std::erfc(-static_cast<double>(at[i]) / std::sqrt(2.0));
+    const double density = std::exp(-0.5 * at[i] * at[i]) / std::sqrt(2 * 3.14159265358979323846);
+    EXPECT_NEAR(got[i], at[i] * cdf, 4e-5 * std::max(1.0, std::fabs(double{at[i]})) + std::fabs(at[i] * cdf) / 256);
+    EXPECT_NEAR(got_slope[i], cdf + at[i] * density, 3e-4 + std::fabs(cdf + at[i] * density) / 256);
   }
 }
 
@@ -210,10 +286,34 @@ TEST_P(TrainingKernelTest, AttentionEqualsThePlainOne) {
   for (const auto& [t, heads, head_dim] : shapes)
     for (const Dropout& dropout : {Dropout{}, Dropout{3, 0x20000000U, 8.0F / 7}}) {
       const Floats qkv = normal(random, t * 3 * heads * head_dim), d_out = normal(random, t * heads * head_dim);
-      const AttentionRun got = run_attention(fast(), qkv, d_out, t, heads, head_dim, dropout);
-      const AttentionRun wanted = run_attention(kScalarTrainingKernels, qkv, d_out, t, heads, head_dim, dropout);
+      const AttentionRun got = run_attention(fast(), qkv, d_out, {t, heads, head_dim}, dropout);
+      const AttentionRun wanted = run_attention(kScalarTrainingKernels, qkv, d_out, {t, heads, head_dim}, dropout);
       expect_close(got.out, wanted.out, 1e-5, "out");
       expect_close(got.d_qkv, wanted.d_qkv, 2e-5, "d_qkv");
+    }
+}
+
+TEST_P(TrainingKernelTest, Bf16AttentionIsThatOfFloatsRounded) {
+  const AttentionShape shapes[] = {{1, 1, 4}, {3, 2, 32}, {17, 3, 8}, {33, 2, 20}};
+  for (const AttentionShape& shape : shapes)
+    for (const Dropout& dropout : {Dropout{}, Dropout{3, 0x20000000U, 8.0F / 7}}) {
+      const Halves qkv = to_halves(normal(random, shape.t * 3 * shape.heads * shape.head_dim));
+      const Halves d_out = to_halves(normal(random, shape.t * shape.heads * shape.head_dim));
+      const AttentionRun wanted =
+          run_attention(kScalarTrainingKernels, to_floats(qkv), to_floats(d_out), shape, dropout);
+      for (const TrainingKernels* table : {&fast(), &kScalarTrainingKernels}) {
+        Halves out(d_out.size()), d_qkv(qkv.size());
+        Floats workspace;
+        LowAttentionStep step = attention_step<std::uint16_t>(shape, dropout, workspace);
+        step.qkv = qkv.data();
+        step.out = out.data();
+        step.d_out = d_out.data();
+        step.d_qkv = d_qkv.data();
+        table->low_attention(step);
+        table->low_attention_backward(step);
+        expect_close(to_floats(out), wanted.out, 4e-3, "out");
+        expect_close(to_floats(d_qkv), wanted.d_qkv, 4e-3, "d_qkv");
+      }
     }
 }
 

@@ -1,0 +1,88 @@
+#include "smidgen/learn/tuning_state.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <filesystem>
+#include <sstream>
+#include <system_error>
+
+#include "smidgen/base/file.h"
+#include "smidgen/learn/tuned_encoder.h"
+#include "smidgen/tensor/safetensors.h"
+
+namespace smidgen {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr auto kKept = std::chrono::hours(24 * 30);
+constexpr std::uint64_t kPlanBytesMax = 1000;
+
+void remove_old(const std::string& parent) {
+  std::error_code code, ignored;
+  const auto now = fs::file_time_type::clock::now();
+  std::vector<fs::path> old;
+  for (fs::directory_iterator it(parent, code), end; !code && it != end; it.increment(code)) {
+    const auto changed = fs::last_write_time(it->path(), ignored);
+    if (!ignored && it->path().filename().string().size() == 64 && now - changed > kKept) old.push_back(it->path());
+  }
+  for (const fs::path& path : old) fs::remove_all(path, ignored);
+}
+
+}  // namespace
+
+Result<TuningState> TuningState::open(const std::string& parent, const std::string& key) {
+  if (parent.empty()) return TuningState("");
+  std::error_code code;
+  const std::string folder = parent + "/" + key;
+  fs::create_directories(folder, code);
+  if (code) return Error(ErrorKind::kCannotCreate, "cannot create folder: " + code.message()).in(folder);
+  remove_old(parent);
+  return TuningState(folder);
+}
+
+std::optional<TunePlan> TuningState::plan() const {
+  if (folder_.empty()) return std::nullopt;
+  const Result<std::string> text = read_file(folder_ + "/plan", kPlanBytesMax);
+  if (!text.ok()) return std::nullopt;
+  std::istringstream stream(*text);
+  TunePlan plan;
+  if (!(stream >> plan.epochs >> plan.folds >> plan.seconds)) return std::nullopt;
+  return plan;
+}
+
+Status TuningState::keep(const TunePlan& plan) const {
+  if (folder_.empty()) return Ok{};
+  return write_file_atomic(folder_ + "/plan", fmt::format("{} {} {}\n", plan.epochs, plan.folds, plan.seconds));
+}
+
+std::optional<std::vector<float>> TuningState::scores(std::size_t part, std::size_t size) const {
+  if (folder_.empty()) return std::nullopt;
+  const auto file = Safetensors::open(fmt::format("{}/scores-{}", folder_, part));
+  if (!file.ok()) return std::nullopt;
+  auto scores = file->floats("scores", {size});
+  if (!scores.ok()) return std::nullopt;
+  return std::move(scores).value();
+}
+
+Status TuningState::keep(std::size_t part, const std::vector<float>& scores) const {
+  if (folder_.empty()) return Ok{};
+  SMIDGEN_TRY(write_safetensors(fmt::format("{}/scores-{}", folder_, part),
+                                {{"scores", DType::kF32, {scores.size()}, as_bytes(scores)}}));
+  std::error_code code;
+  fs::remove(checkpoint(part), code);
+  return Ok{};
+}
+
+std::string TuningState::checkpoint(std::size_t part) const {
+  return folder_.empty() ? "" : fmt::format("{}/checkpoint-{}", folder_, part);
+}
+
+void TuningState::remove() const {
+  std::error_code code;
+  if (!folder_.empty()) fs::remove_all(folder_, code);
+}
+
+}  // namespace smidgen

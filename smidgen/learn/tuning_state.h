@@ -1,0 +1,38 @@
+// What a fine-tuning of several parts has done so far, on disk, so that a run that was killed goes on where it was: the
+// plan (which came from a measured speed, and would differ), the scores of finished folds, the checkpoint of the part
+// at hand. One folder for each combination of data, options and place of the result, named by their hash, removed when
+// the result stands. Folders nobody came back to are removed after 30 days.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "smidgen/base/result.h"
+
+namespace smidgen {
+
+struct TunePlan;
+
+class TuningState {
+ public:
+  // parent: empty keeps nothing. key: 64 hexadecimal digits.
+  static Result<TuningState> open(const std::string& parent, const std::string& key);
+
+  std::optional<TunePlan> plan() const;
+  Status keep(const TunePlan& plan) const;
+  // Of part `part`, when it was kept and has this size.
+  std::optional<std::vector<float>> scores(std::size_t part, std::size_t size) const;
+  Status keep(std::size_t part, const std::vector<float>& scores) const;
+  // Where part `part` keeps its checkpoint; empty when nothing is kept.
+  std::string checkpoint(std::size_t part) const;
+  void remove() const;
+  const std::string& folder() const { return folder_; }
+
+ private:
+  explicit TuningState(std::string folder) : folder_(std::move(folder)) {}
+  std::string folder_;
+};
+
+}  // namespace smidgen
