@@ -77,6 +77,13 @@ if(SMIDGEN_TESTS)
   target_compile_definitions(smidgen_tests PRIVATE SMIDGEN_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}"
                                                    SMIDGEN_PROGRAM="$<TARGET_FILE:smidgen_program>")
   gtest_discover_tests(smidgen_tests DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+  # Replaces operator new, which sanitizers do too.
+  if(NOT SMIDGEN_SANITIZE)
+    add_executable(smidgen_allocation_tests ${CMAKE_CURRENT_SOURCE_DIR}/tests/allocation/allocation_test.cc)
+    target_link_libraries(smidgen_allocation_tests PRIVATE smidgen smidgen_flags GTest::gtest GTest::gtest_main)
+    target_compile_definitions(smidgen_allocation_tests PRIVATE SMIDGEN_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
+    gtest_discover_tests(smidgen_allocation_tests DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+  endif()
   file(GLOB script_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/*_test.py)
   find_package(Python3 REQUIRED COMPONENTS Interpreter)
   foreach(script ${script_tests})

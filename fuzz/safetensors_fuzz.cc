@@ -2,9 +2,24 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 
+#include "fuzz/safetensors_mutant.h"
 #include "smidgen/tensor/safetensors.h"
+
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t size_max);
+
+// Three of four mutants are made of tensors, so that the fuzzer sees what lies behind the header; the rest of bytes.
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t size_max,
+                                               unsigned seed) {
+  if (seed % 4 == 0) return LLVMFuzzerMutate(data, size, size_max);
+  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  const std::string mutant = smidgen::fuzz::SafetensorsMutant(bytes, seed).make();
+  if (mutant.size() > size_max) return LLVMFuzzerMutate(data, size, size_max);
+  std::memcpy(data, mutant.data(), mutant.size());
+  return mutant.size();
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace smidgen;  // NOLINT(google-build-using-namespace)

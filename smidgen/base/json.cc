@@ -7,6 +7,7 @@
 
 #include "smidgen/base/file.h"
 #include "smidgen/base/json_write.h"
+#include "smidgen/base/out_of_memory.h"
 
 namespace smidgen {
 
@@ -46,23 +47,30 @@ Error wrong(std::string_view key, const std::string& wanted) {
 
 }  // namespace
 
-Result<JsonDocument> JsonDocument::parse(std::string_view text) {
+Result<JsonDocument> JsonDocument::parse(std::string_view text) try {
   JsonDocument document;
   if (const auto code = document.parser_->allocate(text.size() + 1, kDepthMax); code != simdjson::SUCCESS)
-    return Error::bad_data(std::string("JSON: ") + simdjson::error_message(code));
+    return code == simdjson::MEMALLOC ? out_of_memory()
+                                      : Error::bad_data(std::string("JSON: ") + simdjson::error_message(code));
   const auto result = document.parser_->parse(text.data(), text.size());
-  if (const auto code = result.get(document.root_); code != simdjson::SUCCESS)
+  if (const auto code = result.get(document.root_); code == simdjson::MEMALLOC)
+    return out_of_memory();
+  else if (code != simdjson::SUCCESS)
     return Error::bad_data(std::string("not valid JSON: ") + simdjson::error_message(code));
   if (const auto key = duplicate_key(document.root_))
     return Error::bad_data("JSON object has the key \"" + *key + "\" twice");
   return document;
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
-Result<JsonDocument> JsonDocument::load(const std::string& path, std::uint64_t bytes_max) {
+Result<JsonDocument> JsonDocument::load(const std::string& path, std::uint64_t bytes_max) try {
   SMIDGEN_ASSIGN(const std::string text, read_file(path, bytes_max));
   auto document = parse(text);
   if (!document.ok()) return std::move(document).error().in(path);
   return document;
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 Result<std::int64_t> json_integer(simdjson::dom::element object, std::string_view key, std::int64_t min,

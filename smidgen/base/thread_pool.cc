@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <exception>
 #include <fstream>
 #include <mutex>
 #include <string>
@@ -45,16 +46,20 @@ struct ThreadPool::State {
 ThreadPool::ThreadPool(std::size_t threads) : state_(std::make_unique<State>()) {
   SMIDGEN_CHECK(threads >= 1);
   State* state = state_.get();
-  for (std::size_t worker = 1; worker < threads; ++worker) {
-    state->threads.emplace_back([state, worker] {
-      inside_parallel_for = true;
-      std::unique_lock lock(state->mutex);
-      while (!state->stopping) {
-        state->work(worker, lock);
-        state->work_ready.wait(
-            lock, [state] { return state->stopping || (state->body != nullptr && state->next < state->count); });
-      }
-    });
+  const auto work = [state](std::size_t worker) {
+    inside_parallel_for = true;
+    std::unique_lock lock(state->mutex);
+    while (!state->stopping) {
+      state->work(worker, lock);
+      state->work_ready.wait(
+          lock, [state] { return state->stopping || (state->body != nullptr && state->next < state->count); });
+    }
+  };
+  state->threads.reserve(threads - 1);
+  try {
+    for (std::size_t worker = 1; worker < threads; ++worker) state->threads.emplace_back(work, worker);
+  } catch (const std::exception&) {
+    // No more threads can be had (`ulimit -u`, memory): results do not depend on their number, so go on with fewer.
   }
 }
 

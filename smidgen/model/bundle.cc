@@ -1,5 +1,7 @@
 #include "smidgen/model/bundle.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -7,10 +9,12 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <system_error>
 #include <utility>
 
 #include "smidgen/base/file.h"
+#include "smidgen/base/out_of_memory.h"
 #include "smidgen/base/sha256.h"
 #include "smidgen/model/bundle_json.h"
 
@@ -23,24 +27,47 @@ namespace {
 constexpr std::uint64_t kCertificateBytesMax = 16ULL << 20;
 constexpr char kTampered[] = "the bundle was changed or damaged; copy it again or pick again";
 
+// One entry of a folder: kept when it is a regular file of one name.
+Status keep_file(const std::string& path, const std::string& full, const struct stat& info,
+                 std::map<std::string, std::string>& found) {
+  if (!S_ISREG(info.st_mode)) return Error::bad_data("a link or special file has no place in a bundle").in(full);
+  if (info.st_nlink != 1)  // its other name could change it after it was hashed
+    return Error::bad_data("the file has another name elsewhere (a hard link)")
+        .in(full)
+        .hint("copy the bundle with `cp -r`, without links");
+  if (found.size() >= kFilesMax) return Error::bad_data("more than " + std::to_string(kFilesMax) + " files").in(full);
+  found.emplace(path, full);
+  return Ok{};
+}
+
 // Paths (relative to `folder`, with '/') of the regular files below `folder`/`inside`. A link or a special file is an
-// error: what is hashed must be what is read.
+// error: what is hashed must be what is read. By readdir: the standard's iterators end the program when memory does.
 Status list_files(const std::string& folder, const std::string& inside, std::map<std::string, std::string>& found) {
-  std::error_code code;
-  const fs::path top = fs::path(folder) / inside;
-  if (!fs::is_directory(fs::symlink_status(top, code)))
+  struct stat info {};
+  if (::lstat((folder + "/" + inside).c_str(), &info) != 0 || !S_ISDIR(info.st_mode))
     return Error::bad_data("the folder \"" + inside + "\" is missing or not a folder").in(folder).hint(kTampered);
-  for (fs::recursive_directory_iterator it(top, code), end; !code && it != end; it.increment(code)) {
-    const fs::file_status status = it->symlink_status(code);
-    if (code) break;
-    if (fs::is_directory(status)) continue;
-    if (!fs::is_regular_file(status))
-      return Error::bad_data("a link or special file has no place in a bundle").in(it->path().string());
-    if (found.size() >= kFilesMax)
-      return Error::bad_data("more than " + std::to_string(kFilesMax) + " files").in(folder);
-    found.emplace(it->path().lexically_relative(folder).generic_string(), it->path().string());
+  std::vector<std::string> folders = {inside};
+  while (!folders.empty()) {
+    const std::string at = std::move(folders.back());
+    folders.pop_back();
+    const std::string full = folder + "/" + at;
+    const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(full.c_str()), ::closedir);
+    if (open == nullptr) return Error::io(std::string("cannot list: ") + std::strerror(errno)).in(full);
+    while (const dirent* entry = ::readdir(open.get())) {
+      const std::string_view name = entry->d_name;
+      if (name == "." || name == "..") continue;
+      std::string path = at + "/" + entry->d_name;
+      if (::fstatat(::dirfd(open.get()), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+        return Error::io(std::string("cannot look at it: ") + std::strerror(errno)).in(folder + "/" + path);
+      if (!S_ISDIR(info.st_mode)) {
+        SMIDGEN_TRY(keep_file(path, folder + "/" + path, info, found));
+      } else if (folders.size() >= kFilesMax) {
+        return Error::bad_data("more than " + std::to_string(kFilesMax) + " folders").in(full);
+      } else {
+        folders.push_back(std::move(path));
+      }
+    }
   }
-  if (code) return Error::io("cannot list: " + code.message()).in(top.string());
   return Ok{};
 }
 
@@ -67,7 +94,8 @@ Status check_files(const std::string& folder, const BundleManifest& manifest) {
 
 Result<std::string> read_plain_file(const std::string& path, std::uint64_t bytes_max) {
   std::error_code code;
-  if (fs::is_symlink(fs::symlink_status(path, code)))
+  const fs::file_status status = fs::symlink_status(path, code);
+  if (fs::is_symlink(status) || (fs::is_regular_file(status) && fs::hard_link_count(path, code) > 1))
     return Error::bad_data("a link has no place in a bundle").in(path);
   return read_file(path, bytes_max);
 }
@@ -129,7 +157,8 @@ Result<Bundle> Bundle::load(const std::string& folder, std::optional<Precision> 
   return load(folder, load_rung, precision);
 }
 
-Result<Bundle> Bundle::load(const std::string& folder, const RungLoader& loader, std::optional<Precision> precision) {
+Result<Bundle> Bundle::load(const std::string& folder, const RungLoader& loader,
+                            std::optional<Precision> precision) try {
   std::error_code code;
   const fs::file_status status = fs::status(folder, code);
   if (!fs::exists(status))
@@ -159,6 +188,8 @@ Result<Bundle> Bundle::load(const std::string& folder, const RungLoader& loader,
     bundle.rungs.push_back(std::move(*loaded));
   }
   return bundle;
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 Status save_bundle(const std::string& folder, bool replace, const BundleInfo& info,

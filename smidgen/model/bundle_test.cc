@@ -216,6 +216,35 @@ TEST_F(BundleTest, ContradictionsAreRefused) {
   }
 }
 
+// No name of a rung, folder or file leads out of the bundle, on any system it may be copied to.
+TEST_F(BundleTest, NoNameLeadsOutside) {
+  using namespace std::string_literals;  // NOLINT(google-build-using-namespace)
+  const std::vector<std::string> names = {
+      "..",          ".",         "../linear", "linear/..", "a/../b",  "/linear",           "//linear", "linear//x",
+      "linear/./x",  "./linear",  "..%2fx",    "C:\\x",     "C:x",     "\\\\x\\y",          "a\\..\\b", "~",
+      "~/x",         "linear\0"s, "lin\0ear"s, "",          "-linear", ".hidden",           "lin ear",  "lin\near",
+      "caf\xc3\xa9", "a:b",       "*",         "$HOME",     "linear/", std::string(97, 'a')};
+  const std::string manifest = text("bundle.json");
+  for (const std::string& name : names) {
+    for (const std::string& where : {"path"s, "name"s}) {
+      json root = json::parse(manifest);
+      root["rungs"][0][where] = name;
+      if (where == "name") root["rungs"][0]["stacks"]["weights"] = {{name, 1}};
+      if (where == "name") root["rungs"][1]["stacks"]["weights"] = {{"encoder", 1}};
+      const auto read = manifest_from_json(root.dump());
+      ASSERT_FALSE(read.ok()) << where << " " << name;
+      EXPECT_EQ(read.error().kind(), ErrorKind::kBadData);
+    }
+    for (const std::string& path : {name, "linear/" + name}) {
+      json root = json::parse(manifest);
+      root["files"][path] = std::string(64, '0');
+      EXPECT_FALSE(manifest_from_json(root.dump()).ok()) << path;
+    }
+  }
+  write("bundle.json", manifest);
+  EXPECT_TRUE(load().ok());
+}
+
 // What runs is never changed unseen. (A digit of the certificate can change and still read: it is bound to the bundle,
 // not to itself.)
 TEST_F(BundleTest, EveryFlippedByteIsFound) {
@@ -255,6 +284,24 @@ TEST_F(BundleTest, StrangersAndLinksInARungFolder) {
   fs::remove_all(folder_ + "/linear");
   fs::create_directory_symlink(root_, folder_ + "/linear");
   EXPECT_THAT(load_error(), HasSubstr("missing or not a folder"));
+}
+
+TEST_F(BundleTest, AHardLinkCouldChangeUnseen) {
+  fs::create_hard_link(folder_ + "/linear/name.txt", root_ + "/elsewhere");
+  EXPECT_THAT(load_error(), HasSubstr("a hard link"));
+  fs::remove(root_ + "/elsewhere");
+  EXPECT_TRUE(load().ok());
+  for (const std::string name : {"bundle.json", "certificate.json"}) {
+    fs::create_hard_link(folder_ + "/" + name, root_ + "/elsewhere");
+    EXPECT_THAT(load_error(), HasSubstr("a link"));
+    fs::remove(root_ + "/elsewhere");
+    fs::rename(folder_ + "/" + name, root_ + "/elsewhere");
+    fs::create_symlink(root_ + "/elsewhere", folder_ + "/" + name);
+    EXPECT_THAT(load_error(), HasSubstr("a link"));
+    fs::remove(folder_ + "/" + name);
+    fs::rename(root_ + "/elsewhere", folder_ + "/" + name);
+  }
+  EXPECT_TRUE(load().ok());
 }
 
 TEST_F(BundleTest, CertificateMustFitTheBundle) {

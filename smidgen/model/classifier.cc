@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <numeric>
+#include "smidgen/base/out_of_memory.h"
 
 namespace smidgen {
 
-Result<Classifier> Classifier::open(const std::string& folder, std::optional<Precision> precision) {
+Result<Classifier> Classifier::open(const std::string& folder, std::optional<Precision> precision) try {
   SMIDGEN_ASSIGN(Bundle bundle, Bundle::load(folder, precision));
   return Classifier(std::move(bundle));
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 Classifier::Session::Session(const Bundle& bundle) : bundle_(&bundle) {

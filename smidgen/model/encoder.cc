@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "smidgen/base/file.h"
+#include "smidgen/base/out_of_memory.h"
 #include "smidgen/model/checkpoint.h"
 
 namespace smidgen {
@@ -20,7 +21,7 @@ constexpr std::size_t kTokensPerItem = 2 * kTokensPerPass;  // enough to hide ha
 
 }  // namespace
 
-Result<Encoder> Encoder::load_body(const std::string& folder, const EncoderOptions& options) {
+Result<Encoder> Encoder::load_body(const std::string& folder, const EncoderOptions& options) try {
   SMIDGEN_ASSIGN(EncoderConfig config, EncoderConfig::load(folder));
   SMIDGEN_ASSIGN(const Safetensors weights, open_checkpoint(config.body_folder));
   const Kernels& table = options.kernels == nullptr ? smidgen::kernels() : *options.kernels;
@@ -35,6 +36,8 @@ Result<Encoder> Encoder::load_body(const std::string& folder, const EncoderOptio
   Encoder encoder(folder, std::move(config), std::move(body));
   encoder.tokens_max_ = tokens_max;
   return encoder;
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 const Tokenizer& Encoder::tokenizer() const {

@@ -6,6 +6,7 @@
 #include "smidgen/base/file.h"
 #include "smidgen/base/json.h"
 #include "smidgen/base/json_write.h"
+#include "smidgen/base/out_of_memory.h"
 
 namespace smidgen {
 
@@ -147,7 +148,7 @@ std::string_view to_string(Pooling pooling) {
   return pooling == Pooling::kMean ? "mean" : pooling == Pooling::kCls ? "cls" : "max";
 }
 
-Result<EncoderConfig> EncoderConfig::load(const std::string& folder) {
+Result<EncoderConfig> EncoderConfig::load(const std::string& folder) try {
   EncoderConfig config;
   Modules modules;
   if (const std::string path = folder + "/modules.json"; exists(path)) {
@@ -180,6 +181,8 @@ Result<EncoderConfig> EncoderConfig::load(const std::string& folder) {
   SMIDGEN_ASSIGN(config.tokens_max,
                  read_tokens_max(folder, prefix + "sentence_bert_config.json", config.body.positions, config.files));
   return config;
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 }  // namespace smidgen

@@ -1,11 +1,12 @@
 // Encoder::load stands apart so that a program which brings its own ids links without the tokenizers.
 #include <filesystem>
 
+#include "smidgen/base/out_of_memory.h"
 #include "smidgen/model/encoder.h"
 
 namespace smidgen {
 
-Result<Encoder> Encoder::load(const std::string& folder, const EncoderOptions& options) {
+Result<Encoder> Encoder::load(const std::string& folder, const EncoderOptions& options) try {
   SMIDGEN_ASSIGN(Encoder encoder, load_body(folder, options));
   const std::string& body = encoder.config_.body_folder;
   SMIDGEN_ASSIGN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(body));
@@ -21,6 +22,8 @@ Result<Encoder> Encoder::load(const std::string& folder, const EncoderOptions& o
       encoder.config_.files.push_back(encoder.config_.body_prefix + name);
   }
   return encoder;
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 }  // namespace smidgen

@@ -1,6 +1,7 @@
 // load_rung: which class reads which kind of folder.
 #include <utility>
 
+#include "smidgen/base/out_of_memory.h"
 #include "smidgen/model/encoder_rung.h"
 #include "smidgen/model/linear.h"
 #include "smidgen/model/rung.h"
@@ -19,7 +20,7 @@ Result<std::unique_ptr<Rung>> as_rung(Result<std::unique_ptr<Loaded>> loaded) {
 }  // namespace
 
 Result<std::unique_ptr<Rung>> load_rung(RungKind kind, const std::string& folder, std::size_t labels,
-                                        std::size_t tokens_max, Precision precision) {
+                                        std::size_t tokens_max, Precision precision) try {
   switch (kind) {
     case RungKind::kLinear:
       return as_rung(LinearRung::load(folder, labels));
@@ -29,6 +30,8 @@ Result<std::unique_ptr<Rung>> load_rung(RungKind kind, const std::string& folder
       return as_rung(StaticRung::load(folder, labels));
   }
   return Error::internal("unknown kind of rung").in(folder);
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 }  // namespace smidgen

@@ -13,11 +13,13 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 
 #include "smidgen/base/atomic_file.h"
 #include "smidgen/base/json.h"
 #include "smidgen/base/json_write.h"
+#include "smidgen/base/out_of_memory.h"
 
 namespace smidgen {
 
@@ -252,17 +254,20 @@ void convert(const TensorView& view, std::vector<float>& out) {
   }
 }
 
-// Index of the first NaN or infinity, or the size.
-std::size_t first_not_finite(std::span<const float> values) {
-  constexpr std::uint32_t kExponent = 0x7f800000U;
+// Sums of products of two such numbers stay far from infinity, and float16 ends at 65,504: what is larger is damage (a
+// flipped bit of an exponent), and behind the next layer it would be NaN.
+constexpr float kNumberMax = 1e6F;
+
+// Index of the first value that is no weight, or the size.
+std::size_t first_no_number(std::span<const float> values) {
   constexpr std::size_t kBlock = 1024;  // a branch a block lets the compiler use vectors inside
   for (std::size_t block = 0; block < values.size(); block += kBlock) {
     const std::size_t end = std::min(values.size(), block + kBlock);
-    std::uint32_t bad = 0;
-    for (std::size_t i = block; i < end; ++i) bad |= (std::bit_cast<std::uint32_t>(values[i]) & kExponent) == kExponent;
-    if (bad == 0) continue;
+    std::uint32_t good = 1;
+    for (std::size_t i = block; i < end; ++i) good &= static_cast<std::uint32_t>(std::fabs(values[i]) <= kNumberMax);
+    if (good == 1) continue;
     for (std::size_t i = block; i < end; ++i)
-      if ((std::bit_cast<std::uint32_t>(values[i]) & kExponent) == kExponent) return i;
+      if (!(std::fabs(values[i]) <= kNumberMax)) return i;
   }
   return values.size();
 }
@@ -276,7 +281,7 @@ std::size_t dtype_bits(DType type) {
   return type_name(type).bits;
 }
 
-Result<Safetensors> Safetensors::from_bytes(std::string_view bytes, const std::string& name) {
+Result<Safetensors> Safetensors::from_bytes(std::string_view bytes, const std::string& name) try {
   Contents contents;
   if (auto bad = read_contents(bytes, contents)) return std::move(bad->error).in(name);
   Safetensors file;
@@ -284,6 +289,8 @@ Result<Safetensors> Safetensors::from_bytes(std::string_view bytes, const std::s
   file.tensors_ = std::move(contents.tensors);
   file.metadata_ = std::move(contents.metadata);
   return file;
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 SafetensorsFault Safetensors::check(std::string_view bytes) {
@@ -292,11 +299,13 @@ SafetensorsFault Safetensors::check(std::string_view bytes) {
   return bad ? bad->kind : SafetensorsFault::kNone;
 }
 
-Result<Safetensors> Safetensors::open(const std::string& path) {
+Result<Safetensors> Safetensors::open(const std::string& path) try {
   SMIDGEN_ASSIGN(MappedFile map, MappedFile::open(path));
   SMIDGEN_ASSIGN(Safetensors file, from_bytes(map.bytes(), path));
   file.file_ = std::move(map);
   return file;
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 std::vector<std::string> Safetensors::names() const {
@@ -321,7 +330,7 @@ Result<TensorView> Safetensors::get(std::string_view name, DType type, std::span
   return *view;
 }
 
-Result<std::vector<float>> Safetensors::floats(std::string_view name, std::span<const std::size_t> shape) const {
+Result<std::vector<float>> Safetensors::floats(std::string_view name, std::span<const std::size_t> shape) const try {
   const TensorView* found = find(name);
   DType wanted = DType::kF32;
   if (found != nullptr && (found->dtype == DType::kF16 || found->dtype == DType::kBF16 || found->dtype == DType::kF64))
@@ -329,12 +338,16 @@ Result<std::vector<float>> Safetensors::floats(std::string_view name, std::span<
   SMIDGEN_ASSIGN(const TensorView view, get(name, wanted, shape));
   std::vector<float> out(view.count());
   convert(view, out);
-  const std::size_t bad = first_not_finite(out);
+  const std::size_t bad = first_no_number(out);
   if (bad != out.size())
-    return Error::bad_data("tensor " + quoted(name) + " holds NaN or infinity at element " + std::to_string(bad))
+    return Error::bad_data("tensor " + quoted(name) + " holds " +
+                           (std::isfinite(out[bad]) ? "a number beyond a million" : "NaN or infinity") +
+                           " at element " + std::to_string(bad))
         .in(path_)
         .hint("the weights are broken: train or download them again");
   return out;
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 namespace {

@@ -96,7 +96,7 @@ class Safetensors {
   const TensorView* find(std::string_view name) const;  // null when missing
   // As it lies in the file; the error names the tensor, what it is and what was wanted.
   Result<TensorView> get(std::string_view name, DType type, std::span<const std::size_t> shape) const;
-  // F32, F16, BF16 or F64 as float; NaN and infinities are refused with the tensor's name and the place.
+  // F32, F16, BF16 or F64 as float; NaN, infinities and what exceeds 1e6 are refused with the tensor's name and place.
   Result<std::vector<float>> floats(std::string_view name, std::span<const std::size_t> shape) const;
   Result<std::vector<float>> floats(std::string_view name, std::initializer_list<std::size_t> shape) const {
     return floats(name, std::span<const std::size_t>(shape.begin(), shape.size()));

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "smidgen/base/out_of_memory.h"
 #include "smidgen/base/sha256.h"
 #include "smidgen/text/column_names.h"
 #include "smidgen/text/record_reader_parts.h"
@@ -196,18 +197,22 @@ Result<Dataset> collect(std::unique_ptr<ByteSource> source, const std::string& n
 
 }  // namespace
 
-Result<Dataset> Dataset::load(const std::string& path, const ReadOptions& options) {
+Result<Dataset> Dataset::load(const std::string& path, const ReadOptions& options) try {
   SMIDGEN_ASSIGN(OpenedSource opened, open_byte_source(path));
   SMIDGEN_ASSIGN(Dataset data,
                  collect(std::move(opened.source), path == "-" ? "<stdin>" : path, options, opened.bytes));
   data.path = path;
   return data;
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
-Result<Dataset> Dataset::from_memory(std::string_view bytes, const std::string& name, const ReadOptions& options) {
+Result<Dataset> Dataset::from_memory(std::string_view bytes, const std::string& name, const ReadOptions& options) try {
   SMIDGEN_ASSIGN(Dataset data, collect(memory_byte_source(bytes), name, options, bytes.size()));
   data.path = name;
   return data;
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 Dataset select_rows(const Dataset& data, std::span<const std::uint32_t> rows) {

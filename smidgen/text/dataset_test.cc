@@ -140,7 +140,8 @@ TEST(Dataset, NamesWhatIsWrong) {
   EXPECT_EQ(error_of("text,label\na,x\nb, x \n"),
             "f.csv: every row has the label \"x\"; there is nothing to tell apart: at least two labels are needed");
   EXPECT_EQ(error_of("text,label\na,x\nb,  \n"), "f.csv:3: the label is empty; label the row or remove it");
-  EXPECT_EQ(error_of("text,label\na,x\nb\n"), "f.csv:3: 1 column, but the header has 2 columns (byte 15)");
+  EXPECT_EQ(error_of("text,label\na,x\nb\n"),
+            "f.csv:3: 1 column, but the header has 2 columns (byte 15); an empty field still needs its comma");
   EXPECT_EQ(error_of("text,label\na," + std::string(5000, 'x') + "\n"),
             "f.csv:2: the label has more than 4096 bytes; is --label-column right?");
   ReadOptions options;

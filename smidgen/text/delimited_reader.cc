@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "smidgen/base/json_write.h"
+#include "smidgen/base/out_of_memory.h"
 #include "smidgen/text/column_names.h"
 #include "smidgen/text/csv_scanner.h"
 #include "smidgen/text/record_reader_parts.h"
@@ -154,9 +155,10 @@ std::optional<Error> DelimitedReader::fault_of_count() const {
   if (got == columns_in_header_) return std::nullopt;
   const auto counted = [](std::size_t n) { return std::to_string(n) + (n == 1 ? " column" : " columns"); };
   Error error = Error::bad_data(counted(got) + ", but the header has " + counted(columns_in_header_));
-  if (got > columns_in_header_)
-    error = std::move(error).hint("put a text that holds a " + delimiter_in_words(delimiter_) + " in double quotes");
-  return here(std::move(error));
+  const std::string delimiter = delimiter_in_words(delimiter_);
+  return here(std::move(error).hint(got > columns_in_header_
+                                        ? "put a text that holds a " + delimiter + " in double quotes"
+                                        : "an empty field still needs its " + delimiter));
 }
 
 void DelimitedReader::fill(Record& record, std::string_view bytes) const {
@@ -178,7 +180,7 @@ void DelimitedReader::fill(Record& record, std::string_view bytes) const {
   }
 }
 
-Result<bool> DelimitedReader::next(Record& record) {
+Result<bool> DelimitedReader::next(Record& record) try {
   record.error.reset();
   record.id_json.clear();
   // A blank line moves the position, so the record's own place is known only after the scan.
@@ -203,6 +205,8 @@ Result<bool> DelimitedReader::next(Record& record) {
   }
   finish_record();
   return true;
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 // Spreadsheets of many countries write semicolons into .csv, and some a first line "sep=;". A header that is one column

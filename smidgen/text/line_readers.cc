@@ -4,6 +4,7 @@
 
 #include "smidgen/base/json.h"
 #include "smidgen/base/json_write.h"
+#include "smidgen/base/out_of_memory.h"
 #include "smidgen/text/column_names.h"
 #include "smidgen/text/record_reader_parts.h"
 
@@ -85,7 +86,7 @@ class LinesReader : public RecordReader {
  public:
   explicit LinesReader(OpenedInput input) : lines_(std::move(input)) {}
 
-  Result<bool> next(Record& record) override {
+  Result<bool> next(Record& record) override try {
     record.error.reset();
     record.id_json.clear();
     SMIDGEN_ASSIGN(const bool found, lines_.advance());
@@ -96,6 +97,8 @@ class LinesReader : public RecordReader {
     record.error = lines_.too_large();
     if (!record.error) record.error = encoding_error(lines_.line(), record.line, record.byte, lines_.name());
     return true;
+  } catch (const std::bad_alloc&) {
+    return out_of_memory();
   }
 
  private:
@@ -117,7 +120,7 @@ class JsonlReader : public RecordReader {
   std::vector<WantedColumn> wanted_;
 };
 
-Result<bool> JsonlReader::next(Record& record) {
+Result<bool> JsonlReader::next(Record& record) try {
   record.error.reset();
   record.id_json.clear();
   do {
@@ -130,15 +133,26 @@ Result<bool> JsonlReader::next(Record& record) {
   if (!record.error) record.error = encoding_error(lines_.line(), record.line, record.byte, lines_.name());
   if (record.error) return true;
   auto filled = fill(record, lines_.line());
+  if (!filled.ok() && filled.error().kind() == ErrorKind::kIo) return std::move(filled).error();  // out of memory
   if (!filled.ok())
     record.error = std::move(filled).error().in(lines_.name()).at_line(record.line).at_byte(record.byte);
   return true;
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 Status JsonlReader::fill(Record& record, std::string_view line) const {
-  SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::parse(line));
-  const simdjson::dom::element root = document.root();
-  if (!root.is_object()) return Error::bad_data("a line must hold one JSON object");
+  auto parsed = JsonDocument::parse(line);
+  if (!parsed.ok()) {
+    const bool valid = !parsed.error().what().starts_with("not valid JSON");  // but a key stands twice
+    const bool comma = trim_ascii(line).ends_with(',');
+    return std::move(parsed).error().hint(valid   ? "remove one of them"
+                                          : comma ? "write no comma between the objects"
+                                                  : "write one whole JSON object a line");
+  }
+  const simdjson::dom::element root = parsed->root();
+  if (!root.is_object())
+    return Error::bad_data("a line must hold one JSON object").hint("write one such as {\"text\": \"..\"}");
   // Last to first: the id comes first, so that a row whose text is missing still has it.
   for (auto wanted = wanted_.rbegin(); wanted != wanted_.rend(); ++wanted) {
     simdjson::dom::element value;

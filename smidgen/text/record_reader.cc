@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "smidgen/base/out_of_memory.h"
 #include "smidgen/base/utf8.h"
 #include "smidgen/text/record_reader_parts.h"
 
@@ -88,7 +89,7 @@ Error record_too_large(const OpenedInput& input, std::uint64_t line, std::uint64
 }
 
 Result<std::unique_ptr<RecordReader>> read_records(std::unique_ptr<ByteSource> source, const std::string& name,
-                                                   const ReadOptions& options, const ReadLimits& limits) {
+                                                   const ReadOptions& options, const ReadLimits& limits) try {
   OpenedInput input{ByteWindow(std::move(source), limits.buffer_bytes, limits.window_bytes_max()), name, limits};
   while (input.window.unread().size() < kSniffBytes && !input.window.at_end()) SMIDGEN_TRY(input.window.more());
   SMIDGEN_TRY(check_signature(input));
@@ -120,16 +121,22 @@ Result<std::unique_ptr<RecordReader>> read_records(std::unique_ptr<ByteSource> s
     default:
       return make_lines_reader(std::move(input), options);
   }
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
-Result<std::unique_ptr<RecordReader>> RecordReader::open(const std::string& path, const ReadOptions& options) {
+Result<std::unique_ptr<RecordReader>> RecordReader::open(const std::string& path, const ReadOptions& options) try {
   SMIDGEN_ASSIGN(OpenedSource opened, open_byte_source(path));
   return read_records(std::move(opened.source), path == "-" ? "<stdin>" : path, options);
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 Result<std::unique_ptr<RecordReader>> RecordReader::from_memory(std::string_view bytes, const std::string& name,
-                                                                const ReadOptions& options) {
+                                                                const ReadOptions& options) try {
   return read_records(memory_byte_source(bytes), name, options);
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 }  // namespace smidgen

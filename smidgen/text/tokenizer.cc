@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "smidgen/base/file.h"
+#include "smidgen/base/out_of_memory.h"
 #include "smidgen/text/bert_rules.h"
 #include "smidgen/text/bert_tokenizer.h"
 #include "smidgen/text/bpe_rules.h"
@@ -51,16 +52,18 @@ Result<std::string> model_type(std::string_view json) {
 
 }  // namespace
 
-Result<std::unique_ptr<Tokenizer>> Tokenizer::from_json(std::string_view json) {
+Result<std::unique_ptr<Tokenizer>> Tokenizer::from_json(std::string_view json) try {
   SMIDGEN_ASSIGN(const std::string type, model_type(json));
   if (type == "WordPiece") return make<BertTokenizer>(bert_rules_from_json(json));
   if (type == "BPE") return make<BpeTokenizer>(bpe_rules_from_json(json));
   if (type == "Unigram") return make<UnigramTokenizer>(unigram_rules_from_json(json));
   return tokenizer_json::refused(
       "model", "is " + tokenizer_json::shown(type) + "; only WordPiece, BPE and Unigram can be reproduced");
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
-Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::string& folder) {
+Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::string& folder) try {
   const std::string json_path = folder + "/tokenizer.json", words_path = folder + "/vocab.txt",
                     tokens_path = folder + "/vocab.json", merges_path = folder + "/merges.txt",
                     config_path = folder + "/tokenizer_config.json";
@@ -87,6 +90,8 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::string& folder) {
   }
   SMIDGEN_ASSIGN(const std::string vocabulary, read_file(words_path, kTokenizerFileBytesMax));
   return in_folder(folder, make<BertTokenizer>(bert_rules_from_vocabulary(vocabulary, config)));
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 }  // namespace smidgen

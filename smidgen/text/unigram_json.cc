@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "smidgen/base/out_of_memory.h"
 #include "smidgen/text/tokenizer_json.h"
 #include "smidgen/text/unicode_tables.h"
 #include "smidgen/text/unigram_rules.h"
@@ -146,6 +147,7 @@ double reference_number(std::string_view text) {
 Status read_scores(std::string_view json, UnigramRules& rules) {
   const simdjson::padded_string padded(json);
   simdjson::ondemand::parser parser;
+  if (padded.data() == nullptr || parser.allocate(json.size()) != simdjson::SUCCESS) return out_of_memory();
   simdjson::ondemand::document document;
   simdjson::ondemand::array vocabulary;
   bool good = parser.iterate(padded).get(document) == simdjson::SUCCESS &&
