@@ -5,6 +5,12 @@ set_target_properties(smidgen_app PROPERTIES ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BI
 add_executable(smidgen_program ${CMAKE_CURRENT_SOURCE_DIR}/smidgen/app/main.cc)
 target_link_libraries(smidgen_program PRIVATE smidgen_app)
 set_target_properties(smidgen_program PROPERTIES OUTPUT_NAME smidgen RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+if(NOT CMAKE_CROSSCOMPILING)
+  set(smidgen_pages ${CMAKE_CURRENT_BINARY_DIR}/generated)
+  add_custom_command(TARGET smidgen_program POST_BUILD
+                     COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:smidgen_program> -DOUT=${smidgen_pages}
+                             -P ${CMAKE_CURRENT_SOURCE_DIR}/cmake/pages.cmake VERBATIM)
+endif()
 
 include(embed)
 set(page ${CMAKE_CURRENT_SOURCE_DIR}/smidgen/app/pick_page)

@@ -6,6 +6,14 @@ set(smidgen_package ${CMAKE_INSTALL_LIBDIR}/cmake/smidgen)
 target_compile_features(smidgen PUBLIC cxx_std_20)
 install(TARGETS smidgen EXPORT smidgenTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
 install(TARGETS smidgen_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
+if(smidgen_pages)
+  install(FILES ${smidgen_pages}/smidgen.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
+  install(FILES ${smidgen_pages}/smidgen.bash RENAME smidgen COMPONENT program
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  install(FILES ${smidgen_pages}/_smidgen DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions COMPONENT program)
+  install(FILES ${smidgen_pages}/smidgen.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d
+          COMPONENT program)
+endif()
 install(DIRECTORY smidgen/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/smidgen COMPONENT library
         FILES_MATCHING PATTERN "*.h" PATTERN "app" EXCLUDE PATTERN "fake_*.h" EXCLUDE)
 install(EXPORT smidgenTargets NAMESPACE smidgen:: DESTINATION ${smidgen_package} COMPONENT library)

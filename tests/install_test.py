@@ -33,6 +33,12 @@ with tempfile.TemporaryDirectory() as folder:
     run('cmake', '-S', here, '-B', here / 'out', f'-DCMAKE_PREFIX_PATH={here / "prefix"}')
     run('cmake', '--build', here / 'out')
     assert 'no such bundle' in run(here / 'out' / 'classify', here / 'none', code=66)
+    run('cmake', '--install', BUILD, '--prefix', here / 'program', '--component', 'program')
+    share = here / 'program' / 'share'
+    for page in ('man/man1/smidgen.1', 'bash-completion/completions/smidgen', 'zsh/site-functions/_smidgen',
+                 'fish/vendor_completions.d/smidgen.fish'):
+        assert 'pick' in (share / page).read_text(encoding='utf-8'), page
+    assert (share / 'man/man1/smidgen.1').read_text(encoding='utf-8') == run(here / 'program' / 'bin' / 'smidgen', 'man')
     for header in (here / 'prefix' / 'include' / 'smidgen').rglob('*.h'):
         assert str(ROOT) not in header.read_text(encoding='utf-8')
 lines = len((ROOT / 'examples' / 'classify.cc').read_text(encoding='utf-8').splitlines())

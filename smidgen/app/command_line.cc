@@ -4,12 +4,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstdlib>
 #include <map>
 #include <memory>
 #include <numeric>
 
+#include "smidgen/app/command_tree.h"
 #include "smidgen/app/verbs.h"
 #include "smidgen/text/column_names.h"
 
@@ -83,8 +85,19 @@ std::string check_delimiter(const std::string& text) {
   return delimiter_from(text) ? "" : text + " is not one ASCII character (or comma, semicolon, tab, pipe, space)";
 }
 
-const CLI::Validator kShare(check_share, "SHARE", "share"), kTarget(check_target, "LABEL=SHARE", "target"),
-    kPrecision(check_precision, "P", "precision"), kArithmetic(check_arithmetic, "P", "arithmetic"),
+// Values worth offering where others are right too: says them, refuses nothing.
+CLI::Validator offers(const std::string& names) {
+  return {[](const std::string&) { return std::string(); }, "{" + names + "}", "offers"};
+}
+
+// An unset variable of a script leaves an empty word.
+std::string check_name(const std::string& text) {
+  return text.empty() ? "is empty; did you mean a variable that is not set?" : "";
+}
+
+const CLI::Validator kName(check_name, "", "name"), kShare(check_share, "SHARE", "share"),
+    kTarget(check_target, "LABEL=SHARE", "target"), kPrecision(check_precision, "{auto,f32,bf16,int8}", "precision"),
+    kArithmetic(check_arithmetic, "{auto,f32,bf16,int8}", "arithmetic"),
     kAboveZero(check_positive, "NUMBER", "positive"), kSplit(check_split, "F/T/C", "split"),
     kWhole(check_whole, "N", "whole"), kDelimiter(check_delimiter, "CHARACTER", "delimiter");
 
@@ -123,7 +136,7 @@ void declare_reading(CLI::App& verb, ReadOptions& read, RawOptions& raw, bool la
 }
 
 void declare_output(CLI::App& verb, std::string& out, bool& force) {
-  verb.add_option("--out,-o", out, "folder of the bundle to write")->required()->type_name("DIR");
+  verb.add_option("--out,-o", out, "folder of the bundle to write")->required()->check(kName)->type_name("DIR");
   verb.add_flag("--force", force, "replace an existing bundle");
 }
 
@@ -154,7 +167,7 @@ void declare_pick_limits(CLI::App& verb, PickOptions& o) {
 }
 
 void declare_pick(CLI::App& verb, PickOptions& o, RawOptions& raw) {
-  verb.add_option("DATA", o.data, "labelled rows: CSV, TSV or JSON lines")->required();
+  verb.add_option("DATA", o.data, "labelled rows: CSV, TSV or JSON lines")->required()->check(kName);
   verb.add_option("--accuracy,-a", o.accuracy, "share of answers that must be right, such as 0.95")
       ->required()
       ->check(kShare)
@@ -198,7 +211,7 @@ void declare_pick(CLI::App& verb, PickOptions& o, RawOptions& raw) {
 }
 
 void declare_train(CLI::App& verb, TrainOptions& o, RawOptions& raw) {
-  verb.add_option("DATA", o.data, "labelled rows: CSV, TSV or JSON lines")->required();
+  verb.add_option("DATA", o.data, "labelled rows: CSV, TSV or JSON lines")->required()->check(kName);
   verb.add_option("--rung", o.rung, "linear, static, encoder, blend, or all: one bundle of each in DIR")
       ->required()
       ->check(CLI::IsMember({"linear", "static", "encoder", "blend", "all"}))
@@ -216,16 +229,18 @@ void declare_train(CLI::App& verb, TrainOptions& o, RawOptions& raw) {
 }
 
 void declare_eval(CLI::App& verb, EvalOptions& o, RawOptions& raw) {
-  verb.add_option("BUNDLE", o.bundle, "folder that pick or train wrote")->required();
-  verb.add_option("DATA", o.data, "labelled rows: CSV, TSV or JSON lines")->required();
+  verb.add_option("BUNDLE", o.bundle, "folder that pick or train wrote")->required()->check(kName);
+  verb.add_option("DATA", o.data, "labelled rows: CSV, TSV or JSON lines")->required()->check(kName);
   declare_reading(verb, o.read, raw, true);
   verb.add_option("--predictions", o.predictions, "write every row's answer here as CSV")->type_name("FILE");
   verb.add_flag("--force", o.force, "replace an existing file");
 }
 
 void declare_run(CLI::App& verb, RunOptions& o, RawOptions& raw) {
-  verb.add_option("BUNDLE", o.bundle, "folder that pick or train wrote; with --labels, an encoder")->required();
-  verb.add_option("FILES", o.files, "rows to answer; none or - is standard input");
+  verb.add_option("BUNDLE", o.bundle, "folder that pick or train wrote; with --labels, an encoder")
+      ->required()
+      ->check(kName);
+  verb.add_option("FILES", o.files, "rows to answer; none or - is standard input")->check(kName);
   declare_reading(verb, o.read, raw, false);
   verb.add_option("--id-column", o.read.id_column, "column or key copied to the answer as id [id]")->type_name("NAME");
   verb.add_option("--text", o.texts, "answer this text; repeatable")->allow_extra_args(false)->type_name("TEXT");
@@ -246,7 +261,7 @@ void declare_run(CLI::App& verb, RunOptions& o, RawOptions& raw) {
 }
 
 void declare_ask(CLI::App& verb, AskOptions& o) {
-  verb.add_option("MODEL", o.model, "folder of a model with a question-answering head")->required();
+  verb.add_option("MODEL", o.model, "folder of a model with a question-answering head")->required()->check(kName);
   verb.add_option("QUESTION", o.questions, "what to ask; repeatable");
   verb.add_option("--passage,-p", o.passage, "text to find the answer in, - for standard input")->type_name("FILE");
   verb.add_option("--questions", o.file, "one question a line; .jsonl: {question, passage}")->type_name("FILE");
@@ -264,18 +279,19 @@ void declare_ask(CLI::App& verb, AskOptions& o) {
 }
 
 void declare_show(CLI::App& verb, ShowOptions& o) {
-  verb.add_option("BUNDLE", o.bundle, "folder that pick or train wrote")->required();
+  verb.add_option("BUNDLE", o.bundle, "folder that pick or train wrote")->required()->check(kName);
 }
 
 void declare_pull(CLI::App& verb, PullOptions& o) {
-  verb.add_option("NAME", o.name, "all-minilm-l6-v2, demo-sentiment or demo-kinds; none: say what there is");
+  verb.add_option("NAME", o.name, "all-minilm-l6-v2, demo-sentiment or demo-kinds; none: say what there is")
+      ->check(offers("all-minilm-l6-v2,demo-sentiment,demo-kinds"));
   verb.add_option("--out,-o", o.out, "demo data: CSV file to write, - for standard output [NAME.csv]")
       ->type_name("FILE");
   verb.add_flag("--force", o.force, "replace an existing file; fetch again");
 }
 
 void declare_bench(CLI::App& verb, BenchOptions& o) {
-  verb.add_option("MODEL", o.model, "encoder folder, bundle, or the name of a pulled model")->required();
+  verb.add_option("MODEL", o.model, "encoder folder, bundle, or the name of a pulled model")->required()->check(kName);
   verb.add_option("--tokens", o.tokens, "lengths, special tokens included [16,32,128,512]")
       ->delimiter(',')
       ->check(CLI::Range(1, 65536))
@@ -345,44 +361,40 @@ Status finish_run(RunOptions& o, const RawOptions& raw, const GlobalOptions&) {
   return Ok{};
 }
 
-// ---- help ----
+// ---- the tree ----
 
-std::string option_lines(const CLI::App& app, bool positional) {
-  std::string out;
-  for (const CLI::Option* option : app.get_options()) {
-    if (option->get_positional() != positional) continue;
-    std::string name = positional ? option->get_name() : option->get_name(false, true);
-    std::replace(name.begin(), name.end(), ',', ' ');
-    if (!positional && option->get_expected_max() > 0)
-      name += " " + option->get_type_name().substr(0, option->get_type_name().find(':'));  // without its checks
-    const std::string mark = option->get_required() && !positional ? " (required)" : "";
-    out += fmt::format("  {:<30} {}{}\n", name, option->get_description(), mark);
+// What a validator says of the values: "FORMAT:{csv,tsv}" is FORMAT and its choices.
+OptionText describe(const CLI::Option& option) {
+  OptionText out;
+  for (const std::string& name : option.get_snames()) out.names.push_back("-" + name);
+  for (const std::string& name : option.get_lnames()) out.names.push_back("--" + name);
+  out.text = option.get_description();
+  out.required = option.get_required();
+  const std::string type = option.get_type_name();
+  if (option.get_expected_max() > 0) out.value = out.names.empty() ? option.get_name() : type.substr(0, type.find(':'));
+  out.repeats = option.get_items_expected_max() > 1;
+  const std::size_t open = type.find('{'), close = type.find('}', open);
+  if (open == std::string::npos || close == std::string::npos) return out;
+  for (std::size_t at = open + 1; at < close;) {
+    const std::size_t end = std::min(type.find(',', at), close);
+    out.choices.push_back(type.substr(at, end - at));
+    at = end + 1;
   }
   return out;
 }
 
-std::string general_help(const CLI::App& app) {
-  std::string out = "smidgen: find, train, prove and run the smallest language model that does the job\n\nExamples:\n";
-  out += std::string(kFirstSteps) + "\nCommands (smidgen COMMAND -h says more):\n";
-  for (const VerbText& verb : kVerbs) out += fmt::format("  {:<8} {}\n", verb.name, verb.summary);
-  out += "\nOptions of every command:\n" + option_lines(app, false);
-  out += fmt::format("  {:<30} {}\n  {:<30} {}\n", "-h --help", "this text", "--version", "version and commit");
-  out += "\nExit codes:\n" + std::string(kExitCodes);
-  return out;
-}
-
-std::string verb_help(const CLI::App& app, const VerbText& text) {
-  const CLI::App& verb = *app.get_subcommand(std::string(text.name));
-  std::string usage = "smidgen " + std::string(text.name);
-  for (const CLI::Option* option : verb.get_options())
-    if (option->get_positional())
-      usage += option->get_required() ? " " + option->get_name() : " [" + option->get_name() + "]";
-  std::string out = fmt::format("smidgen {}: {}\n\nExamples:\n{}\nUsage: {} [OPTIONS]\n", text.name, text.summary,
-                                text.examples, usage);
-  out += option_lines(verb, true);
-  if (const std::string options = option_lines(verb, false); !options.empty()) out += "\nOptions:\n" + options;
-  out += "\nOptions of every command:\n" + option_lines(app, false);
-  return out;
+CommandTree describe(CLI::App& app) {
+  CommandTree tree;
+  for (const CLI::Option* option : app.get_options()) tree.options.push_back(describe(*option));
+  for (const VerbText& verb : kVerbs) {
+    CommandText& command = tree.commands.emplace_back();
+    command.name = verb.name;
+    command.summary = verb.summary;
+    command.examples = verb.examples;
+    for (const CLI::Option* option : app.get_subcommand(command.name)->get_options())
+      (option->get_positional() ? command.positionals : command.options).push_back(describe(*option));
+  }
+  return tree;
 }
 
 std::vector<std::string> verb_names() {
@@ -431,6 +443,40 @@ std::optional<Error> unknown_option(const std::vector<std::string>& arguments, c
   return std::nullopt;
 }
 
+// The first option before the command that is not one of every command's.
+std::optional<std::string> early_option(const std::vector<std::string>& arguments, const CLI::App& app) {
+  const std::vector<std::string> known = option_names(app);
+  for (const std::string& argument : arguments) {
+    if (!argument.starts_with('-') || argument == "-q" || argument == "--") return std::nullopt;
+    const std::string name = argument.substr(0, argument.find('='));
+    if (std::find(known.begin(), known.end(), name) == known.end()) return name.substr(0, 64);
+  }
+  return std::nullopt;
+}
+
+Error unknown_command(const std::string& typed, const std::vector<std::string>& arguments, const CLI::App& app) {
+  const std::vector<std::string> verbs = verb_names();
+  const auto later = std::find_first_of(arguments.begin(), arguments.end(), verbs.begin(), verbs.end());
+  if (const auto option = early_option(arguments, app); option && later != arguments.end())
+    return Error::usage(*option + " stands before the command")
+        .hint("write `smidgen " + *later + " .. " + *option + " ..`");
+  std::string lower = typed.substr(0, 64);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  Error error = Error::usage("\"" + typed.substr(0, 64) + "\" is not a command");
+  if (const auto near = nearest(lower, verbs)) return std::move(error).hint("did you mean `smidgen " + *near + "`?");
+  return std::move(error).hint("see `smidgen -h`");
+}
+
+// The parser's own words for the likeliest mistakes, in better ones: "--text: 1 required TEXT missing".
+std::string in_our_words(const std::string& what) {
+  const std::string name = what.substr(0, what.find(':'));
+  if (what.find(": At Most 1 required") != std::string::npos) return name + " is given more than once";
+  if (const std::size_t at = what.find(": 1 required "); at != std::string::npos && what.ends_with(" missing"))
+    return name + " needs a value, " + what.substr(at + 13, what.size() - at - 13 - 8);
+  if (what.starts_with("Could not convert: --")) return what.substr(19, what.find(' ', 19) - 19) + " takes no value";
+  return what;
+}
+
 Error parse_error(const CLI::ParseError& error, const std::vector<std::string>& arguments, const CLI::App& app,
                   const CLI::App& verb) {
   if (auto unknown = unknown_option(arguments, app, verb)) return *std::move(unknown);
@@ -439,12 +485,13 @@ Error parse_error(const CLI::ParseError& error, const std::vector<std::string>& 
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     std::vector<std::string> extra = verb.remaining();
     for (const std::string& word : app.remaining()) extra.push_back(word);
-    const std::string word = extra.empty() ? "" : extra.front();
+    const std::string word = extra.empty() ? "" : extra.front().substr(0, 64);
+    if (word.size() > 1 && word[0] == '-') return Error::usage("`" + command + "` has no option " + word).hint(help);
     return Error::usage(command + ": \"" + word + "\" is one word too many").hint("quote texts with spaces; " + help);
   }
   const std::string what = error.what();
   const std::size_t guess = what.find("; did you mean");
-  return Error::usage(command + ": " + what.substr(0, guess))
+  return Error::usage(command + ": " + in_our_words(what.substr(0, guess)))
       .hint(guess == std::string::npos ? help : what.substr(guess + 2));
 }
 
@@ -458,6 +505,7 @@ struct Options {
   ShowOptions show;
   PullOptions pull;
   BenchOptions bench;
+  std::string shell;
 };
 
 void declare_all(CLI::App& app, GlobalOptions& global, Options& options) {
@@ -478,6 +526,11 @@ void declare_all(CLI::App& app, GlobalOptions& global, Options& options) {
   declare_pull(verb("pull"), options.pull);
   declare_bench(verb("bench"), options.bench);
   verb("doctor");
+  verb("completion")
+      .add_option("SHELL", options.shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  verb("man");
 }
 
 Result<Command> chosen(const std::string& verb, Options& options, const GlobalOptions& global) {
@@ -541,7 +594,10 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   }
   const auto known = std::find_if(kVerbs.begin(), kVerbs.end(), [&](const VerbText& v) { return typed == v.name; });
   if (help) {
-    line.text = known == kVerbs.end() ? general_help(app) : verb_help(app, *known);
+    const CommandTree tree = describe(app);
+    line.text = known == kVerbs.end()
+                    ? general_help(tree)
+                    : command_help(tree, tree.commands[static_cast<std::size_t>(known - kVerbs.begin())]);
     return line;
   }
   if (!typed && has_word(arguments, "--version")) {
@@ -549,19 +605,39 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
     return line;
   }
   if (known == kVerbs.end()) {
-    if (!typed) return Error::usage("no command given").hint("see `smidgen -h`");
-    Error error = Error::usage("\"" + *typed + "\" is not a command");
-    if (const auto near = nearest(*typed, verb_names()))
-      return std::move(error).hint("did you mean `smidgen " + *near + "`?");
-    return std::move(error).hint("see `smidgen -h`");
+    if (!typed) {
+      if (const auto option = early_option(arguments, app))
+        return Error::usage("no option " + *option + " without a command").hint("see `smidgen -h`");
+      return Error::usage("no command given").hint("see `smidgen -h`");
+    }
+    return unknown_command(*typed, arguments, app);
   }
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them last first
   } catch (const CLI::ParseError& error) {
     return parse_error(error, arguments, app, *app.get_subcommand(std::string(known->name)));
   }
+  if (known->name == "man") {
+    line.text = manual_page(describe(app));
+    return line;
+  }
+  if (known->name == "completion") {
+    const auto script = options->shell == "bash"  ? bash_completion
+                        : options->shell == "zsh" ? zsh_completion
+                                                  : fish_completion;
+    line.text = script(describe(app));
+    return line;
+  }
   SMIDGEN_ASSIGN(line.command, chosen(std::string(known->name), *options, line.global));
   return line;
+}
+
+CommandTree command_tree() {
+  GlobalOptions global;
+  const auto options = std::make_unique<Options>();
+  CLI::App app("smidgen");
+  declare_all(app, global, *options);
+  return describe(app);
 }
 
 }  // namespace smidgen

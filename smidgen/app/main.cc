@@ -1,4 +1,11 @@
 // smidgen: find, train, prove and run the smallest language model that does the job.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <system_error>
 #include <variant>
 
 #include "smidgen/app/app.h"
@@ -22,10 +29,27 @@ struct Verbs {
   int operator()(const smidgen::DoctorOptions& options) const { return run_doctor(options, app); }
 };
 
-}  // namespace
+// Says so without needing memory.
+int memory_is_full() {
+  constexpr char kMessage[] = "smidgen: out of memory; free some, give fewer --threads, or cut the input\n";
+  if (::write(STDERR_FILENO, kMessage, sizeof kMessage - 1) < 0) return 74;
+  return 74;
+}
 
-int main(int argc, char** argv) {
-  smidgen::install_signal_handlers();
+// A thread that cannot get memory has nobody to return an error to.
+[[noreturn]] void on_terminate() {
+  try {
+    if (std::current_exception() != nullptr) std::rethrow_exception(std::current_exception());
+  } catch (const std::bad_alloc&) {
+    ::_exit(memory_is_full());
+  } catch (const std::system_error&) {  // no thread could be started: memory again, or `ulimit -u`
+    ::_exit(memory_is_full());
+  } catch (...) {
+  }
+  std::abort();
+}
+
+int run_smidgen(int argc, char** argv) {
   smidgen::App app;
   app.terminal = smidgen::Terminal::detect();
   auto line = smidgen::parse_command_line({argv + 1, argv + argc});
@@ -38,4 +62,18 @@ int main(int argc, char** argv) {
       !kernels.ok() && !std::holds_alternative<smidgen::DoctorOptions>(line->command))
     return app.fail(kernels.error());
   return std::visit(Verbs{app}, line->command);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::set_terminate(on_terminate);
+  smidgen::install_signal_handlers();
+  try {
+    return run_smidgen(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return memory_is_full();
+  } catch (const std::system_error&) {
+    return memory_is_full();
+  }
 }

@@ -124,7 +124,9 @@ Result<std::string> find_encoder(const std::string& name_or_path) {
   std::error_code code;
   if (fs::is_directory(name, code)) {
     if (has_config(name)) return name;
-    return Error::no_input("is a folder without config.json: not a Hugging Face model").in(name);
+    Error error = Error::no_input("is a folder without config.json: not a Hugging Face model").in(name);
+    if (!fs::exists(name + "/bundle.json", code)) return error;
+    return std::move(error).hint("it is a bundle, and an encoder is wanted here");
   }
   if (is_default_name(name)) {
     if (const std::string kept = kept_folder(kEncoder); has_config(kept)) return kept;

@@ -17,6 +17,7 @@
 #include "smidgen/base/file.h"
 #include "smidgen/base/json.h"
 #include "smidgen/learn/pick.h"
+#include "smidgen/learn/prices.h"
 
 namespace smidgen {
 
@@ -57,6 +58,8 @@ Result<PickRequest> request_from(const PickOptions& options, const App& app, std
   request.large_model = options.large_model;
   if (!options.prices.empty()) {
     SMIDGEN_ASSIGN(request.prices_text, read_file(options.prices, kPricesBytesMax));
+    auto price = find_price(options.large_model, request.prices_text);
+    if (!price.ok()) return std::move(price).error().in(options.prices);
   }
   request.no_texts = options.no_texts;
   request.state_folder = state_directory();

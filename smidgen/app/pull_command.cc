@@ -1,6 +1,8 @@
 // `pull`: fetches what is pinned, through pip's own client, and keeps it under the cache directory.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -169,9 +171,11 @@ int run_pull(const PullOptions& options, App& app) {
   if (options.name.empty()) return list_all(app);
   const Pullable* what = nullptr;
   std::vector<std::string> names;
+  std::string lower = options.name;  // all-MiniLM-L6-v2 is the model's own spelling
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
   for (const Pullable& one : kPullable) {
     names.emplace_back(one.name);
-    if (one.name == options.name) what = &one;
+    if (one.name == lower) what = &one;
   }
   if (what == nullptr) {
     Error error = Error::usage("nothing called \"" + options.name + "\" can be pulled");

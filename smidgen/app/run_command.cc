@@ -71,7 +71,7 @@ Status check_files(const std::vector<std::string>& files, const ReadOptions& rea
     if (file == "-") continue;
     if (!fs::exists(file, code)) {
       Error error = Error::no_input("no such file").in(file);
-      if (file.find(' ') == std::string::npos) return error;
+      if (file.find(' ') == std::string::npos) return missing_file(std::move(error), file);
       return std::move(error).hint("a text to answer goes behind --text");
     }
     if (fs::is_directory(file, code)) {
@@ -175,7 +175,15 @@ Result<std::vector<std::string>> read_labels(const std::string& given) {
 }
 
 Result<Classifier> open_classifier(const RunOptions& options) {
-  if (options.labels.empty()) return Classifier::open(options.bundle, options.precision);
+  if (options.labels.empty()) {
+    auto opened = Classifier::open(options.bundle, options.precision);
+    std::error_code code;
+    const bool bundle = fs::exists(options.bundle + "/bundle.json", code) || options.bundle.empty();
+    if (opened.ok() || bundle || !find_encoder(options.bundle).ok()) return opened;
+    return Error(opened.error().kind(), "is an encoder, not a bundle")
+        .in(options.bundle)
+        .hint("train on it with `smidgen pick`, or answer by similarity to names with --labels A,B,..");
+  }
   ZeroShotOptions zero_shot;
   SMIDGEN_ASSIGN(zero_shot.labels, read_labels(options.labels));
   zero_shot.precision = options.precision.value_or(Precision::kF32);

@@ -10,7 +10,7 @@ struct VerbText {
   std::string_view name, summary, examples;
 };
 
-inline constexpr std::array<VerbText, 9> kVerbs = {{
+inline constexpr std::array<VerbText, 11> kVerbs = {{
     {"pick", "find the smallest model that is good enough, certify it and write a bundle",
      "  smidgen pick tickets.csv --accuracy 0.95 --out tickets.smidgen\n"
      "  smidgen pick mails.jsonl --text-column body --label-column folder --group thread \\\n"
@@ -42,6 +42,13 @@ inline constexpr std::array<VerbText, 9> kVerbs = {{
     {"doctor", "say what this machine can do and what is missing",
      "  smidgen doctor\n"
      "  smidgen doctor --json\n"},
+    {"completion", "print the script that completes commands in a shell",
+     "  source <(smidgen completion bash)                                        # this shell; or in ~/.bashrc\n"
+     "  smidgen completion zsh > ~/.zfunc/_smidgen                               # a folder of $fpath\n"
+     "  smidgen completion fish > ~/.config/fish/completions/smidgen.fish\n"},
+    {"man", "print the manual page",
+     "  smidgen man | man -l -\n"
+     "  smidgen man > ~/.local/share/man/man1/smidgen.1\n"},
 }};
 
 inline constexpr std::string_view kFirstSteps =
@@ -49,10 +56,30 @@ inline constexpr std::string_view kFirstSteps =
     "  smidgen run tickets.smidgen new.csv > answers.jsonl               # answer a file or a stream\n"
     "  smidgen run tickets.smidgen --text \"where is my card?\"\n";
 
-inline constexpr std::string_view kExitCodes =
-    "  0 done   1 ran, goal not reached   64 wrong usage   65 bad data   66 no such input   69 tool or network "
-    "missing\n"
-    "  70 a bug of ours   73 cannot create output   74 read or write failed, disk full   75 locked   77 not permitted\n"
-    "  78 bad configuration   130 interrupted\n";
+inline constexpr std::string_view kPurpose = "find, train, prove and run the smallest language model that does the job";
+inline constexpr std::string_view kHelpText = "examples and options; after a command, its own",
+                                  kVersionText = "version and commit";
+
+// One for each ErrorKind, and 0 (base/result.h; the numbers are those of sysexits.h).
+struct ExitCodeText {
+  int code;
+  std::string_view meaning;
+};
+
+inline constexpr std::array<ExitCodeText, 13> kExitCodes = {{
+    {0, "done"},
+    {1, "ran, goal not reached (pick: not certified; doctor: something is missing)"},
+    {64, "wrong usage"},
+    {65, "bad data"},
+    {66, "no such input"},
+    {69, "a tool or the network is missing"},
+    {70, "a bug of ours"},
+    {73, "cannot create output"},
+    {74, "read or write failed; disk or memory full"},
+    {75, "locked by another smidgen; try again"},
+    {77, "not permitted"},
+    {78, "bad configuration"},
+    {130, "interrupted"},
+}};
 
 }  // namespace smidgen

@@ -85,7 +85,10 @@ Result<CertifySet> certify_set_of_test(const Dataset& data, const Dataset& test,
   if (const std::size_t dropped = test.unit_keys.size() - rows.size(); dropped > 0)
     report.notes.push_back(fmt::format("{} of {} units of {} also stand in the training data and do not certify.",
                                        with_commas(dropped), with_commas(test.unit_keys.size()), test.path));
-  if (rows.empty()) return Error::bad_data("no unit that does not also stand in the training data").in(test.path);
+  if (rows.empty())
+    return Error::bad_data("no unit that does not also stand in the training data")
+        .in(test.path)
+        .hint("certify on rows that share no text or group with it, or leave --test out");
   if (request.risk_all) {
     SMIDGEN_ASSIGN(set.large_correct, large_correct_of(test, rows));
   }
