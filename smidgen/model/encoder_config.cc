@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "smidgen/base/file.h"
 #include "smidgen/base/json.h"
@@ -129,14 +130,27 @@ Result<Modules> parse_modules(element root) {
   return modules;
 }
 
-Result<std::size_t> read_tokens_max(const std::string& folder, const std::string& name, std::size_t positions,
+// Newer sentence-transformers write the limit as the tokenizer's. "No limit" is a number beyond every integer there,
+// which the parser of the other files refuses.
+Result<std::size_t> tokenizer_limit(const std::string& path, std::size_t preset, std::size_t positions) {
+  if (!exists(path)) return preset;
+  SMIDGEN_ASSIGN(const std::string text, read_file(path, kConfigBytesMax));
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto found = json.is_object() ? json.find("model_max_length") : json.end();
+  if (found == json.end() || !found->is_number()) return preset;
+  const auto length = found->get<double>();
+  return length >= 2 && length < 1e9 ? std::min(static_cast<std::size_t>(length), positions) : preset;
+}
+
+Result<std::size_t> read_tokens_max(const std::string& folder, const std::string& prefix, std::size_t positions,
                                     std::vector<std::string>& files) {
-  const std::string path = folder + "/" + name;
+  const std::string name = prefix + "sentence_bert_config.json", path = folder + "/" + name;
   const std::size_t preset = std::min(kTokensDefault, positions);
   if (!exists(path)) return preset;
   SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::load(path, kConfigBytesMax));
   files.push_back(name);
-  if (!json_has(document.root(), "max_seq_length")) return preset;
+  if (!json_has(document.root(), "max_seq_length"))
+    return tokenizer_limit(folder + "/" + prefix + "tokenizer_config.json", preset, positions);
   auto length = json_integer(document.root(), "max_seq_length", 2, 1 << 30);
   if (!length.ok()) return in_file(std::move(length).error(), path);
   return std::min<std::size_t>(static_cast<std::size_t>(*length), positions);
@@ -178,8 +192,7 @@ Result<EncoderConfig> EncoderConfig::load(const std::string& folder) try {
     config.files.push_back(name);
   }
   config.normalize = modules.normalize;
-  SMIDGEN_ASSIGN(config.tokens_max,
-                 read_tokens_max(folder, prefix + "sentence_bert_config.json", config.body.positions, config.files));
+  SMIDGEN_ASSIGN(config.tokens_max, read_tokens_max(folder, prefix, config.body.positions, config.files));
   return config;
 } catch (const std::bad_alloc&) {
   return out_of_memory();

@@ -304,6 +304,10 @@ TEST_F(EncoderFolder, ReadsLimitsFromTheFolder) {
   EXPECT_EQ(Encoder::load_body(folder_.string(), {20})->tokens_max(), 20U);
   write("sentence_bert_config.json", R"({"max_seq_length": null})");
   EXPECT_EQ(Encoder::load_body(folder_.string())->tokens_max(), 40U);
+  write("tokenizer_config.json", R"({"model_max_length": 24})");  // where newer sentence-transformers write it
+  EXPECT_EQ(Encoder::load_body(folder_.string())->tokens_max(), 24U);
+  write("tokenizer_config.json", R"({"model_max_length": 1000000000000000019884624838656})");
+  EXPECT_EQ(Encoder::load_body(folder_.string())->tokens_max(), 40U);
   write("sentence_bert_config.json", R"({"max_seq_length": 512})");
   EXPECT_EQ(Encoder::load_body(folder_.string())->tokens_max(), 40U);
   write("sentence_bert_config.json", R"({"max_seq_length": 1})");

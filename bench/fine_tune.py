@@ -1,0 +1,194 @@
+"""Fine-tuning beside PyTorch: accuracy on official test rows, time, time to equal accuracy and memory.
+
+    python3 bench/fine_tune.py BUILD MODEL DATA OUT [--sets banking77,trec6,sst2] [--seeds 3] [--contestants recipe,torch,product]
+                               [--threads 2] [--python PYTHON] [--table-only]
+
+BUILD: the folder of `bench_fine_tune` and `smidgen`. MODEL: the encoder's folder. DATA: folders of train.csv and test.csv; all sixteen sets of
+datasets.py are known (capped as there), `--sets all` takes them all. Contestants, each on the same rows:
+
+  recipe   full fine-tuning here, with the epochs and the rate of the table RECIPES, the rest as FineTuneOptions has it
+  torch    the same epochs and rate in PyTorch (fine_tune_peer.py says how): bf16 autocast, as many threads; --python: one with torch
+  product  `smidgen train --rung all --minutes-max 1000`: what the program itself makes of it, encoder alone and blended out-of-fold
+
+One JSON a set, seed and contestant is stored in OUT and never measured twice: a run that was stopped goes on where it was (the product's
+training, to the step), and the table says what is missing. Settings were chosen on held-out train rows only (`bench_fine_tune .. tune`); the
+test rows are read once, at the end. Seconds are wall time, so the machine should do nothing else; memory is the peak of the whole process.
+Needs numpy (the caps are drawn by it).
+"""
+import argparse
+import csv
+import json
+import math
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import datasets
+
+PEER = pathlib.Path(__file__).with_name('fine_tune_peer.py')
+# Epochs and rate. Others: as many epochs as `plan_tuning` would take, at 1e-4.
+RECIPES = {'banking77': (8, 1e-4), 'trec6': (6, 1e-4), 'sst2': (3, 5e-5)}
+CONTESTANTS = ['recipe', 'torch', 'product']
+
+
+def recipe_of(name, rows):
+    return RECIPES.get(name, (min(8, max(3, round(45000 / rows))), 1e-4))
+
+
+def run(*words, **more):
+    """Standard output, seconds, and the peak megabytes of the child."""
+    start = time.time()
+    child = subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, text=True, **more)
+    text = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        sys.exit(f'{words[0]} ended with {child.returncode}')
+    return text, time.time() - start, usage.ru_maxrss // 1024
+
+
+def recipe(options, name, seed, work, rows):
+    epochs, rate = recipe_of(name, rows)
+    text, _, memory = run(options.build / 'bench_fine_tune', options.model, work / 'train.csv', work / 'test.csv', f'epochs={epochs}',
+                          f'rate={rate}', f'seed={seed}', f'threads={options.threads}')
+    found = json.loads(text)
+    return {**{key: found[key] for key in ('accuracy', 'frozen', 'seconds', 'epochs', 'isa', 'precision')}, 'peak_mb': memory,
+            'correct': correct(found['answers'], found['truth'])}
+
+
+def torch(options, name, seed, work, rows):
+    epochs, rate = recipe_of(name, rows)
+    text, _, memory = run(options.python, PEER, 'train', options.model, work / 'train.csv', work / 'test.csv', epochs, rate, seed,
+                          '--threads', options.threads)
+    found = json.loads(text)
+    return {**{key: found[key] for key in ('accuracy', 'seconds', 'epochs', 'torch')}, 'peak_mb': memory,
+            'correct': correct(found['answers'], found['truth'])}
+
+
+def product(options, name, seed, work, rows):
+    """The rows and the bundle stay in OUT until the result stands, so that a second call goes on with the training."""
+    kept = options.out / f'{name}.{seed}.work'
+    kept.mkdir(exist_ok=True)
+    for part in ('train', 'test'):
+        if not (kept / f'{part}.csv').exists():
+            shutil.copy(work / f'{part}.csv', kept)
+    program = options.build / 'smidgen'
+    _, seconds, memory = run(program, 'train', kept / 'train.csv', '--rung', 'all', '--out', kept / 'bundles', '--encoder', options.model,
+                             '--minutes-max', 1000, '--tokens-max', 128, '--seed', seed, '--threads', options.threads, '--json', '--force')
+    result = {'seconds': seconds, 'peak_mb': memory, 'rungs': {}}
+    for rung in ('linear', 'encoder', 'blend'):
+        run(program, 'eval', kept / 'bundles' / rung, kept / 'test.csv', '--json', '--quiet', '--predictions', kept / f'{rung}.csv', '--force')
+        with open(kept / f'{rung}.csv', newline='', encoding='utf-8') as file:
+            answers = [row['answer'] for row in csv.DictReader(file)]
+        truth = [label for _, label in datasets.rows(options.data, name, 'test')]
+        right = correct(answers, truth)
+        result['rungs'][rung] = {'accuracy': right.count('1') / len(right), 'correct': right}
+        if name == 'clinc150_oos':
+            result['rungs'][rung]['in_scope_accuracy'] = mean(a == t for a, t in zip(answers, truth) if t != 'oos')
+            result['rungs'][rung]['out_of_scope_recall'] = mean(a == t for a, t in zip(answers, truth) if t == 'oos')
+    result['accuracy'] = result['rungs']['blend']['accuracy']
+    shutil.rmtree(kept)
+    return result
+
+
+def correct(answers, truth):
+    if len(answers) != len(truth):
+        sys.exit('not one answer a row')
+    return ''.join('1' if a == t else '0' for a, t in zip(answers, truth))
+
+
+def mean(values):
+    values = list(values)
+    return sum(values) / len(values) if values else math.nan
+
+
+def interval(accuracy, rows):
+    """Wilson's, 95 %."""
+    z = 1.959964
+    middle, half = accuracy + z * z / (2 * rows), z * math.sqrt(accuracy * (1 - accuracy) / rows + z * z / (4 * rows * rows))
+    return (middle - half) / (1 + z * z / rows), (middle + half) / (1 + z * z / rows)
+
+
+def seconds_to(result, accuracy):
+    """Of training, until the test rows were first answered this well; None: never."""
+    return next((epoch['seconds'] for epoch in result['epochs'] if epoch['accuracy'] >= accuracy), None)
+
+
+def table(options, results):
+    print(f'{"set":<28}{"what":<10}{"seeds":>6}{"accuracy":>10}{"95 % interval":>18}{"seconds":>9}{"peak MB":>9}')
+    for name in options.sets:
+        for what in ('recipe', 'torch', 'encoder', 'blend', 'linear'):
+            found = [results[name, seed, what if what in CONTESTANTS else 'product'] for seed in range(1, options.seeds + 1)
+                     if (name, seed, what if what in CONTESTANTS else 'product') in results]
+            if not found:
+                continue
+            shown = found if what in CONTESTANTS else [one['rungs'][what] for one in found]
+            accuracy = mean(one['accuracy'] for one in shown)
+            low, high = interval(accuracy, len(shown[0]['correct']))
+            print(f'{name:<28}{what:<10}{len(found):>6}{accuracy:>10.4f}{f"{low:.3f} .. {high:.3f}":>18}'
+                  f'{mean(one["seconds"] for one in found):>9.0f}{max(one["peak_mb"] for one in found):>9}')
+            if name == 'clinc150_oos' and what in ('encoder', 'blend'):
+                print(f'{"":<38}in-scope {mean(one["in_scope_accuracy"] for one in shown):.4f}, out-of-scope recall '
+                      f'{mean(one["out_of_scope_recall"] for one in shown):.4f}')
+        compare(options, name, results)
+    missing = [f'{name} seed {seed} {contestant}' for name in options.sets for seed in range(1, options.seeds + 1)
+               for contestant in options.contestants if (name, seed, contestant) not in results]
+    print('missing: ' + (', '.join(missing) or 'nothing'))
+
+
+def compare(options, name, results):
+    """Time to equal accuracy: to what PyTorch ends with, and to what we end with."""
+    for seed in range(1, options.seeds + 1):
+        ours, theirs = results.get((name, seed, 'recipe')), results.get((name, seed, 'torch'))
+        if not ours or not theirs:
+            continue
+        aim = min(ours['accuracy'], theirs['accuracy'])
+        a, b = seconds_to(ours, aim), seconds_to(theirs, aim)
+        print(f'{"":<28}seed {seed}: both reach {aim:.4f}; ours after {a:.0f} s, PyTorch after {b:.0f} s: {b / a:.2f} times as long; all '
+              f'epochs {theirs["seconds"] / ours["seconds"]:.2f} times; memory {ours["peak_mb"] / theirs["peak_mb"]:.2f} of theirs')
+
+
+def measure(options, name, seed, contestant):
+    with tempfile.TemporaryDirectory() as folder:
+        work = pathlib.Path(folder)
+        train = datasets.rows(options.data, name, 'train')
+        datasets.write(work / 'train.csv', train)
+        datasets.write(work / 'test.csv', datasets.rows(options.data, name, 'test'))
+        return {'set': name, 'seed': seed, 'contestant': contestant, 'threads': options.threads,
+                **globals()[contestant](options, name, seed, work, len(train))}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ('build', 'model', 'data', 'out'):
+        parser.add_argument(name, type=pathlib.Path)
+    listed = lambda text: datasets.SETS if text == 'all' else text.split(',')
+    parser.add_argument('--sets', type=listed, default=list(RECIPES))
+    parser.add_argument('--seeds', type=int, default=3)
+    parser.add_argument('--contestants', type=lambda text: text.split(','), default=CONTESTANTS)
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--python', default=sys.executable)
+    parser.add_argument('--table-only', action='store_true')
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    results = {}
+    for seed in range(1, options.seeds + 1):
+        for name in options.sets:
+            for contestant in CONTESTANTS:
+                path = options.out / f'{name}.{seed}.{contestant}.json'
+                if not path.exists() and contestant in options.contestants and not options.table_only:
+                    measured = json.dumps(measure(options, name, seed, contestant))
+                    path.with_suffix('.part').write_text(measured)
+                    path.with_suffix('.part').rename(path)
+                if path.exists():
+                    results[name, seed, contestant] = json.loads(path.read_text())
+                    if not options.table_only:
+                        print(name, seed, contestant, round(results[name, seed, contestant]['accuracy'], 4), flush=True)
+    table(options, results)
+
+
+main()
