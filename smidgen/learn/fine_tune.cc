@@ -174,7 +174,7 @@ class Run {
   }
 
  private:
-  double seconds() const { return seconds_before_ + seconds_since(start_); }
+  double seconds() const { return seconds_before_ + seconds_since(start_) - scoring_seconds_; }
   std::size_t steps_planned() const {
     return epochs_ * ((order_.size() + options_.batch_rows - 1) / options_.batch_rows);
   }
@@ -200,15 +200,41 @@ class Run {
 
   void end_epoch() {
     const auto count = static_cast<double>(order_.size());
-    report_.epochs.push_back(
-        {report_.epochs.size() + 1, loss_sum_ / count, static_cast<double>(right_) / count, seconds()});
+    FineTuneEpoch epoch;
+    epoch.epoch = report_.epochs.size() + 1;
+    epoch.loss = loss_sum_ / count;
+    epoch.accuracy = static_cast<double>(right_) / count;
+    epoch.seconds = seconds();
+    if (options_.held != nullptr) judge(epoch);
+    report_.epochs.push_back(epoch);
     loss_sum_ = 0;
     right_ = at_ = 0;
     const std::size_t done = report_.epochs.size();
-    if (done < epochs_ && options_.keep_going && !options_.keep_going(report_.epochs.back())) epochs_ = done;
+    if (done < epochs_ && options_.held != nullptr && options_.patience > 0 &&
+        done - 1 - best_epoch(report_.epochs) >= options_.patience) {
+      report_.out_of_patience = true;
+      epochs_ = done;
+    }
     if (options_.seconds_max <= 0 || done >= epochs_) return;
     const double left = options_.seconds_max - seconds(), each = seconds() / static_cast<double>(done);
     epochs_ = std::min(epochs_, done + (left <= 0 ? 0 : static_cast<std::size_t>(left / each)));
+  }
+
+  void judge(FineTuneEpoch& epoch) {
+    const auto start = std::chrono::steady_clock::now();
+    const TokenRows& held = *options_.held;
+    const std::vector<float> scores = score_rows(encoder_, head_, held.ids);
+    for (std::size_t row = 0; row < held.labels.size(); ++row) {
+      const std::span<const float> one(&scores[row * head_.labels], head_.labels);
+      const std::uint32_t label = held.labels[row];
+      if (label >= head_.labels) continue;  // no answer is right
+      epoch.held_loss -= static_cast<double>(one[label]);
+      epoch.held_accuracy += std::max_element(one.begin(), one.end()) - one.begin() == label ? 1 : 0;
+    }
+    const auto count = static_cast<double>(std::max<std::size_t>(1, held.labels.size()));
+    epoch.held_loss /= count;
+    epoch.held_accuracy /= count;
+    scoring_seconds_ += seconds_since(start);
   }
 
   // Between two steps: says where it stands, keeps it, stops.
@@ -225,15 +251,18 @@ class Run {
   void say() const {
     const auto count = static_cast<double>(order_.size());
     const double rows = static_cast<double>(report_.epochs.size()) * count + static_cast<double>(at_);
-    const double speed = (rows - rows_before_) / std::max(1e-9, seconds_since(start_));
+    const double speed = (rows - rows_before_) / std::max(1e-9, seconds_since(start_) - scoring_seconds_);
     const double all = static_cast<double>(epochs_) * count;
-    const FineTuneEpoch now = at_ > 0 ? FineTuneEpoch{report_.epochs.size() + 1, loss_sum_ / static_cast<double>(at_),
-                                                      static_cast<double>(right_) / static_cast<double>(at_), 0}
-                                      : report_.epochs.back();
-    watcher_.report(
-        "fine-tuning", rows / all,
-        fmt::format("epoch {} of {}, loss {:.3f}, train accuracy {:.3f}, {:.0f} rows/s, {:.0f} s left", now.epoch,
-                    epochs_, now.loss, now.accuracy, speed, (all - rows) / std::max(speed, 1e-9)));
+    const double seen = at_ > 0 ? static_cast<double>(at_) : count;
+    const double loss = at_ > 0 ? loss_sum_ / seen : report_.epochs.back().loss;
+    const double accuracy = at_ > 0 ? static_cast<double>(right_) / seen : report_.epochs.back().accuracy;
+    std::string held;
+    if (options_.held != nullptr && !report_.epochs.empty())
+      held = fmt::format(", held-out accuracy {:.3f}", report_.epochs.back().held_accuracy);
+    watcher_.report("fine-tuning", rows / all,
+                    fmt::format("epoch {} of {}, loss {:.3f}, train accuracy {:.3f}{}, {:.0f} rows/s, {:.0f} s left",
+                                report_.epochs.size() + (at_ > 0 ? 1 : 0), epochs_, loss, accuracy, held, speed,
+                                (all - rows) / std::max(speed, 1e-9)));
   }
 
   // What a checkpoint must have been made with.
@@ -245,9 +274,11 @@ class Run {
       hash.add(fmt::format("|{}|", rows_.labels[i]));
     }
     const FineTuneOptions& o = options_;
-    hash.add(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {}", o.epochs, o.batch_rows, o.rate, o.head_rate,
-                         o.warm_up, o.weight_decay, o.layer_decay, o.gradient_norm_max, o.dropout, o.label_smoothing,
-                         o.seed, kernels().name, o.checkpoint_key));
+    if (o.held != nullptr)
+      for (const std::uint32_t label : o.held->labels) hash.add(fmt::format("{} ", label));
+    hash.add(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {}", o.patience, o.epochs, o.batch_rows, o.rate,
+                         o.head_rate, o.warm_up, o.weight_decay, o.layer_decay, o.gradient_norm_max, o.dropout,
+                         o.label_smoothing, o.seed, kernels().name, o.checkpoint_key));
     for (const float weight : o.class_weights) hash.add(fmt::format(" {}", weight));
     return to_hex(hash.finish());
   }
@@ -264,7 +295,8 @@ class Run {
     tensors.push_back({"order", DType::kU32, {order_.size()}, as_bytes(std::span<const std::uint32_t>(order_))});
     std::string ends;
     for (const FineTuneEpoch& epoch : report_.epochs)
-      ends += fmt::format("{} {} {} ", epoch.loss, epoch.accuracy, epoch.seconds);
+      ends += fmt::format("{} {} {} {} {} ", epoch.loss, epoch.accuracy, epoch.held_loss, epoch.held_accuracy,
+                          epoch.seconds);
     SMIDGEN_TRY(write_safetensors(options_.checkpoint, std::move(tensors),
                                   {{"key", key()},
                                    {"state", fmt::format("{} {} {} {} {} {} {}", report_.steps, at_, random_.state(),
@@ -301,7 +333,7 @@ class Run {
     if (!state || at_ > order_.size()) return Error::bad_data("is not a checkpoint").in(options_.checkpoint);
     random_ = Random(random);
     FineTuneEpoch epoch;
-    while (ends >> epoch.loss >> epoch.accuracy >> epoch.seconds) {
+    while (ends >> epoch.loss >> epoch.accuracy >> epoch.held_loss >> epoch.held_accuracy >> epoch.seconds) {
       ++epoch.epoch;
       report_.epochs.push_back(epoch);
     }
@@ -319,7 +351,7 @@ class Run {
   const Watcher& watcher_;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point saved_ = start_;
-  double seconds_before_ = 0, save_seconds_ = 0;
+  double seconds_before_ = 0, scoring_seconds_ = 0, save_seconds_ = 0;
   HeadState head_state_;
   Random random_;
   std::vector<std::uint32_t> order_;  // of the rows, in this epoch
@@ -336,6 +368,11 @@ class Run {
 Result<FineTuneReport> fine_tune(TrainableEncoder& encoder, SoftmaxHead& head, const TokenRows& rows,
                                  const FineTuneOptions& options, const Watcher& watcher) {
   return Run(encoder, head, rows, options, watcher).run();
+}
+
+std::size_t best_epoch(std::span<const FineTuneEpoch> epochs) {
+  const auto fewer = [](const FineTuneEpoch& a, const FineTuneEpoch& b) { return a.held_accuracy < b.held_accuracy; };
+  return static_cast<std::size_t>(std::max_element(epochs.begin(), epochs.end(), fewer) - epochs.begin());
 }
 
 std::vector<float> score_rows(TrainableEncoder& encoder, const SoftmaxHead& head,

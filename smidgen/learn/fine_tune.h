@@ -9,7 +9,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,7 +20,11 @@
 
 namespace smidgen {
 
-struct FineTuneEpoch;
+// Tokenized rows with labels.
+struct TokenRows {
+  std::vector<std::vector<std::int32_t>> ids;  // 1..tokens_max each
+  std::vector<std::uint32_t> labels;
+};
 
 struct FineTuneOptions {
   std::size_t epochs = 6;
@@ -39,21 +42,19 @@ struct FineTuneOptions {
   // other `checkpoint_key`, rows or options is not looked at and replaced.
   std::string checkpoint, checkpoint_key;
   double checkpoint_seconds = 30;
-  // Asked after each epoch but the last, which the encoder has then finished; false ends training there.
-  std::function<bool(const FineTuneEpoch&)> keep_going;
-};
-
-// Tokenized rows with labels.
-struct TokenRows {
-  std::vector<std::vector<std::int32_t>> ids;  // 1..tokens_max each
-  std::vector<std::uint32_t> labels;
+  // Rows nothing is fitted on, scored after each epoch. With `patience` training ends when that many epochs in a row
+  // answered no more of them right than the best one before. Accuracy, not loss: a loss rises with confidence while
+  // answers still get better, and calibration takes the confidence back.
+  const TokenRows* held = nullptr;
+  std::size_t patience = 0;
 };
 
 struct FineTuneEpoch {
   std::size_t epoch = 0;  // from 1
   double loss = 0;        // mean over the epoch's rows, nats
   double accuracy = 0;    // of its rows at the time they were trained on, under dropout: what progress shows
-  double seconds = 0;     // since the start
+  double held_loss = 0, held_accuracy = 0;  // after it, of FineTuneOptions::held
+  double seconds = 0;                       // since the start, of all runs that took part; scoring held rows left out
 };
 
 struct FineTuneReport {
@@ -61,6 +62,7 @@ struct FineTuneReport {
   std::size_t steps = 0;
   double seconds = 0, rows_per_second = 0;  // of all runs that took part
   std::size_t resumed_steps = 0;            // that a checkpoint saved
+  bool out_of_patience = false;
 };
 
 // Softmax cross-entropy of a head on embeddings, averaged over the batch by class weight; with smoothing s the target
@@ -89,6 +91,9 @@ class HeadLoss : public EmbeddingLoss {
 // the one before stays. A checkpoint is left to the caller to remove, because what follows training may fail too.
 Result<FineTuneReport> fine_tune(TrainableEncoder& encoder, SoftmaxHead& head, const TokenRows& rows,
                                  const FineTuneOptions& options, const Watcher& watcher);
+
+// The epoch (its index) that answered most held rows right, the earliest of equals.
+std::size_t best_epoch(std::span<const FineTuneEpoch> epochs);
 
 // (rows, labels) log-probabilities, without dropout.
 std::vector<float> score_rows(TrainableEncoder& encoder, const SoftmaxHead& head,

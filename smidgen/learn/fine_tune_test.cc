@@ -133,6 +133,36 @@ TEST(FineTune, StopsWhenAskedAndCutsItsScheduleToTheTime) {
   EXPECT_EQ(report->epochs.size(), 1U);
 }
 
+TEST(FineTune, LosesPatienceWithHeldRowsThatGetNoBetter) {
+  ThreadPool pool(1);
+  auto encoder = TrainableEncoder::load(kTiny, Precision::kF32, kernels(), pool);
+  Random random(3);
+  SoftmaxHead head = random_head(random, 2);
+  TokenRows held = order_task(40);
+  FineTuneOptions options;
+  options.epochs = 9;
+  options.held = &held;
+  const auto patient = fine_tune(*encoder, head, order_task(64), options, {});
+  ASSERT_TRUE(patient.ok());
+  ASSERT_EQ(patient->epochs.size(), 9U);
+  EXPECT_FALSE(patient->out_of_patience);
+  const std::vector<float> scores = score_rows(*encoder, head, held.ids);
+  double right = 0, loss = 0;
+  for (std::size_t i = 0; i < 40; ++i) {
+    right += (scores[2 * i + 1] > scores[2 * i]) == (held.labels[i] == 1) ? 1 : 0;
+    loss -= static_cast<double>(scores[2 * i + held.labels[i]]);
+  }
+  EXPECT_NEAR(patient->epochs.back().held_accuracy, right / 40, 1e-9);
+  EXPECT_NEAR(patient->epochs.back().held_loss, loss / 40, 1e-6);
+  held.labels.assign(40, 2);  // a label there is not: never right
+  options.patience = 2;
+  const auto report = fine_tune(*encoder, head, order_task(64), options, {});
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->epochs.size(), 3U);
+  EXPECT_TRUE(report->out_of_patience);
+  EXPECT_EQ(best_epoch(report->epochs), 0U);
+}
+
 class CheckpointTest : public testing::Test {
  protected:
   void SetUp() override { fs::remove_all(folder_); }

@@ -121,14 +121,17 @@ struct EncoderFit {
   std::shared_ptr<const Encoder> encoder;
   EmbeddingMatrix embeddings;
   TrainedHead head;
-  double accuracy = 0;  // out-of-fold
+  double accuracy = 0;           // out-of-fold
+  double embedding_seconds = 0;  // of all texts, in f32 unless a precision was asked for
 };
 Result<EncoderFit> fit_encoder(const TrainingRows& rows, std::shared_ptr<const Encoder> encoder,
                                const LadderOptions& options, ThreadPool& pool, const Watcher& watcher) {
   const std::vector<std::string_view> texts(rows.texts.begin(), rows.texts.end());
   EncoderFit fit;
+  const Stopwatch watch;
   SMIDGEN_ASSIGN(fit.embeddings, options.embed ? options.embed(*encoder, texts, pool, watcher)
                                                : embed_all(*encoder, texts, pool, watcher));
+  fit.embedding_seconds = watch.seconds();
   fit.encoder = std::move(encoder);
   SMIDGEN_ASSIGN(fit.head, train_head(rows, fit.embeddings, pool, watcher));
   std::size_t right = 0;
@@ -159,6 +162,7 @@ Result<EncoderFit> choose_precision(const TrainingRows& rows, const std::shared_
   for (const Precision faster : {Precision::kInt8, Precision::kBf16}) {
     SMIDGEN_ASSIGN(std::shared_ptr<const Encoder> encoder, in_precision(f32, options, faster));
     SMIDGEN_ASSIGN(EncoderFit fit, fit_encoder(rows, std::move(encoder), options, pool, watcher));
+    fit.embedding_seconds = reference.embedding_seconds;
     if (fit.accuracy >= reference.accuracy - kPrecisionCostMax) return fit;
   }
   return reference;
@@ -214,6 +218,9 @@ Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_pt
   TrainedRung trained = finished("encoder", std::move(rung), std::move(fit.head),
                                  fmt::format("frozen, {}", precision_name(precision)), watch);
   trained.precision = precision;
+  if (options.seconds_max <= 0 && options.precision.value_or(Precision::kF32) == Precision::kF32 &&
+      TrainableEncoder::can_train(f32->config()).ok())
+    ladder.tuning_minutes = estimated_tuning_minutes(rows.size(), fit.embedding_seconds, f32->kernels());
   if (options.seconds_max > 0)
     SMIDGEN_TRY(tune(rows, *fit.encoder, fit.embeddings, options, options.seconds_max - of_ladder.seconds(), pool,
                      watcher, trained, ladder));

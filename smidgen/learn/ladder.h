@@ -71,6 +71,7 @@ struct TrainedRung {
 struct Ladder {
   std::vector<TrainedRung> rungs;  // in ladder order
   std::vector<std::string> notes;  // sentences for the user
+  double tuning_minutes = 0;       // estimate of what fine-tuning would take, when there was no time for it; 0: unknown
   // Folders a later run would go on from, were this one killed now: to be removed when its result stands.
   std::vector<std::string> leftovers;
   void remove_leftovers() const;

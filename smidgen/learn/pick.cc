@@ -622,6 +622,11 @@ Result<PickReport> pick(const Dataset& data, const PickRequest& request, const P
         std::max(1.0, 0.9 * (ladder_options.seconds_max - seconds_since(start)) - kReservedSeconds);
   SMIDGEN_ASSIGN(const Ladder ladder, train_ladder(training, ladder_options, pool, watcher));
   report.notes.insert(report.notes.end(), ladder.notes.begin(), ladder.notes.end());
+  if (ladder.tuning_minutes > 0)
+    report.notes.push_back(fmt::format(
+        "The encoder was not fine-tuned. `--minutes-max {:.0f}` would be enough for it here: an estimate from "
+        "the time the texts took to embed. What it would gain is not known before.",
+        std::ceil(1.2 * ladder.tuning_minutes + 1)));
   for (const TrainedRung& rung : ladder.rungs)
     report.tokens_max = std::max<std::uint64_t>(report.tokens_max, rung.rung->tokens_max());
   const std::vector<std::string_view> timed = timed_texts(training);

@@ -243,10 +243,7 @@ Result<TrainableEncoder> TrainableEncoder::load(const std::string& folder, Preci
   SMIDGEN_CHECK(precision != Precision::kInt8);
   auto state = std::make_unique<State>();
   SMIDGEN_ASSIGN(state->config, EncoderConfig::load(folder));
-  if (state->config.pooling == Pooling::kMax)
-    return Error::bad_data("max pooling cannot be fine-tuned")
-        .in(folder)
-        .hint("use an encoder with mean or CLS pooling");
+  if (auto status = can_train(state->config); !status.ok()) return std::move(status).error().in(folder);
   state->weights_path = state->config.body_folder + "/model.safetensors";
   SMIDGEN_ASSIGN(const Safetensors file, Safetensors::open(state->weights_path));
   state->mode = {&kernels, &training_kernels(kernels), precision == Precision::kBf16};
@@ -256,6 +253,12 @@ Result<TrainableEncoder> TrainableEncoder::load(const std::string& folder, Preci
   SMIDGEN_ASSIGN(state->body, TrainableBody::load(state->config.body, file, state->mode));
   state->pass = TrainingPass::create(state->config.body, state->body, state->mode, pool);
   return TrainableEncoder(std::move(state));
+}
+
+Status TrainableEncoder::can_train(const EncoderConfig& config) {
+  if (config.pooling == Pooling::kMax)
+    return Error::bad_data("max pooling cannot be fine-tuned").hint("use an encoder with mean or CLS pooling");
+  return check_trainable(config.body);
 }
 
 Precision TrainableEncoder::fast_precision(const Kernels& kernels) {

@@ -49,6 +49,8 @@ class TrainableEncoder {
   // precision: of the matrix products, kF32 or kBf16 (rows and weights rounded, sums and everything else in f32).
   static Result<TrainableEncoder> load(const std::string& folder, Precision precision, const Kernels& kernels,
                                        ThreadPool& pool);
+  // kBadData with a sentence on what this cannot train.
+  static Status can_train(const EncoderConfig& config);
   // bf16 where these kernels have it fast, else f32.
   static Precision fast_precision(const Kernels& kernels);
   TrainableEncoder(TrainableEncoder&&) noexcept;

@@ -117,6 +117,9 @@ struct TrainableWords {
   std::vector<float> row_gradients;      // (rows.size(), hidden)
 };
 
+// kBadData: layers this cannot train.
+Status check_trainable(const BodyConfig& config);
+
 struct TrainableBody {
   TrainableWords words;
   Parameter positions;      // (position_rows, hidden)

@@ -6,6 +6,9 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <iterator>
+#include <limits>
+#include <unordered_set>
 #include <utility>
 
 #include "smidgen/base/sha256.h"
@@ -20,6 +23,8 @@ namespace {
 constexpr std::size_t kEpochsMin = 2, kEpochsMax = 8;
 constexpr double kRowsSeen = 45000;  // epochs times rows that are enough for most tasks
 constexpr std::size_t kTrialBatches = 6;
+constexpr std::size_t kHeldRowsMin = 50;  // fewer say nothing about when to stop
+constexpr std::size_t kPatience = 3;      // epochs without a better one
 
 using Rows = std::vector<std::uint32_t>;
 
@@ -67,9 +72,10 @@ class Tuning {
     TrainableEncoder encoder;
     SoftmaxHead head;
   };
-  // Part `part` of plan.folds + 1. Its schedule is cut, at least to one epoch, when its share of the time that is left
-  // is not enough; the epochs it took are then all that the later parts take.
-  Result<Fitted> fit(const Rows& on, TunePlan& plan, std::size_t part, double seconds_left) {
+  // Part `part` of plan.folds + 1; held: rows it is judged on after each epoch, may be empty. Its schedule is cut, at
+  // least to one epoch, when its share of the time that is left is not enough; the epochs it took are then all that the
+  // later parts take.
+  Result<Fitted> fit(const Rows& on, const Rows& held, TunePlan& plan, std::size_t part, double seconds_left) {
     SMIDGEN_ASSIGN(HeadFit start, heads_.fit(on, options_.c, watcher_));
     SMIDGEN_ASSIGN(TrainableEncoder trainable, load());
     FineTuneOptions options;
@@ -83,12 +89,17 @@ class Tuning {
         static_cast<double>(folds_left * rows_.size()) * (1 - 1 / static_cast<double>(plan.folds)) +
         static_cast<double>(rows_.size());
     options.seconds_max = std::max(1e-3, seconds_left * static_cast<double>(on.size()) / rows_left);
+    const TokenRows judged = tokens(held);
+    if (held.size() >= kHeldRowsMin) {
+      options.held = &judged;
+      options.patience = kPatience;
+    }
     Watcher inner = watcher_;
     const std::string stage = fmt::format("fine-tuning, part {} of {}", part + 1, plan.folds + 1);
     if (watcher_.progress)
       inner.progress = [&](const ProgressEvent& event) { watcher_.progress({stage, event.fraction, event.detail}); };
     SMIDGEN_ASSIGN(const FineTuneReport report, fine_tune(trainable, start.head, tokens(on), options, inner));
-    plan.epochs = std::min(plan.epochs, report.epochs.size());
+    plan.epochs = std::min(plan.epochs, report.out_of_patience ? best_epoch(report.epochs) + 1 : report.epochs.size());
     resumed_ = resumed_ || report.resumed_steps > 0;
     return Fitted{std::move(trainable), std::move(start.head)};
   }
@@ -160,7 +171,12 @@ class Tuning {
       resumed_ = true;
       return std::move(*kept);
     }
-    SMIDGEN_ASSIGN(Fitted fitted, fit(on, plan, fold, seconds_left));
+    // The first fold finds out, on rows of the tuning split it does not train on, after how many epochs to stop.
+    Rows held;
+    const std::unordered_set<std::uint32_t> tune(rows_.tune.begin(), rows_.tune.end());
+    if (fold == 0)
+      std::copy_if(off.begin(), off.end(), std::back_inserter(held), [&](auto i) { return tune.contains(i); });
+    SMIDGEN_ASSIGN(Fitted fitted, fit(on, held, plan, fold, seconds_left));
     std::vector<float> scores = score_rows(fitted.encoder, fitted.head, tokens(off).ids);
     SMIDGEN_TRY(state_.keep(plan));  // a schedule may have been cut
     SMIDGEN_TRY(state_.keep(fold, scores));
@@ -193,6 +209,12 @@ TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_ma
   return {0, 0, cost(kEpochsMin, 2)};
 }
 
+double estimated_tuning_minutes(std::size_t rows, double embedding_seconds, const Kernels& kernels) {
+  const double passes = TrainableEncoder::fast_precision(kernels) == Precision::kBf16 ? 2 : 3.5;
+  const double rows_per_second = static_cast<double>(rows) / std::max(1e-6, passes * embedding_seconds);
+  return plan_tuning(rows, rows_per_second, std::numeric_limits<double>::infinity()).seconds / 60;
+}
+
 Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const Encoder& encoder,
                                                  const EmbeddingMatrix& embeddings, const TuneOptions& options,
                                                  ThreadPool& pool, const Watcher& watcher, std::string& why_not) {
@@ -223,7 +245,7 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
   SMIDGEN_ASSIGN(tuned.out_of_fold, tuning.out_of_fold(tuned.plan, left));
   Rows all(rows.size());
   for (std::uint32_t i = 0; i < all.size(); ++i) all[i] = i;
-  SMIDGEN_ASSIGN(Tuning::Fitted fitted, tuning.fit(all, tuned.plan, tuned.plan.folds, left()));
+  SMIDGEN_ASSIGN(Tuning::Fitted fitted, tuning.fit(all, {}, tuned.plan, tuned.plan.folds, left()));
   SMIDGEN_TRY(tuning.write(fitted.encoder));
   tuned.head = std::move(fitted.head);
   EncoderOptions as_before;
