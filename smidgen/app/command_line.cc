@@ -120,6 +120,7 @@ void declare_globals(CLI::App& app, GlobalOptions& global) {
   app.add_flag("--plain", global.plain, "tables as tab-separated text, no bars, no colour");
   app.add_flag("--no-color", global.no_color, "no colour (also: NO_COLOR, TERM=dumb)");
   app.add_flag("--no-input", global.no_input, "never ask or wait for the terminal");
+  app.add_flag("--no-settings", global.no_settings, "read no smidgen.conf and no SMIDGEN_.. variables");
 }
 
 void declare_reading(CLI::App& verb, ReadOptions& read, RawOptions& raw, bool labelled) {
@@ -495,6 +496,47 @@ Error parse_error(const CLI::ParseError& error, const std::vector<std::string>& 
       .hint(guess == std::string::npos ? help : what.substr(guess + 2));
 }
 
+// ---- settings ----
+
+bool is_given(const CLI::Option& option, const std::vector<std::string>& arguments) {
+  const auto end = std::find(arguments.begin(), arguments.end(), "--");
+  return std::any_of(arguments.begin(), end, [&](const std::string& word) {
+    const std::string name = word.substr(0, word.find('='));
+    if (name.starts_with("--")) return option.check_lname(name.substr(2));
+    return word.size() > 1 && word[0] == '-' && option.check_sname(word.substr(1, 1));
+  });
+}
+
+// The nearest setting of each option that the command has and the arguments leave open.
+std::vector<Setting> settings_for(const std::vector<Setting>& settings, const std::vector<std::string>& arguments,
+                                  const CLI::App& app, const CLI::App& verb) {
+  std::vector<Setting> used;
+  for (const Setting& one : settings) {
+    if (!one.section.empty() && one.section != verb.get_name()) continue;
+    const CLI::Option* option = verb.get_option_no_throw("--" + one.key);
+    if (option == nullptr) option = app.get_option_no_throw("--" + one.key);
+    if (option == nullptr || is_given(*option, arguments)) continue;
+    if (std::none_of(used.begin(), used.end(), [&](const Setting& nearer) { return nearer.key == one.key; }))
+      used.push_back(one);
+  }
+  return used;
+}
+
+bool mentions(const std::string& what, const Setting& one) {
+  const std::string name = "--" + one.key;
+  return what.starts_with(name + ":") || what.starts_with("Could not convert: " + name + " ");
+}
+
+Error setting_error(const std::string& what, const Setting& one) {
+  const bool flag = what.starts_with("Could not");
+  const std::size_t begin = flag ? std::string::npos : what.find(": ");
+  Error error(ErrorKind::kConfig, "`" + one.key + "`: " +
+                                      (flag ? one.value + " is neither true nor false"
+                                            : what.substr(begin == std::string::npos ? 0 : begin + 2)));
+  error = std::move(error).in(one.where).hint("correct it, or pass --no-settings");
+  return one.line == 0 ? error : std::move(error).at_line(one.line);
+}
+
 struct Options {
   RawOptions raw;
   PickOptions pick;
@@ -581,7 +623,7 @@ std::optional<std::string> nearest(std::string_view word, const std::vector<std:
   return best;
 }
 
-Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments) {
+Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments, const SettingsSource& settings) {
   CommandLine line;
   auto options = std::make_unique<Options>();
   CLI::App app("smidgen");
@@ -612,10 +654,23 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
     }
     return unknown_command(*typed, arguments, app);
   }
+  const CLI::App& verb = *app.get_subcommand(std::string(known->name));
+  std::vector<Setting> used;
+  if (known->name != "man" && known->name != "completion" && !has_word(arguments, "--no-settings")) {
+    SMIDGEN_ASSIGN(const std::vector<Setting> there, settings());
+    used = settings_for(there, arguments, app, verb);
+  }
+  std::vector<std::string> words = arguments;
+  for (const Setting& one : used) {
+    const auto at = std::find(words.begin(), words.end(), *typed);
+    words.insert(at + 1, "--" + one.key + "=" + one.value);
+  }
   try {
-    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them last first
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes them last first
   } catch (const CLI::ParseError& error) {
-    return parse_error(error, arguments, app, *app.get_subcommand(std::string(known->name)));
+    for (const Setting& one : used)
+      if (mentions(error.what(), one)) return setting_error(error.what(), one);
+    return parse_error(error, arguments, app, verb);
   }
   if (known->name == "man") {
     line.text = manual_page(describe(app));

@@ -11,6 +11,7 @@
 #include "smidgen/app/app.h"
 #include "smidgen/app/command_line.h"
 #include "smidgen/app/commands.h"
+#include "smidgen/app/read_settings.h"
 #include "smidgen/tensor/kernels.h"
 
 namespace {
@@ -52,7 +53,7 @@ int memory_is_full() {
 int run_smidgen(int argc, char** argv) {
   smidgen::App app;
   app.terminal = smidgen::Terminal::detect();
-  auto line = smidgen::parse_command_line({argv + 1, argv + argc});
+  auto line = smidgen::parse_command_line({argv + 1, argv + argc}, smidgen::read_settings);
   if (!line.ok()) return app.fail(line.error());
   if (line->text) return finish_with(app, *line->text);  // help, version
   app.global = line->global;

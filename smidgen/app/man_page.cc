@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "smidgen/app/command_tree.h"
+#include "smidgen/app/read_settings.h"
 #include "smidgen/app/verbs.h"
 #include "smidgen/base/version.h"
 
@@ -61,8 +62,17 @@ constexpr Variable kVariables[] = {
      "the record of certification attempts is kept in its folder smidgen, else in ~/.local/state/smidgen."},
     {"HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME",
      "where the Hugging Face cache is, whose encoders --encoder finds by name. Nothing is fetched into it."},
+    {"SMIDGEN_THREADS, SMIDGEN_TEXT_COLUMN, ..",
+     "in place of --threads, --text-column and the like where they are not given; see FILES."},
+    {"XDG_CONFIG_HOME", "settings are read from its folder smidgen, else from ~/.config/smidgen."},
     {"SMIDGEN_ISA", "the instruction set to use, such as scalar or avx2; one that cannot be had is an error."},
 };
+
+std::string join_options() {
+  std::string out;
+  for (const std::string_view option : settable_options()) out += (out.empty() ? "" : ", ") + std::string(option);
+  return out;
+}
 
 }  // namespace
 
@@ -92,6 +102,12 @@ std::string manual_page(const CommandTree& tree) {
   out += entry("\\fB\\-h\\fR, \\fB\\-\\-help\\fR", "", kHelpText) + entry("\\fB\\-\\-version\\fR", "", kVersionText);
   out += ".SH EXIT STATUS\n";
   for (const ExitCodeText& code : kExitCodes) out += entry(fmt::format("\\fB{}\\fR", code.code), "", code.meaning);
+  out +=
+      ".SH FILES\n" + entry("\\fBsmidgen.conf\\fR, \\fB" + roff("~/.config/smidgen/smidgen.conf") + "\\fR", "",
+                            "settings of the folder and of the user, a line KEY = VALUE each, in sections [COMMAND] "
+                            "where they are for one command. The command line goes before the environment, that "
+                            "before the folder's file, and that before the user's; --no-settings reads none. Keys: " +
+                                join_options() + ".");
   out += ".SH ENVIRONMENT\n";
   for (const Variable& variable : kVariables) out += entry("\\fB" + roff(variable.name) + "\\fR", "", variable.meaning);
   return out;

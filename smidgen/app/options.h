@@ -17,7 +17,7 @@ namespace smidgen {
 struct GlobalOptions {
   std::uint64_t seed = 1;
   std::size_t threads = 0;  // 0: all usable cores (App::threads() resolves it)
-  bool quiet = false, json = false, no_color = false, plain = false, no_input = false;
+  bool quiet = false, json = false, no_color = false, plain = false, no_input = false, no_settings = false;
 };
 
 // LABEL=VALUE of --recall and --precision; value in (0, 1).

@@ -73,9 +73,10 @@ Result<double> run_memory_mb(const std::string& bundle, const std::string& jsonl
   // A relative name may begin with "-", and would be read as an option.
   const std::string here = jsonl.starts_with('-') ? "./" : "";
   const std::string rows = here + jsonl, stats = rows + ".stats", log = rows + ".log";
-  SMIDGEN_ASSIGN(const ProcessOutcome outcome, run_process({own_program(), "run", here + bundle, rows, "--out",
-                                                            rows + ".answers", "--stats", stats, "--force", "--quiet"},
-                                                           log));
+  SMIDGEN_ASSIGN(const ProcessOutcome outcome,
+                 run_process({own_program(), "run", here + bundle, rows, "--out", rows + ".answers", "--stats", stats,
+                              "--force", "--quiet", "--no-settings"},
+                             log));
   if (outcome.exit_code != 0) return Error::internal("a trial `run` of the bundle failed: " + outcome.output);
   SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::load(stats, kStatsBytesMax));
   return json_number(document.root(), "memory_peak_mb", 0, 1e9);

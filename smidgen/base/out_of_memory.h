@@ -1,6 +1,6 @@
 // What a loader returns when memory runs out. Loaders of foreign files (safetensors, tokenizers, configurations, rows,
 // bundles) catch std::bad_alloc at their public functions, so that a host program that links the library goes on with
-// what it had: nothing is half-loaded, nothing is leaked (tests/allocation_test.cc fails every allocation once).
+// what it had: nothing is half-loaded, nothing is leaked (tests/allocation fails every allocation once).
 //
 //   Result<Dataset> Dataset::load(const std::string& path, const ReadOptions& options) try {
 //     ..
