@@ -98,12 +98,15 @@ int show(PickReport& report, const PickOptions& options, App& app) {
     report.page = options.report.empty() ? pick_page_path(report.bundle) : options.report;
     // The bundle stands: a page that cannot be written costs the exit code, not the answer.
     if (auto status = write_file_atomic(report.page, render_pick_page(report)); !status.ok()) {
-      finish_with(app, app.global.json ? pick_json(report) + "\n" : render_pick_table(report, false, 0), code);
+      finish_with(app,
+                  app.global.json ? pick_json(report) + "\n" : render_pick_table(report, false, 0, app.global.plain),
+                  code);
       return app.fail(status.error());
     }
   }
   if (app.global.json) return finish_with(app, pick_json(report) + "\n", code);
-  return finish_with(app, render_pick_table(report, app.terminal.output_colour, app.terminal.columns), code);
+  return finish_with(app, render_pick_table(report, app.terminal.output_colour, app.terminal.columns, app.global.plain),
+                     code);
 }
 
 }  // namespace

@@ -43,8 +43,8 @@ double smallest_price(const std::vector<PickRow>& rows) {
   return smallest;
 }
 
-// The table's lines, heading first. `narrow` says the same in fewer columns: no "blended", short headings.
-std::vector<std::string> table_lines(const std::vector<PickRow>& rows, bool narrow) {
+// The table's cells, heading first. `narrow` says the same in fewer columns: no "blended", short headings.
+std::vector<Cells> table_cells(const std::vector<PickRow>& rows, bool narrow) {
   const double smallest = smallest_price(rows);
   std::vector<Cells> lines = {{"", narrow ? "accuracy (95 %)" : "accuracy (95 % interval)", "p50", "size", "trained",
                                narrow ? "USD/1M" : "USD per 1M rows"}};
@@ -56,6 +56,12 @@ std::vector<std::string> table_lines(const std::vector<PickRow>& rows, bool narr
                      microseconds(row.us_p50), byte_size(row.bytes), seconds_text(row.train_seconds),
                      row.rungs.empty() ? "-" : dollars(row.usd_per_million, smallest)});
   }
+  return lines;
+}
+
+// The same as lines of a terminal.
+std::vector<std::string> table_lines(const std::vector<PickRow>& rows, bool narrow) {
+  const std::vector<Cells> lines = table_cells(rows, narrow);
   std::array<std::size_t, 6> widths{};
   for (const auto& line : lines)
     for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], Paper::columns(line[i]));
@@ -74,13 +80,27 @@ std::vector<std::string> table_lines(const std::vector<PickRow>& rows, bool narr
   return out;
 }
 
-void table(const PickReport& report, Paper& paper) {
-  if (report.rows.empty()) return;
+// For other programs: cells between tabs, the last one says which row is chosen.
+void plain_table(const PickReport& report, Paper& paper) {
+  const std::vector<Cells> lines = table_cells(report.rows, true);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    std::string text;
+    for (const std::string& cell : lines[i]) text += cell + "\t";
+    paper.line(text + (i > 0 && report.rows[i - 1].chosen ? "chosen" : ""));
+  }
+}
+
+void ruled_table(const PickReport& report, Paper& paper) {
   std::vector<std::string> lines = table_lines(report.rows, false);
   const bool fits = std::all_of(lines.begin(), lines.end(), [&paper](const auto& line) { return paper.fits(line); });
   if (!fits) lines = table_lines(report.rows, true);
   for (std::size_t i = 0; i < lines.size(); ++i)
     paper.line(paper.inked(i == 0 ? Ink::kDim : report.rows[i - 1].chosen ? Ink::kGood : Ink::kPlain, lines[i]));
+}
+
+void table(const PickReport& report, bool plain, Paper& paper) {
+  if (report.rows.empty()) return;
+  plain ? plain_table(report, paper) : ruled_table(report, paper);
   std::string measured = "on " + counted(report.units_certify, "held-out row", "held-out rows");
   if (!report.unit.empty()) measured += ", one for each " + for_terminal(report.unit, 100);
   if (!report.machine.empty()) measured += "; times are of one thread of " + for_terminal(report.machine, 100);
@@ -228,10 +248,10 @@ void written(const PickReport& report, Paper& paper) {
 
 }  // namespace
 
-std::string render_pick_table(const PickReport& report, bool colour, std::size_t width) {
-  Paper paper(colour, width);
+std::string render_pick_table(const PickReport& report, bool colour, std::size_t width, bool plain) {
+  Paper paper(colour && !plain, plain ? 0 : width);
   header(report, paper);
-  table(report, paper);
+  table(report, plain, paper);
   refusal(report, paper);
   chosen(report, paper);
   if (report.certified && report.certificate) paper.sentence("certified:", certified_sentence(report), Ink::kGood);

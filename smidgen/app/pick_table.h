@@ -9,7 +9,8 @@
 namespace smidgen {
 
 // The whole text, ending in a newline. `colour` adds ANSI colours (they change no other character); sentences wrap at
-// `width` columns (at least 60; 0 never wraps). Foreign text (labels, paths) cannot move the cursor.
-std::string render_pick_table(const PickReport& report, bool colour, std::size_t width);
+// `width` columns (at least 60; 0 never wraps). Foreign text (labels, paths) cannot move the cursor. `plain`: the
+// table's cells between tabs, each sentence one line, no colour.
+std::string render_pick_table(const PickReport& report, bool colour, std::size_t width, bool plain = false);
 
 }  // namespace smidgen
