@@ -221,6 +221,26 @@ def test_full_file_system():
             assert 'No space left' in done.stderr, done.stderr
 
 
+def test_memory_that_runs_out():
+    if SANITIZED:
+        notes.append('a sanitizer reserves more memory than can be limited')
+        return
+    ended = set()
+    for kilobytes in range(70000, 330000, 60000):
+        for command in ('train many.csv --rung linear --out m.smidgen', 'eval t.smidgen many.csv',
+                        'pick many.csv --accuracy 0.9 --rungs linear --out m.smidgen',
+                        'run t.smidgen many.csv --threads 8 --out m.jsonl --force'):
+            # What was enough once is enough with more; the rest of a long training proves nothing.
+            done = shell('bash', f'ulimit -v {kilobytes}; timeout -s INT 1 smidgen {command} --quiet')
+            assert done.returncode in (0, 1, 74, 124, 127), (kilobytes, command, done)  # 127: the libraries did not fit
+            assert done.returncode != 74 or done.stderr.startswith('smidgen: '), done.stderr
+            ended.add(done.returncode)
+            assert done.returncode in (124, 0, 1) or not leftovers(), leftovers()
+            for path in ('m.smidgen', 'm.report.html'):
+                shutil.rmtree(FOLDER / path, ignore_errors=True)
+    assert 74 in ended and 0 in ended, ended
+
+
 # ---- terminal ----
 
 def on_terminal(arguments, **environment):

@@ -3,11 +3,14 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
+
+#include "smidgen/base/out_of_memory.h"
 
 namespace smidgen {
 
@@ -56,6 +59,7 @@ struct Shared {
   std::uint64_t batches = 0;  // numbers given out
   bool reader_done = false, stopping = false;
   std::optional<Error> reader_error;
+  std::optional<Error> fault;  // of a thread that cannot go on; ends the run
 
   void close_open() {
     if (!open || open->rows == 0) return;
@@ -63,6 +67,22 @@ struct Shared {
     for_workers.notify_one();
   }
 };
+
+// Runs `part` of a thread: when memory ends there, the writer hears of it and ends the run.
+template <class Part>
+void guarded(Shared& shared, bool reader, Part part) {
+  try {
+    part();
+  } catch (const std::bad_alloc&) {
+    std::lock_guard lock(shared.mutex);
+    shared.fault = out_of_memory();
+    shared.stopping = true;
+    shared.reader_done = shared.reader_done || reader;
+    shared.for_reader.notify_all();
+    shared.for_workers.notify_all();
+    shared.for_writer.notify_all();
+  }
+}
 
 // Puts the record into the open batch. False when the run is stopping.
 bool hand_over(Shared& shared, Record& record) {
@@ -167,9 +187,12 @@ void work(Shared& shared, const Classifier& classifier, std::size_t top, std::ui
 void write_all(Shared& shared, const PipelineOptions& options, const LineSink& sink, PipelineSummary& summary) {
   std::unique_lock lock(shared.mutex);
   for (std::uint64_t next = 0;;) {
-    const auto available = [&] { return shared.done.contains(next) || (shared.reader_done && next == shared.batches); };
+    const auto available = [&] {
+      return shared.fault || shared.done.contains(next) || (shared.reader_done && next == shared.batches);
+    };
     shared.for_writer.wait_for(lock, kWriterTick, available);
     if (options.cancelled && options.cancelled()) summary.error = Error::cancelled();
+    if (shared.fault) summary.error = shared.fault;
     if (summary.error) break;
     const auto at = shared.done.find(next);
     if (at == shared.done.end()) {
@@ -207,12 +230,21 @@ PipelineSummary run_pipeline(RecordSource source, const Classifier& classifier, 
   auto shared = std::make_shared<Shared>();
   shared->source = std::move(source);
   for (std::size_t i = 0; i < 4 * options.threads + 2; ++i) shared->free.push_back(std::make_unique<Batch>());
-  std::thread reader([shared, strict = options.strict] { read_all(*shared, strict); });
   std::vector<std::uint64_t> cut(options.threads, 0);
   std::vector<std::thread> workers;
-  for (std::size_t i = 0; i < options.threads; ++i)
-    workers.emplace_back([&, i] { work(*shared, classifier, options.top, cut[i]); });
-  write_all(*shared, options, sink, summary);
+  std::thread reader;
+  workers.reserve(options.threads);
+  try {
+    reader =
+        std::thread([shared, strict = options.strict] { guarded(*shared, true, [&] { read_all(*shared, strict); }); });
+    for (std::size_t i = 0; i < options.threads; ++i)
+      workers.emplace_back(
+          [&, i] { guarded(*shared, false, [&] { work(*shared, classifier, options.top, cut[i]); }); });
+  } catch (const std::exception&) {  // no more threads: fewer do, but none does nothing
+    if (workers.empty()) summary.error = Error::io("cannot start a thread").hint("free memory, or raise `ulimit -u`");
+  }
+  if (!reader.joinable()) return summary;
+  if (!summary.error) write_all(*shared, options, sink, summary);
   {
     std::lock_guard lock(shared->mutex);
     shared->stopping = true;

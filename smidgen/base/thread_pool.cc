@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "smidgen/base/result.h"
@@ -20,13 +21,15 @@ thread_local bool inside_parallel_for = false;
 }  // namespace
 
 // Invariants, all under `mutex`: `body` is set while a loop runs; `next` is the first index not handed out; `running`
-// counts the workers inside a body. A loop is over when next == count and running == 0.
+// counts the workers inside a body. A loop is over when next == count and running == 0. `thrown` is what came out of a
+// body first; nothing is handed out after it.
 struct ThreadPool::State {
   std::mutex mutex;
   std::condition_variable work_ready, work_done;
   const std::function<void(std::size_t, std::size_t)>* body = nullptr;
   std::size_t count = 0, next = 0, running = 0;
   bool stopping = false;
+  std::exception_ptr thrown;
   std::vector<std::thread> threads;
 
   void work(std::size_t worker, std::unique_lock<std::mutex>& lock) {
@@ -35,9 +38,17 @@ struct ThreadPool::State {
       const auto* current = body;
       ++running;
       lock.unlock();
-      (*current)(index, worker);
+      std::exception_ptr here;
+      try {
+        (*current)(index, worker);
+      } catch (...) {
+        here = std::current_exception();
+      }
       lock.lock();
       --running;
+      if (here == nullptr) continue;
+      if (thrown == nullptr) thrown = here;
+      next = count;
     }
     if (running == 0) work_done.notify_all();
   }
@@ -92,6 +103,7 @@ void ThreadPool::parallel_for(std::size_t count, const std::function<void(std::s
   inside_parallel_for = false;
   state_->work_done.wait(lock, [this] { return state_->next >= state_->count && state_->running == 0; });
   state_->body = nullptr;
+  if (const std::exception_ptr thrown = std::exchange(state_->thrown, nullptr)) std::rethrow_exception(thrown);
 }
 
 namespace {

@@ -12,7 +12,7 @@ namespace smidgen {
 
 class ThreadPool {
  public:
-  // threads >= 1; the calling thread works too, so `threads - 1` are started.
+  // threads >= 1; the calling thread works too, so `threads - 1` are started, or as many as can be had.
   explicit ThreadPool(std::size_t threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -21,8 +21,8 @@ class ThreadPool {
   std::size_t threads() const;
 
   // Calls body(index, worker) once for every index in [0, count); worker in [0, threads()). Items are handed out in
-  // rising order, one at a time. Returns when all are done. An exception out of body ends the program: bodies must not
-  // throw.
+  // rising order, one at a time. Returns when all are done. An exception out of body (std::bad_alloc) comes out of
+  // parallel_for once no thread is in a body; the indices behind it are left out.
   void parallel_for(std::size_t count, const std::function<void(std::size_t index, std::size_t worker)>& body);
 
  private:

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <new>
 #include <vector>
 
 namespace smidgen {
@@ -28,6 +29,28 @@ TEST(ThreadPool, NestedLoopsRunInline) {
   pool.parallel_for(
       4, [&](std::size_t, std::size_t) { pool.parallel_for(5, [&](std::size_t, std::size_t) { ++count; }); });
   EXPECT_EQ(count, 20);
+}
+
+TEST(ThreadPool, AnExceptionComesOutOnceNoThreadIsInside) {
+  for (std::size_t threads : {1, 2, 4}) {
+    ThreadPool pool(threads);
+    for (int round = 0; round < 50; ++round) {
+      std::atomic<int> inside = 0, ran = 0;
+      const auto body = [&](std::size_t index, std::size_t) {
+        ++inside;
+        ++ran;
+        const bool fails = index == 10;
+        --inside;
+        if (fails) throw std::bad_alloc();
+      };
+      EXPECT_THROW(pool.parallel_for(100000, body), std::bad_alloc);
+      EXPECT_EQ(inside, 0);
+      EXPECT_LT(ran, 100000);
+      ran = 0;
+      pool.parallel_for(5, [&](std::size_t, std::size_t) { ++ran; });
+      EXPECT_EQ(ran, 5) << "the pool works on";
+    }
+  }
 }
 
 TEST(ThreadPool, NothingToDoReturns) {

@@ -198,6 +198,7 @@ std::optional<Fault> read_contents(std::string_view bytes, Contents& contents) {
   if (auto bad = find_header(bytes, header)) return bad;
   auto document = JsonDocument::parse(header);
   if (!document.ok()) {
+    if (document.error().kind() == ErrorKind::kIo) throw std::bad_alloc();  // what it says; the header may be good
     const bool twice = document.error().what().find(" twice") != std::string::npos;  // JsonDocument's own check
     return fault(twice ? SafetensorsFault::kDuplicate : SafetensorsFault::kHeaderNotJson,
                  "header: " + document.error().what());

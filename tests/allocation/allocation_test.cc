@@ -120,7 +120,7 @@ using Load = std::function<std::string()>;
 template <class T, class Describe>
 std::string said(const Result<T>& result, Describe describe) {
   until_failure = -1;  // describing may allocate as it likes
-  if (!result.ok()) return "error: " + result.error().message();
+  if (!result.ok()) return "error: " + std::to_string(result.error().exit_code()) + " " + result.error().message();
   return describe(*result);
 }
 
@@ -140,7 +140,8 @@ void every_allocation_fails_once(const Load& load, std::int64_t step = 1) {
       until_failure = -1;
       this_failed = failed;
       if (this_failed && got != expected) {
-        EXPECT_TRUE(got.starts_with("error: ") && got.find("out of memory") != std::string::npos) << n << ": " << got;
+        EXPECT_TRUE(got.starts_with("error: 74 ") && got.find("out of memory") != std::string::npos)
+            << n << ": " << got;
         ++errors;
       } else {
         EXPECT_EQ(got, expected) << n;
