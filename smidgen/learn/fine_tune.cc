@@ -260,9 +260,8 @@ class Run {
     if (options_.held != nullptr && !report_.epochs.empty())
       held = fmt::format(", held-out accuracy {:.3f}", report_.epochs.back().held_accuracy);
     watcher_.report("fine-tuning", rows / all,
-                    fmt::format("epoch {} of {}, loss {:.3f}, train accuracy {:.3f}{}, {:.0f} rows/s, {:.0f} s left",
-                                report_.epochs.size() + (at_ > 0 ? 1 : 0), epochs_, loss, accuracy, held, speed,
-                                (all - rows) / std::max(speed, 1e-9)));
+                    fmt::format("epoch {} of {}, loss {:.3f}, train accuracy {:.3f}{}, {:.0f} rows/s",
+                                report_.epochs.size() + (at_ > 0 ? 1 : 0), epochs_, loss, accuracy, held, speed));
   }
 
   // What a checkpoint must have been made with.
