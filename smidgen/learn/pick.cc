@@ -69,8 +69,11 @@ Result<CertifySet> certify_set_of_test(const Dataset& data, const Dataset& test,
   CertifySet set;
   set.salt = request.split.salt;
   std::vector<std::uint32_t> rows;
+  std::unordered_set<std::uint32_t> chosen;
+  for (std::uint32_t row = 0; row < test.chosen.size(); ++row)
+    if (test.chosen[row] != 0) chosen.insert(test.units[row]);
   for (const std::uint32_t row : one_row_per_unit(test, set.salt)) {
-    if (known.contains(test.unit_keys[test.units[row]])) continue;
+    if (known.contains(test.unit_keys[test.units[row]]) || chosen.contains(test.units[row])) continue;
     const std::string& label = test.label_names[test.labels[row]];
     const auto at = std::lower_bound(data.label_names.begin(), data.label_names.end(), label);
     if (at == data.label_names.end() || *at != label)
@@ -83,8 +86,9 @@ Result<CertifySet> certify_set_of_test(const Dataset& data, const Dataset& test,
     set.units.push_back(test.units[row]);
   }
   if (const std::size_t dropped = test.unit_keys.size() - rows.size(); dropped > 0)
-    report.notes.push_back(fmt::format("{} of {} units of {} also stand in the training data and do not certify.",
-                                       with_commas(dropped), with_commas(test.unit_keys.size()), test.path));
+    report.notes.push_back(fmt::format("{} of {} units of {} also stand in the training data{} and do not certify.",
+                                       with_commas(dropped), with_commas(test.unit_keys.size()), test.path,
+                                       chosen.empty() ? "" : ", or were chosen by `plan`,"));
   if (rows.empty())
     return Error::bad_data("no unit that does not also stand in the training data")
         .in(test.path)
@@ -145,6 +149,11 @@ void describe_split(const Dataset& data, const Split& split, const CertifySet& c
   report.rows_unused = request.test != nullptr ? request.test->size() - certify.texts.size() : split.rows_unused;
   if (request.test == nullptr)  // with an own file the rare labels are certified on there
     for (const std::uint32_t label : split.labels_too_few) report.labels_too_few.push_back(data.label_names[label]);
+  if (split.units_chosen > 0)
+    report.notes.push_back(
+        fmt::format("{} of {} units were chosen by `plan`: they are fitted on, never certified on, and the shares are "
+                    "of the others.",
+                    with_commas(split.units_chosen), with_commas(data.unit_keys.size())));
 }
 
 // What an escalated row costs, and how that was worked out. The price decides which candidate is cheaper, so the rows

@@ -65,7 +65,11 @@ class Splitter {
         options_(options),
         units_(data),
         parts_(units_.count(), Part::kFit),
-        too_few_(data.label_names.size()) {}
+        too_few_(data.label_names.size()),
+        chosen_(units_.count()) {
+    for (std::size_t row = 0; row < data.chosen.size(); ++row)
+      if (data.chosen[row] != 0) chosen_[data.units[row]] = true;
+  }
 
   Result<Split> run();
 
@@ -79,12 +83,14 @@ class Splitter {
   Error too_few_units() const;
   Error none_left(const std::string& purpose) const;
   Split collect() const;
+  std::size_t units_min() const { return options_.certify_elsewhere ? kUnitsMinToTrain : kUnitsMinToSplit; }
 
   const Dataset& data_;
   const SplitOptions& options_;
   UnitRows units_;
   std::vector<Part> parts_;
   std::vector<bool> too_few_;  // by label
+  std::vector<bool> chosen_;   // by unit
   SplitShares shares_;
 };
 
@@ -92,14 +98,18 @@ Error Splitter::too_few_units() const {
   return Error::bad_data("only " + std::to_string(units_.count()) +
                          (data_.grouped ? " different groups" : " distinct texts"))
       .in(data_.path)
-      .hint("at least " + std::to_string(kUnitsMinToSplit) + " are needed to fit, tune and certify on different ones");
+      .hint("at least " + std::to_string(units_min()) + " are needed to fit" +
+            (options_.certify_elsewhere ? " and tune on different ones" : ", tune and certify on different ones"));
 }
 
 Error Splitter::none_left(const std::string& purpose) const {
-  return Error::bad_data(std::string("no ") + (data_.grouped ? "group" : "text") + " is left to " + purpose)
-      .in(data_.path)
-      .hint("label more rows: a label with fewer than " + std::to_string(kUnitsMinPerLabel) +
-            (data_.grouped ? " groups" : " distinct texts") + " is only trained on");
+  Error error = Error::bad_data(std::string("no ") + (data_.grouped ? "group" : "text") + " is left to " + purpose)
+                    .in(data_.path);
+  if (!data_.chosen.empty())
+    return std::move(error).hint(
+        "rows sampled as \"chosen\" are only trained on: label more that were drawn at random");
+  return std::move(error).hint("label more rows: a label with fewer than " + std::to_string(kUnitsMinPerLabel) +
+                               (data_.grouped ? " groups" : " distinct texts") + " is only trained on");
 }
 
 std::vector<std::size_t> Splitter::units_by_label(bool outside_certify_only) const {
@@ -114,7 +124,7 @@ std::vector<std::size_t> Splitter::units_by_label(bool outside_certify_only) con
 }
 
 std::vector<bool> Splitter::units_forced_to_fit() const {
-  std::vector<bool> forced(units_.count());
+  std::vector<bool> forced = shares_.certify > 0 ? chosen_ : std::vector<bool>(units_.count());
   for (std::size_t row = 0; row < data_.size(); ++row)
     if (too_few_[data_.labels[row]]) forced[data_.units[row]] = true;
   return forced;
@@ -143,7 +153,8 @@ Status Splitter::place_certify_by_time(const std::vector<bool>& forced) {
   std::sort(ages.begin(), ages.end(), [](const Age& a, const Age& b) {
     return std::tuple(b.time, a.hash, a.unit) < std::tuple(a.time, b.hash, b.unit);
   });
-  const auto wanted = static_cast<std::size_t>(std::llround(shares_.certify * static_cast<double>(units_.count())));
+  const auto random = std::count(chosen_.begin(), chosen_.end(), false);
+  const auto wanted = static_cast<std::size_t>(std::llround(shares_.certify * static_cast<double>(random)));
   for (std::size_t i = 0; i < std::min(wanted, ages.size()); ++i) parts_[ages[i].unit] = Part::kCertify;
   return Ok{};
 }
@@ -167,6 +178,7 @@ Status Splitter::place_certify() {
 
 void Splitter::place_tune() {
   struct Place {
+    bool chosen;
     std::uint64_t hash;
     std::uint32_t unit;
   };
@@ -177,10 +189,12 @@ void Splitter::place_tune() {
   for (std::uint32_t unit = 0; unit < units_.count(); ++unit) {
     if (parts_[unit] == Part::kCertify) continue;
     ++rest;
-    if (!forced[unit]) places.push_back({unit_hash(options_.salt, purpose, data_.unit_keys[unit]), unit});
+    if (!forced[unit])
+      places.push_back({chosen_[unit], unit_hash(options_.salt, purpose, data_.unit_keys[unit]), unit});
   }
-  std::sort(places.begin(), places.end(),
-            [](const Place& a, const Place& b) { return std::pair(a.hash, a.unit) < std::pair(b.hash, b.unit); });
+  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+    return std::tuple(a.chosen, a.hash, a.unit) < std::tuple(b.chosen, b.hash, b.unit);
+  });
   const double share = shares_.tune / (shares_.fit + shares_.tune);
   auto wanted = std::max<std::size_t>(1, static_cast<std::size_t>(std::llround(share * static_cast<double>(rest))));
   std::vector<std::size_t> left = units_by_label(/*outside_certify_only=*/true);
@@ -201,6 +215,7 @@ Split Splitter::collect() const {
   split.salt = options_.salt;
   split.shares = shares_;
   split.by_time = !data_.times.empty();
+  split.units_chosen = static_cast<std::size_t>(std::count(chosen_.begin(), chosen_.end(), true));
   std::vector<bool> certified(data_.label_names.size());
   for (std::size_t unit = 0; unit < units_.count(); ++unit) {
     const auto rows = units_.of(unit);
@@ -227,8 +242,9 @@ Split Splitter::collect() const {
 }
 
 Result<Split> Splitter::run() {
-  if (units_.count() < kUnitsMinToSplit) return too_few_units();
-  shares_ = options_.shares.value_or(default_split_shares(units_.count()));
+  if (units_.count() < units_min()) return too_few_units();
+  const auto random = static_cast<std::size_t>(std::count(chosen_.begin(), chosen_.end(), false));
+  shares_ = options_.shares.value_or(default_split_shares(random));
   SMIDGEN_CHECK(shares_.fit > 0 && shares_.tune > 0 && shares_.certify >= 0);
   if (options_.certify_elsewhere)
     shares_ = {shares_.fit / (shares_.fit + shares_.tune), shares_.tune / (shares_.fit + shares_.tune), 0};

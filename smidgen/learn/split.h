@@ -1,5 +1,9 @@
 // Which rows are fitted on, tuned on and certified on (docs/certificates.md, "Units and splits").
 //
+// A unit with a row that was chosen for its text (Dataset::chosen, docs/labels.md) goes wholly to fit: what was picked
+// because it is hard, or typical, is no sample of the rows to come, so nothing may be certified on it. Tune takes such
+// a unit only where certify is empty and there are too few others.
+//
 // Whole units move, never rows: the parts share no text and no group. Whether a unit is certified on is a fixed salted
 // hash of its key against a threshold, not a matter of the seed or of its place in the file. So trying seeds cannot
 // shop for a lucky split, and as rows are added the threshold (400 units, then 20 %) only falls: a unit may leave
@@ -22,6 +26,7 @@ namespace smidgen {
 
 inline constexpr char kDefaultSplitSalt[] = "smidgen-1";
 inline constexpr std::size_t kUnitsMinToSplit = 20;
+inline constexpr std::size_t kUnitsMinToTrain = 10;  // where nothing is certified on
 inline constexpr std::size_t kUnitsMinPerLabel = 5;  // a label with fewer goes wholly to fit
 
 // Shares of all units; they sum to 1.
@@ -30,7 +35,7 @@ struct SplitShares {
 };
 // "70/10/20" (percent) or "0.7/0.1/0.2": fit and tune > 0, certify >= 0, sum 100 or 1. kUsage otherwise.
 Result<SplitShares> parse_split_shares(std::string_view text);
-// certify = max(20 %, min(400 units, 40 %)), tune = 15 % of the rest.
+// certify = max(20 %, min(400 units, 40 %)), tune = 15 % of the rest. `units`: those that may certify.
 SplitShares default_split_shares(std::size_t units);
 
 struct SplitOptions {
@@ -49,7 +54,8 @@ struct Split {
   SplitShares shares;                               // as asked for; the parts differ by chance
   std::string salt;
   bool by_time = false;
-  std::string id;  // names the certify units and the salt: what AttemptLog counts by
+  std::size_t units_chosen = 0;  // wholly in fit, because a row of theirs was chosen (Dataset::chosen)
+  std::string id;                // names the certify units and the salt: what AttemptLog counts by
 };
 
 // By time when data.times is not empty: certify takes the newest units, a unit being as new as its newest row (equal

@@ -68,6 +68,48 @@ TEST(SplitShares, ParseWhatIsMeant) {
             "70/20/20 adds up to 110, not to 100 (or 1); write percentages that add up to 100, such as 70/10/20");
 }
 
+TEST(Split, ChosenRowsAreNeverCertifiedOrTunedOn) {
+  std::string csv = "text,label,sampled\n";
+  for (std::size_t unit = 0; unit < 900; ++unit)
+    csv +=
+        "text " + std::to_string(unit) + ",l" + std::to_string(unit % 3) + (unit % 3 == 0 ? ",chosen\n" : ",random\n");
+  csv += "text 1,l1,chosen\n";  // the unit of a random row
+  const Dataset data = dataset_of(csv);
+  const Split split = split_of(data);
+  EXPECT_EQ(split.units_chosen, 301U);
+  for (const Rows& part : {split.tune, split.certify})
+    for (const std::uint32_t row : part) EXPECT_TRUE(data.units[row] % 3 != 0 && data.units[row] != 1) << row;
+  EXPECT_EQ(split.units_fit + split.units_tune + split.units_certify, 900U);
+  // Shares are of the units that may certify, and the random units stand where they would without the chosen ones.
+  EXPECT_DOUBLE_EQ(split.shares.certify, default_split_shares(599).certify);
+  Rows random;
+  for (std::uint32_t row = 0; row < 900; ++row)
+    if (row % 3 != 0 && row != 1) random.push_back(row);
+  const Dataset alone = select_rows(data, random);
+  EXPECT_EQ(keys_of(data, split.certify), keys_of(alone, split_of(alone).certify));
+}
+
+TEST(Split, WithoutCertificationChosenRowsMayTune) {
+  std::string csv = "text,label,sampled\n";
+  for (std::size_t unit = 0; unit < 12; ++unit)
+    csv += "text " + std::to_string(unit) + ",l" + std::to_string(unit % 2) + ",chosen\n";
+  SplitOptions options;
+  options.certify_elsewhere = true;
+  EXPECT_EQ(split_of(dataset_of(csv), options).tune.size(), 2U);
+  for (std::size_t unit = 12; unit < 32; ++unit)
+    csv += "text " + std::to_string(unit) + ",l" + std::to_string(unit % 2) + ",\n";
+  for (const std::uint32_t row : split_of(dataset_of(csv), options).tune) EXPECT_GE(row, 12U);
+  csv = "text,label,sampled\n";
+  for (std::size_t unit = 0; unit < 40; ++unit)
+    csv += "text " + std::to_string(unit) + ",l" + std::to_string(unit % 2) + ",chosen\n";
+  const auto none = make_split(dataset_of(csv), {});
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(
+      none.error().message(),
+      "f.csv: no text is left to certify on; rows sampled as \"chosen\" are only trained on: label more that were "
+      "drawn at random");
+}
+
 TEST(Split, CoversEveryUnitOnceAndKeepsTheShares) {
   const Dataset data = dataset_of(csv_of(6000, 7, 3));
   const Split split = split_of(data);

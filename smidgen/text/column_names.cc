@@ -136,6 +136,11 @@ std::vector<WantedColumn> wanted_columns(const ReadOptions& options) {
   if (!options.group_column.empty()) wanted.push_back({options.group_column, "--group", &Record::group});
   if (!options.time_column.empty()) wanted.push_back({options.time_column, "--time", &Record::time});
   if (!options.extra_column.empty()) wanted.push_back({options.extra_column, "--large-answers", &Record::extra});
+  const auto named = [&](std::string_view name) {
+    return std::any_of(wanted.begin(), wanted.end(), [&](const WantedColumn& column) { return column.name == name; });
+  };
+  if (!options.label_column.empty() && !named(kSampledColumn))
+    wanted.push_back({kSampledColumn, "", &Record::sampled, /*is_label=*/true, false, /*required=*/false});
   const bool id_named = !options.id_column.empty();
   wanted.push_back({id_named ? options.id_column : "id", "--id-column", &Record::id_json, false, true, id_named});
   return wanted;

@@ -34,8 +34,10 @@ struct WantedColumn {
   std::string Record::*member;  // where the value goes
   bool is_label = false;        // surrounding ASCII white space is removed
   bool is_id = false;           // goes to Record::id_json, written as JSON
-  bool required = true;         // false: only the default id
+  bool required = true;         // false: the default id, and "sampled"
 };
+// How a labelled row was drawn, where the file says so (docs/labels.md): "random", or "chosen" by `plan`.
+inline constexpr char kSampledColumn[] = "sampled", kSampledChosen[] = "chosen";
 std::vector<WantedColumn> wanted_columns(const ReadOptions& options);
 
 // Without ASCII space, tab, CR, LF at both ends.

@@ -120,6 +120,9 @@ Status Collector::add(Record& record) {
         .hint("is --label-column right?");
   if (data_.grouped && record.group.empty()) return row_error(name_, record.line, "the group is empty");
   if (has_times_ && trim_ascii(record.time).empty()) return row_error(name_, record.line, "the time is empty");
+  if (!record.sampled.empty() && record.sampled != "random" && record.sampled != kSampledChosen)
+    return row_error(name_, record.line, "column \"sampled\" says " + quoted_for_message(record.sampled))
+        .hint("it says how a row was drawn, \"random\" or \"chosen\"; rename the column if it means something else");
   if (data_.size() >= Dataset::kRowsMax) return row_error(name_, record.line, "more rows than this program can hold");
   const std::uint32_t label = labels_.number_of(std::move(record.label));
   if (label >= Dataset::kLabelsMax)
@@ -130,6 +133,9 @@ Status Collector::add(Record& record) {
   data_.texts.emplace_back(record.text);  // a copy of just its size; the reader's buffer may be larger
   if (has_times_) data_.times.emplace_back(record.time);
   if (has_extras_) data_.extras.emplace_back(record.extra);
+  if (record.sampled == kSampledChosen && data_.chosen.empty()) data_.chosen.assign(data_.size() - 1, 0);
+  if (record.sampled == kSampledChosen || !data_.chosen.empty())
+    data_.chosen.push_back(record.sampled == kSampledChosen ? 1 : 0);
   data_.lines.push_back(record.line);
   return Ok{};
 }
@@ -236,6 +242,7 @@ Dataset select_rows(const Dataset& data, std::span<const std::uint32_t> rows) {
     chosen.units.push_back(unit);
     if (!data.times.empty()) chosen.times.push_back(data.times[row]);
     if (!data.extras.empty()) chosen.extras.push_back(data.extras[row]);
+    if (!data.chosen.empty()) chosen.chosen.push_back(data.chosen[row]);
     chosen.lines.push_back(data.lines[row]);
   }
   return chosen;
@@ -259,6 +266,11 @@ Result<Dataset> merge_datasets(const Dataset& a, const Dataset& b) {
   both.times.insert(both.times.end(), b.times.begin(), b.times.end());
   both.extras.insert(both.extras.end(), b.extras.begin(), b.extras.end());
   both.lines.insert(both.lines.end(), b.lines.begin(), b.lines.end());
+  if (!a.chosen.empty() || !b.chosen.empty()) {
+    both.chosen.resize(a.size());
+    both.chosen.insert(both.chosen.end(), b.chosen.begin(), b.chosen.end());
+    both.chosen.resize(a.size() + b.size());
+  }
   sort_labels(both);
   return both;
 }

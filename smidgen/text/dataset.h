@@ -32,6 +32,9 @@ struct Dataset {
   std::vector<std::string> unit_keys;
   std::vector<std::string> times;    // empty without a time column
   std::vector<std::string> extras;   // empty without an extra column
+  // 1: the row was chosen for its text (column "sampled" says "chosen"), so that it may be fitted on, never certified
+  // on. Empty when no row was.
+  std::vector<std::uint8_t> chosen;
   std::vector<std::uint64_t> lines;  // 1-based line of each row
   std::string sha256;                // of the file's bytes
   std::uint64_t bytes = 0;           // file size

@@ -118,6 +118,32 @@ TEST(Dataset, UnitsAreGroupsWhenAsked) {
   EXPECT_EQ(data.extras, (std::vector<std::string>{"p", "", "q"}));
 }
 
+TEST(Dataset, KnowsWhichRowsWereChosen) {
+  const Dataset data = dataset_of("label,text,sampled\na,1,\nb,2,random\na,3, chosen \nb,4,random\n");
+  EXPECT_EQ(data.chosen, (std::vector<std::uint8_t>{0, 0, 1, 0}));
+  EXPECT_TRUE(dataset_of("label,text,sampled\na,1,\nb,2,random\n").chosen.empty());
+  EXPECT_TRUE(dataset_of("label,text\na,1\nb,2\n").chosen.empty());
+  const auto lines = Dataset::from_memory(
+      "{\"text\": \"1\", \"label\": \"a\", \"sampled\": \"chosen\"}\n{\"text\": \"2\", \"label\": \"b\"}\n", "x.jsonl",
+      {});
+  ASSERT_TRUE(lines.ok()) << lines.error().message();
+  EXPECT_EQ(lines->chosen, (std::vector<std::uint8_t>{1, 0}));
+  EXPECT_EQ(select_rows(data, std::vector<std::uint32_t>{3, 2}).chosen, (std::vector<std::uint8_t>{0, 1}));
+  const Dataset plain = dataset_of("label,text\na,7\nb,8\n");
+  EXPECT_EQ(merge_datasets(plain, data)->chosen, (std::vector<std::uint8_t>{0, 0, 0, 0, 1, 0}));
+  EXPECT_EQ(merge_datasets(data, plain)->chosen, (std::vector<std::uint8_t>{0, 0, 1, 0, 0, 0}));
+  const auto wrong = Dataset::from_memory("label,text,sampled\na,1,yes\n", "x.csv", {});
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_EQ(
+      wrong.error().message(),
+      "x.csv:2: column \"sampled\" says \"yes\"; it says how a row was drawn, \"random\" or \"chosen\"; rename the "
+      "column if it means something else");
+  // A column of that name that is the label, or the text, means just that.
+  ReadOptions options;
+  options.label_column = "sampled";
+  EXPECT_EQ(dataset_of("text,sampled\n1,yes\n2,no\n", options).label_names, (std::vector<std::string>{"no", "yes"}));
+}
+
 TEST(Dataset, ReadsAFileOnceAndHashesIt) {
   const std::string path = testing::TempDir() + "smidgen_dataset_test." + std::to_string(::getpid()) + ".csv";
   std::string bytes = "\xef\xbb\xbftext,label\n";

@@ -89,6 +89,7 @@ class LinesReader : public RecordReader {
   Result<bool> next(Record& record) override try {
     record.error.reset();
     record.id_json.clear();
+    record.sampled.clear();
     SMIDGEN_ASSIGN(const bool found, lines_.advance());
     if (!found) return false;
     record.line = lines_.number();
@@ -123,6 +124,7 @@ class JsonlReader : public RecordReader {
 Result<bool> JsonlReader::next(Record& record) try {
   record.error.reset();
   record.id_json.clear();
+  record.sampled.clear();
   do {
     SMIDGEN_ASSIGN(const bool found, lines_.advance());
     if (!found) return false;

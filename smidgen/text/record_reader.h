@@ -44,6 +44,7 @@ struct Record {
   // The input's own id as JSON text: as it stands in JSON lines (42, "a"), always a string from CSV ("42": leading
   // zeros matter). Empty when the row has none.
   std::string id_json;
+  std::string sampled;     // of the column or key "sampled", read with labels; empty when there is none
   std::uint64_t line = 0;  // 1-based line on which the record starts
   std::uint64_t byte = 0;  // offset of its first byte
   std::optional<Error> error;
