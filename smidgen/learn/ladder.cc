@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <numeric>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "smidgen/learn/calibrate.h"
 #include "smidgen/learn/distill.h"
 #include "smidgen/learn/embeddings.h"
+#include "smidgen/learn/few_labels.h"
 #include "smidgen/learn/head_trainer.h"
 #include "smidgen/learn/linear_trainer.h"
 #include "smidgen/learn/tuned_encoder.h"
@@ -198,13 +200,54 @@ Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMat
   ladder.notes.push_back(fmt::format(
       "Fine-tuning the encoder took {:.1f} minutes{}; its out-of-fold accuracy went from {:.3f} to {:.3f}.{}",
       tuned->seconds / 60, tuned->resumed ? " after a run that was stopped" : "", frozen.accuracy, moved.accuracy,
-      moved.log_loss < frozen.log_loss ? "" : " Its probabilities got no better, so the frozen encoder stays."));
+      moved.log_loss < frozen.log_loss ? "" : " Its probabilities got no better, so the encoder stays as it was."));
   rung.train_seconds += tuned->seconds;
   if (!(moved.log_loss < frozen.log_loss)) return Ok{};
   rung.out_of_fold = std::move(tuned->out_of_fold);
   SMIDGEN_ASSIGN(rung.rung, EncoderRung::create(tuned->encoder, std::move(tuned->head)));
   rung.chosen =
       fmt::format("fine-tuned for {} epochs, {}", tuned->plan.epochs, precision_name(tuned->encoder->precision()));
+  return Ok{};
+}
+
+// Losses of the rows' calibrated out-of-fold probabilities.
+std::vector<double> losses_of(const TrainingRows& rows, const std::vector<float>& scores, std::uint64_t seed,
+                              ThreadPool& pool) {
+  const ScoredRows scored{scores, rows.labels, rows.units, 1, rows.label_count};
+  const Calibration calibration = calibrate(scored, std::vector<std::size_t>{0}, {.seed = seed}, &pool);
+  std::vector<double> losses;
+  for (std::size_t row = 0; row < rows.size(); ++row)
+    losses.push_back(-std::log(
+        std::max(1e-15, static_cast<double>(calibration.probabilities[row * rows.label_count + rows.labels[row]]))));
+  return losses;
+}
+
+// The encoder moved by contrast, when `seconds` are enough and nothing speaks against it (few_labels.h).
+Status move_by_contrast(const TrainingRows& rows, const Encoder& encoder, const LadderOptions& options, double seconds,
+                        ThreadPool& pool, const Watcher& watcher, TrainedRung& rung, std::vector<std::string>& notes) {
+  TuneOptions tuning;
+  tuning.seconds_max = seconds;
+  tuning.folder = options.tuned_folder + "_by_contrast";
+  tuning.seed = options.seed;
+  std::string why_not;
+  SMIDGEN_ASSIGN(std::optional<TunedEncoder> moved, contrast_encoder(rows, encoder, tuning, pool, watcher, why_not));
+  if (!moved) {
+    notes.push_back(why_not);
+    return Ok{};
+  }
+  rung.train_seconds += moved->seconds;
+  const bool kept = is_not_worse(losses_of(rows, moved->out_of_fold, options.seed, pool),
+                                 losses_of(rows, rung.out_of_fold, options.seed, pool), rows.units);
+  notes.push_back(fmt::format(
+      "Few labels: moving the encoder by contrast took {:.1f} minutes; judged on halves of the rows, its accuracy went "
+      "from {:.3f} to {:.3f}.{}",
+      moved->seconds / 60, quality_of(rows, rung.out_of_fold, options.seed, pool).accuracy,
+      quality_of(rows, moved->out_of_fold, options.seed, pool).accuracy,
+      kept ? "" : " Its probabilities got worse, so the frozen encoder stays."));
+  if (!kept) return Ok{};
+  rung.out_of_fold = std::move(moved->out_of_fold);
+  SMIDGEN_ASSIGN(rung.rung, EncoderRung::create(moved->encoder, std::move(moved->head)));
+  rung.chosen = fmt::format("moved by contrast, {}", precision_name(moved->encoder->precision()));
   return Ok{};
 }
 
@@ -221,7 +264,10 @@ Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_pt
   if (options.seconds_max <= 0 && options.precision.value_or(Precision::kF32) == Precision::kF32 &&
       TrainableEncoder::can_train(f32->config()).ok())
     ladder.tuning_minutes = estimated_tuning_minutes(rows.size(), fit.embedding_seconds, f32->kernels());
-  if (options.seconds_max > 0)
+  if (options.seconds_max > 0 && contrast_pays(rows))
+    SMIDGEN_TRY(move_by_contrast(rows, *fit.encoder, options, options.seconds_max - of_ladder.seconds(), pool, watcher,
+                                 trained, ladder.notes));
+  if (options.seconds_max > 0 && tuning_pays(rows))
     SMIDGEN_TRY(tune(rows, *fit.encoder, fit.embeddings, options, options.seconds_max - of_ladder.seconds(), pool,
                      watcher, trained, ladder));
   return trained;

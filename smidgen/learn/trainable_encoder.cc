@@ -279,14 +279,18 @@ double TrainableEncoder::gradients(std::span<const std::int32_t> ids, std::span<
   s.batch.dropout = dropout;
   s.batch.key = key;
   s.take_batch(ids, lengths, pairs, true);
-  std::vector<double> losses(s.batch.shards.size());
-  s.pool->parallel_for(s.batch.shards.size(), [&](std::size_t i, std::size_t worker) {
-    const TokenShard& shard = s.batch.shards[i];
-    s.pass->forward(shard, worker);
-    std::vector<float> embeddings(shard.sequences * s.width()), d_embeddings(embeddings.size());
-    s.pool_rows(shard, embeddings.data());
-    losses[i] = loss.run(shard.sequence, shard.sequences, embeddings.data(), d_embeddings.data());
-    s.pool_rows_back(shard, d_embeddings.data());
+  const std::vector<TokenShard>& shards = s.batch.shards;
+  std::vector<double> losses(shards.size());
+  std::vector<float> embeddings(lengths.size() * s.width()), d_embeddings(embeddings.size());
+  s.pool->parallel_for(shards.size(), [&](std::size_t i, std::size_t worker) {
+    s.pass->forward(shards[i], worker);
+    s.pool_rows(shards[i], &embeddings[shards[i].sequence * s.width()]);
+  });
+  loss.begin(embeddings);
+  s.pool->parallel_for(shards.size(), [&](std::size_t i, std::size_t) {
+    const std::size_t at = shards[i].sequence * s.width();
+    losses[i] = loss.run(shards[i].sequence, shards[i].sequences, &embeddings[at], &d_embeddings[at]);
+    s.pool_rows_back(shards[i], &d_embeddings[at]);
   });
   s.square_sum = s.pass->backward();
   s.square_sum += s.word_gradients();

@@ -31,6 +31,9 @@ namespace smidgen {
 class EmbeddingLoss {
  public:
   virtual ~EmbeddingLoss() = default;
+  // The whole batch's embeddings (sequences, dimensions), once and before any run: for losses that compare sequences
+  // with one another. They stay valid until the last run.
+  virtual void begin(std::span<const float> /*embeddings*/) {}
   // embeddings (count, dimensions) of the sequences first .. first + count; adds nothing to, but fills d_embeddings of
   // the same shape with the derivative of the whole batch's loss. Returns these sequences' share of the loss.
   virtual double run(std::size_t first, std::size_t count, const float* embeddings, float* d_embeddings) = 0;

@@ -1,0 +1,204 @@
+#include "smidgen/learn/few_labels.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <numeric>
+#include <utility>
+
+#include "smidgen/learn/head_trainer.h"
+
+namespace smidgen {
+
+namespace {
+
+constexpr std::size_t kHalves = 2, kStepsMin = 25, kStepsMax = 600, kPasses = 8;
+constexpr std::size_t kStepsToJudge = 3;  // after these the time of the whole is known well enough
+constexpr double kHeadC = 4;
+
+using Rows = std::vector<std::uint32_t>;
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double rows_a_label(const TrainingRows& rows) {
+  return static_cast<double>(rows.size()) / static_cast<double>(std::max<std::size_t>(1, rows.label_count));
+}
+
+class Contrast {
+ public:
+  Contrast(const TrainingRows& rows, const Encoder& encoder, const TuneOptions& options, ThreadPool& pool,
+           const Watcher& watcher)
+      : rows_(rows), encoder_(encoder), options_(options), pool_(pool), watcher_(watcher), ids_(rows.size()) {
+    pool.parallel_for(rows.size(), [&](std::size_t i, std::size_t) {
+      encoder.tokenizer().encode(rows.texts[i], encoder.tokens_max(), ids_[i]);
+    });
+    Rows all(rows.size());
+    std::iota(all.begin(), all.end(), 0U);
+    parts_.push_back(all);
+    for (std::size_t half = 0; half < kHalves; ++half) {
+      Rows on;
+      for (const std::uint32_t row : all)
+        if (half_of(row) != half) on.push_back(row);
+      parts_.push_back(std::move(on));
+    }
+    for (const Rows& part : parts_) work_ += work_of(part.size());
+  }
+
+  struct Fitted {
+    TrainableEncoder encoder;
+    SoftmaxHead head;
+  };
+
+  // A half with fewer than two labels teaches nothing.
+  bool possible() const {
+    return std::all_of(parts_.begin(), parts_.end(), [&](const Rows& part) {
+      return std::any_of(part.begin(), part.end(),
+                         [&](std::uint32_t row) { return rows_.labels[row] != rows_.labels[part.front()]; });
+    });
+  }
+  // What the whole takes, judged by what was done so far; over_budget(): it was stopped for that.
+  double seconds_expected() const { return seconds_expected_; }
+  bool over_budget() const { return over_budget_; }
+
+  Result<std::vector<float>> out_of_fold() {
+    const std::size_t labels = rows_.label_count;
+    std::vector<float> scores(rows_.size() * labels);
+    for (std::size_t half = 0; half < kHalves; ++half) {
+      Rows off;
+      for (const std::uint32_t row : parts_[0])
+        if (half_of(row) == half) off.push_back(row);
+      SMIDGEN_ASSIGN(Fitted fitted, fit(1 + half));
+      const std::vector<float> part = score_rows(fitted.encoder, fitted.head, tokens(off).ids);
+      for (std::size_t i = 0; i < off.size(); ++i)
+        std::copy_n(part.begin() + static_cast<std::ptrdiff_t>(i * labels), labels,
+                    scores.begin() + static_cast<std::ptrdiff_t>(off[i] * labels));
+    }
+    return scores;
+  }
+
+  // part 0: all rows; else all but a half.
+  Result<Fitted> fit(std::size_t part) {
+    SMIDGEN_ASSIGN(TrainableEncoder trainable,
+                   TrainableEncoder::load(encoder_.folder(), TrainableEncoder::fast_precision(encoder_.kernels()),
+                                          encoder_.kernels(), pool_));
+    const TokenRows on = tokens(parts_[part]);
+    const ContrastOptions options = contrast_options(on.ids.size(), options_.seed);
+    const double before = work_done_, share = work_of(on.ids.size()) / static_cast<double>(options.steps);
+    std::size_t steps = 0;
+    Watcher inner = watcher_;
+    inner.cancelled = [&] { return over_budget_ || watcher_.stop_requested(); };
+    inner.progress = [&](const ProgressEvent& event) {
+      work_done_ = before + share * static_cast<double>(++steps);
+      seconds_expected_ = seconds_since(start_) * work_ / work_done_;
+      over_budget_ = steps >= kStepsToJudge && seconds_expected_ > options_.seconds_max;
+      watcher_.report("contrasting", work_done_ / work_, event.detail);
+    };
+    SMIDGEN_TRY(contrast(trainable, on, rows_.label_count, options, inner));
+    const std::vector<float> embeddings = embed_rows(trainable, on.ids);
+    SMIDGEN_ASSIGN(const HeadTrainer heads,
+                   HeadTrainer::create(embeddings, trainable.dimensions(), on.labels, rows_.label_count, pool_));
+    Rows all(on.labels.size());
+    std::iota(all.begin(), all.end(), 0U);
+    SMIDGEN_ASSIGN(HeadFit head, heads.fit(all, kHeadC, watcher_));
+    return Fitted{std::move(trainable), std::move(head.head)};
+  }
+
+  // The encoder's files with the moved weights.
+  Status write(TrainableEncoder& trainable) {
+    std::error_code code;
+    std::filesystem::create_directories(options_.folder, code);
+    if (code) return Error(ErrorKind::kCannotCreate, "cannot create folder: " + code.message()).in(options_.folder);
+    SMIDGEN_TRY(encoder_.save(options_.folder));
+    return trainable.save_weights(options_.folder + "/" + trainable.config().body_prefix + "model.safetensors");
+  }
+
+  double seconds() const { return seconds_since(start_); }
+
+ private:
+  std::size_t half_of(std::uint32_t row) const { return rows_.fold_of[row] * kHalves / rows_.folds; }
+  // Rows that pass through the encoder.
+  static double work_of(std::size_t rows) {
+    const ContrastOptions options = contrast_options(rows, 1);
+    return static_cast<double>(options.steps * std::min(rows, options.batch_rows));
+  }
+  TokenRows tokens(const Rows& of) const {
+    TokenRows out;
+    for (const std::uint32_t row : of) {
+      out.ids.push_back(ids_[row]);
+      out.labels.push_back(rows_.labels[row]);
+    }
+    return out;
+  }
+
+  const TrainingRows& rows_;
+  const Encoder& encoder_;
+  const TuneOptions& options_;
+  ThreadPool& pool_;
+  const Watcher& watcher_;
+  std::vector<std::vector<std::int32_t>> ids_;
+  std::vector<Rows> parts_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  double work_ = 0, work_done_ = 0, seconds_expected_ = 0;
+  bool over_budget_ = false;
+};
+
+}  // namespace
+
+bool contrast_pays(const TrainingRows& rows) {
+  return rows_a_label(rows) <= kContrastRowsPerLabelMax;
+}
+bool tuning_pays(const TrainingRows& rows) {
+  return rows_a_label(rows) >= kTuneRowsPerLabelMin;
+}
+
+ContrastOptions contrast_options(std::size_t rows, std::uint64_t seed) {
+  ContrastOptions options;
+  options.steps = std::clamp(kPasses * rows / options.batch_rows, kStepsMin, kStepsMax);
+  options.seed = seed;
+  return options;
+}
+
+bool is_not_worse(std::span<const double> losses, std::span<const double> other, std::span<const std::uint32_t> units) {
+  const PairedDifference difference = paired_difference(losses, other, units);
+  return difference.mean <= difference.standard_error;
+}
+
+Result<std::optional<TunedEncoder>> contrast_encoder(const TrainingRows& rows, const Encoder& encoder,
+                                                     const TuneOptions& options, ThreadPool& pool,
+                                                     const Watcher& watcher, std::string& why_not) {
+  Contrast contrast(rows, encoder, options, pool, watcher);
+  if (!contrast.possible()) {
+    why_not = "The encoder was not moved by contrast: half of the rows have one label only.";
+    return std::optional<TunedEncoder>();
+  }
+  const auto too_long = [&] {
+    why_not =
+        fmt::format("The encoder was not moved by contrast: it takes about {:.1f} minutes here, {:.1f} were left.",
+                    contrast.seconds_expected() / 60, std::max(0.0, options.seconds_max) / 60);
+    return std::optional<TunedEncoder>();
+  };
+  TunedEncoder tuned;
+  auto out_of_fold = contrast.out_of_fold();
+  if (!out_of_fold.ok() && contrast.over_budget()) return too_long();
+  SMIDGEN_ASSIGN(tuned.out_of_fold, std::move(out_of_fold));
+  auto fitted = contrast.fit(0);
+  if (!fitted.ok() && contrast.over_budget()) return too_long();
+  if (!fitted.ok()) return std::move(fitted).error();
+  SMIDGEN_TRY(contrast.write(fitted->encoder));
+  tuned.head = std::move(fitted->head);
+  EncoderOptions as_before;
+  as_before.tokens_max = encoder.tokens_max();
+  as_before.kernels = &encoder.kernels();
+  as_before.precision = encoder.precision();
+  SMIDGEN_ASSIGN(Encoder loaded, Encoder::load(options.folder, as_before));
+  tuned.encoder = std::make_shared<const Encoder>(std::move(loaded));
+  tuned.plan = {0, kHalves, contrast.seconds()};
+  tuned.seconds = contrast.seconds();
+  return std::optional<TunedEncoder>(std::move(tuned));
+}
+
+}  // namespace smidgen

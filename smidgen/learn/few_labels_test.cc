@@ -1,0 +1,137 @@
+// Few labels as the ladder uses them: when it is tried, what fits a budget, out-of-fold scores of what was never moved
+// by, and an encoder on disk that gives the embeddings of the one in memory.
+#include "smidgen/learn/few_labels.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "smidgen/model/encoder_rung.h"
+
+namespace smidgen {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kTiny = std::string(SMIDGEN_SOURCE_DIR) + "/tests/golden/tiny_bert";
+
+TrainingRows rows_of(std::uint32_t count, std::uint32_t labels) {
+  TrainingRows rows;
+  rows.folds = 5;
+  rows.label_count = labels;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t label = i % labels;
+    rows.texts.push_back(std::string(label == 0 ? "good" : "bad") + " text " + std::to_string(i));
+    rows.labels.push_back(label);
+    rows.units.push_back(i);
+    rows.fold_of.push_back(i / labels % 5);
+    (i % 7 == 0 ? rows.tune : rows.fit).push_back(i);
+  }
+  return rows;
+}
+
+TEST(FewLabels, AreTriedWhereTheyPay) {
+  EXPECT_TRUE(contrast_pays(rows_of(16, 2)));
+  EXPECT_FALSE(tuning_pays(rows_of(16, 2)));
+  EXPECT_TRUE(contrast_pays(rows_of(80, 2)) && tuning_pays(rows_of(80, 2)));
+  EXPECT_FALSE(contrast_pays(rows_of(200, 2)));
+  EXPECT_GE(contrast_options(16, 1).steps, 20U);
+  EXPECT_GT(contrast_options(616, 1).steps, contrast_options(48, 1).steps);
+  EXPECT_LE(contrast_options(1000000, 1).steps, 1000U);
+}
+
+TEST(IsNotWorse, AsksForMoreThanOneStandardError) {
+  const std::vector<double> losses = {1, 2, 1, 2}, same = {1, 2, 1, 2}, better = {0.5, 1.6, 0.5, 1.4},
+                            noisy = {0.2, 2.7, 0.2, 2.5};
+  EXPECT_TRUE(is_not_worse(losses, same, {}));
+  EXPECT_FALSE(is_not_worse(losses, better, {}));
+  EXPECT_TRUE(is_not_worse(better, losses, {}));
+  EXPECT_TRUE(is_not_worse(losses, noisy, {})) << "a difference within the noise";
+}
+
+class FewLabelsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = (fs::path(testing::TempDir()) / ("smidgen_few_" + std::to_string(getpid()))).string();
+    fs::remove_all(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  ThreadPool pool_{2};
+  Encoder encoder_ = *Encoder::load(kTiny);
+  std::string folder_;
+};
+
+TEST_F(FewLabelsTest, IsWrittenAndLoadsAgain) {
+  const TrainingRows rows = rows_of(40, 2);
+  TuneOptions options;
+  options.seconds_max = 1000;
+  options.folder = folder_;
+  std::string why_not;
+  double last = 0;
+  Watcher watcher;
+  watcher.progress = [&](const ProgressEvent& event) {
+    if (event.stage != "contrasting") return;
+    EXPECT_GE(event.fraction, last);
+    last = event.fraction;
+  };
+  auto moved = contrast_encoder(rows, encoder_, options, pool_, watcher, why_not);
+  ASSERT_TRUE(moved.ok()) << moved.error().message();
+  ASSERT_TRUE(moved->has_value()) << why_not;
+  TunedEncoder& got = **moved;
+  EXPECT_NEAR(last, 1, 1e-9);
+  ASSERT_EQ(got.out_of_fold.size(), 80U);
+  std::size_t right = 0;
+  for (std::size_t row = 0; row < 40; ++row) {
+    ASSERT_NEAR(std::exp(got.out_of_fold[2 * row]) + std::exp(got.out_of_fold[2 * row + 1]), 1, 1e-5);
+    right += (got.out_of_fold[2 * row + 1] > got.out_of_fold[2 * row]) == (rows.labels[row] == 1) ? 1 : 0;
+  }
+  EXPECT_GE(right, 36U);
+  std::vector<float> frozen(24), after(24);
+  Encoder::Scratch scratch;
+  encoder_.embed_text("good text", scratch, frozen.data());
+  got.encoder->embed_text("good text", scratch, after.data());
+  EXPECT_NE(frozen, after);
+  EXPECT_EQ(got.encoder->folder(), folder_);
+  const auto rung = EncoderRung::create(got.encoder, std::move(got.head));
+  ASSERT_TRUE(rung.ok()) << rung.error().message();
+}
+
+TEST_F(FewLabelsTest, StopsEarlyWhenTimeIsShort) {
+  TuneOptions options;
+  options.seconds_max = 1e-6;
+  options.folder = folder_;
+  std::string why_not;
+  std::size_t reports = 0;
+  Watcher watcher;
+  watcher.progress = [&](const ProgressEvent&) { ++reports; };
+  const auto moved = contrast_encoder(rows_of(40, 2), encoder_, options, pool_, watcher, why_not);
+  ASSERT_TRUE(moved.ok());
+  EXPECT_FALSE(moved->has_value());
+  EXPECT_NE(why_not.find("minutes here, 0.0 were left"), std::string::npos) << why_not;
+  EXPECT_LE(reports, 4U);
+  EXPECT_FALSE(fs::exists(folder_));
+}
+
+TEST_F(FewLabelsTest, IsCancelledAndSaysWhatIsImpossible) {
+  TuneOptions options;
+  options.seconds_max = 1000;
+  options.folder = folder_;
+  std::string why_not;
+  Watcher watcher;
+  watcher.cancelled = [] { return true; };
+  const auto stopped = contrast_encoder(rows_of(40, 2), encoder_, options, pool_, watcher, why_not);
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_EQ(stopped.error().kind(), ErrorKind::kCancelled);
+  TrainingRows parted = rows_of(40, 2);
+  for (std::size_t row = 0; row < 40; ++row) parted.fold_of[row] = parted.labels[row] == 0 ? 0 : 4;
+  const auto impossible = contrast_encoder(parted, encoder_, options, pool_, {}, why_not);
+  ASSERT_TRUE(impossible.ok());
+  EXPECT_FALSE(impossible->has_value());
+  EXPECT_EQ(why_not, "The encoder was not moved by contrast: half of the rows have one label only.");
+}
+
+}  // namespace
+}  // namespace smidgen
