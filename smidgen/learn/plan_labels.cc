@@ -1,0 +1,256 @@
+#include "smidgen/learn/plan_labels.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <unordered_set>
+#include <utility>
+
+#include "smidgen/base/random.h"
+#include "smidgen/learn/label_plan.h"
+#include "smidgen/learn/split.h"
+#include "smidgen/text/column_names.h"
+
+namespace smidgen {
+
+namespace {
+
+constexpr std::size_t kCurveFolds = 5, kCurveSizes = 6, kRepeatsMax = 5;
+constexpr double kCurveRowsWanted = 1500;  // judged: rows times repeats
+constexpr double kIntervalConfidence = 0.9;
+constexpr std::size_t kLabelBytesShown = 40;
+
+using Rows = std::vector<std::uint32_t>;
+
+// Texts that may be labelled: the first of each unit, without units that are labelled already and without empty ones.
+Rows open_rows(const Dataset* labelled, std::span<const std::string> texts) {
+  std::unordered_set<std::string> seen;
+  if (labelled != nullptr)
+    for (const std::string& text : labelled->texts) seen.insert(unit_key(text));
+  Rows open;
+  for (std::uint32_t row = 0; row < texts.size(); ++row)
+    if (!trim_ascii(texts[row]).empty() && seen.insert(unit_key(texts[row])).second) open.push_back(row);
+  return open;
+}
+
+Result<EmbeddingMatrix> embed(const Encoder& encoder, const std::vector<std::string_view>& texts, ThreadPool& pool,
+                              const Watcher& watcher) {
+  EmbeddingMatrix none;
+  none.dimensions = encoder.dimensions();
+  return texts.empty() ? Result<EmbeddingMatrix>(std::move(none)) : embed_all(encoder, texts, pool, watcher);
+}
+
+EmbeddingMatrix rows_of(const EmbeddingMatrix& all, const Rows& rows) {
+  EmbeddingMatrix some;
+  some.rows = rows.size();
+  some.dimensions = all.dimensions;
+  for (const std::uint32_t row : rows) some.values.insert(some.values.end(), all.row(row).begin(), all.row(row).end());
+  return some;
+}
+
+// "a 0.41, b 0.38": the two likeliest labels.
+std::string two_likeliest(std::span<const float> probabilities, const std::vector<std::string>& names) {
+  std::vector<std::uint32_t> order(probabilities.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::partial_sort(order.begin(), order.begin() + 2, order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return probabilities[a] != probabilities[b] ? probabilities[a] > probabilities[b] : a < b;
+  });
+  const auto shown = [&](std::uint32_t label) {
+    std::string name = names[label].substr(0, kLabelBytesShown);
+    while (!name.empty() && name.size() < names[label].size() &&
+           (static_cast<unsigned char>(names[label][name.size()]) & 0xC0) == 0x80)
+      name.pop_back();  // not in the middle of a character
+    return fmt::format("{} {:.2f}", name, probabilities[label]);
+  };
+  return "unsure: " + shown(order[0]) + ", " + shown(order[1]);
+}
+
+// Everything plan_labels knows on its way.
+struct Story {
+  const Dataset* labelled;
+  std::span<const std::string> texts;
+  const PlanRequest& request;
+  ThreadPool& pool;
+  const Watcher& watcher;
+  EmbeddingMatrix known, open;  // of the labelled rows, and of `candidates`
+  Rows candidates;              // rows of `texts`
+};
+
+struct Head {
+  HeadTrainer trainer;
+  HeadFit fit;
+};
+Result<Head> fit_head(const Story& story) {
+  const Dataset& data = *story.labelled;
+  SMIDGEN_ASSIGN(HeadTrainer trainer, HeadTrainer::create(story.known.values, story.known.dimensions, data.labels,
+                                                          data.label_names.size(), story.pool));
+  Rows all(data.size());
+  std::iota(all.begin(), all.end(), 0U);
+  const std::vector<std::uint8_t> folds = assign_folds(data, all, kCurveFolds, story.request.seed);
+  const Rows fold_of(folds.begin(), folds.end());
+  SMIDGEN_ASSIGN(const HeadSearch search,
+                 trainer.cross_validate(all, fold_of, kCurveFolds, default_head_c_grid(), story.watcher));
+  SMIDGEN_ASSIGN(HeadFit fit, trainer.fit(all, search.c, story.watcher));
+  return Head{std::move(trainer), std::move(fit)};
+}
+
+// The chosen rows, best first, among candidates that were not drawn at random.
+std::vector<PlannedRow> choose(const Story& story, const std::optional<Head>& head, const Rows& left, std::size_t count,
+                               bool typical) {
+  const EmbeddingMatrix open = rows_of(story.open, left);
+  std::vector<PlannedRow> rows;
+  if (typical) {
+    for (const TypicalRow& one : typical_rows(open, story.known, count, story.request.seed, story.pool))
+      rows.push_back(
+          {story.candidates[left[one.row]], true,
+           one.cluster_rows == 1 ? "unlike any other row" : fmt::format("typical of {} rows", one.cluster_rows)});
+    return rows;
+  }
+  const std::size_t labels = story.labelled->label_names.size();
+  std::vector<float> probabilities(open.rows * labels);
+  story.pool.parallel_for(open.rows, [&](std::size_t row, std::size_t) {
+    const std::span<float> out = std::span(probabilities).subspan(row * labels, labels);
+    head->fit.head.log_probabilities(open.row(row), out);
+    for (float& p : out) p = std::exp(p);
+  });
+  for (const std::uint32_t row : uncertain_rows(open, probabilities, labels, count, story.request.seed, story.pool))
+    rows.push_back(
+        {story.candidates[left[row]], true,
+         two_likeliest(std::span(probabilities).subspan(row * labels, labels), story.labelled->label_names)});
+  return rows;
+}
+
+// Random rows spread evenly, so that whoever stops half way has labelled a share of them.
+std::vector<PlannedRow> interleave(std::vector<PlannedRow> chosen, std::vector<PlannedRow> random) {
+  std::vector<PlannedRow> rows;
+  const double every =
+      static_cast<double>(chosen.size() + random.size()) / static_cast<double>(std::max<std::size_t>(1, random.size()));
+  std::size_t c = 0, r = 0;
+  while (c < chosen.size() || r < random.size()) {
+    const bool due =
+        r < random.size() && static_cast<double>(rows.size() + 1) >= every * static_cast<double>(r + 1) - 1e-9;
+    if (due || c == chosen.size())
+      rows.push_back(std::move(random[r++]));
+    else
+      rows.push_back(std::move(chosen[c++]));
+  }
+  return rows;
+}
+
+Status estimate(const Story& story, const Head& head, LabelPlan& plan) {
+  const Dataset& data = *story.labelled;
+  const std::size_t chosen = static_cast<std::size_t>(std::count(data.chosen.begin(), data.chosen.end(), 1));
+  if (data.size() - chosen < kRowsMinToEstimate) {
+    plan.notes.push_back(fmt::format("No estimate: it takes {} labelled rows drawn at random, and there are {}.",
+                                     kRowsMinToEstimate, data.size() - chosen));
+    return Ok{};
+  }
+  SMIDGEN_ASSIGN(const CurvePoints points,
+                 measure_curve(head.trainer, data, head.fit.c, story.request.seed, story.watcher));
+  const double now = static_cast<double>(data.size());
+  const double ask[] = {now, now + static_cast<double>(plan.rows.size())};
+  ForecastOptions options;
+  options.target = story.request.accuracy;
+  options.confidence = kIntervalConfidence;
+  options.seed = story.request.seed;
+  const std::vector<CurveForecast> found = forecast(points, ask, options);
+  plan.now = found[0];
+  plan.then = found[1];
+  return Ok{};
+}
+
+}  // namespace
+
+Result<CurvePoints> measure_curve(const HeadTrainer& heads, const Dataset& data, double c, std::uint64_t seed,
+                                  const Watcher& watcher) {
+  Rows judged;
+  for (std::uint32_t row = 0; row < data.size(); ++row)
+    if (data.chosen.empty() || data.chosen[row] == 0) judged.push_back(row);
+  CurvePoints points;
+  points.rows = judged.size();
+  points.repeats = std::clamp<std::size_t>(
+      static_cast<std::size_t>(kCurveRowsWanted / static_cast<double>(std::max<std::size_t>(1, judged.size()))), 1,
+      kRepeatsMax);
+  const double largest = static_cast<double>(data.size()) * (kCurveFolds - 1) / kCurveFolds;
+  for (std::size_t s = 0; s < kCurveSizes; ++s)
+    points.sizes.push_back(std::floor(largest * std::pow(2, -0.5 * static_cast<double>(kCurveSizes - 1 - s))));
+  points.right.assign(kCurveSizes, std::vector<float>(points.rows * points.repeats));
+  points.confidence = points.right;
+  Rows all(data.size());
+  std::iota(all.begin(), all.end(), 0U);
+  const std::size_t labels = data.label_names.size(), rounds = points.repeats * kCurveFolds;
+  std::vector<float> scores;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    const std::size_t repeat = round / kCurveFolds, fold = round % kCurveFolds;
+    const std::vector<std::uint8_t> folds = assign_folds(data, all, kCurveFolds, seed + repeat);
+    Rows on, off, place;
+    for (const std::uint32_t row : all)
+      if (folds[row] != fold) on.push_back(row);
+    for (std::uint32_t i = 0; i < judged.size(); ++i)
+      if (folds[judged[i]] == fold) off.push_back(judged[i]), place.push_back(i);
+    Random random(seed * 1000 + round);
+    random.shuffle(std::span(on));
+    for (std::size_t s = 0; s < kCurveSizes && !off.empty(); ++s) {
+      const std::size_t size = std::min(on.size(), static_cast<std::size_t>(points.sizes[s]));
+      SMIDGEN_ASSIGN(const HeadFit fit, heads.fit(std::span(on).first(size), c, watcher));
+      scores.resize(off.size() * labels);
+      heads.score(fit, off, scores);
+      for (std::size_t i = 0; i < off.size(); ++i) {
+        const auto first = scores.begin() + static_cast<std::ptrdiff_t>(i * labels);
+        const auto best = std::max_element(first, first + static_cast<std::ptrdiff_t>(labels));
+        const std::size_t at = place[i] * points.repeats + repeat;
+        points.right[s][at] = static_cast<std::uint32_t>(best - first) == data.labels[off[i]] ? 1 : 0;
+        points.confidence[s][at] = std::exp(*best);
+      }
+    }
+    watcher.report("learning curve", static_cast<double>(round + 1) / static_cast<double>(rounds));
+  }
+  return points;
+}
+
+Result<LabelPlan> plan_labels(const Dataset* labelled, std::span<const std::string> texts, const Encoder& encoder,
+                              const PlanRequest& request, ThreadPool& pool, const Watcher& watcher) {
+  LabelPlan plan;
+  Story story{labelled, texts, request, pool, watcher, {}, {}, open_rows(labelled, texts)};
+  plan.open = story.candidates.size();
+  plan.labelled = labelled != nullptr ? labelled->size() : 0;
+  if (plan.open == 0)
+    return Error::bad_data("no text that is not labelled already").hint("give a file of rows without labels");
+  Random random(request.seed);
+  random.shuffle(std::span(story.candidates));
+  if (plan.open > request.pool_max) {
+    story.candidates.resize(request.pool_max);
+    plan.notes.push_back(
+        fmt::format("Of {} unlabelled texts {} were looked at, drawn at random.", plan.open, request.pool_max));
+  }
+  std::vector<std::string_view> open_texts, known_texts;
+  for (const std::uint32_t row : story.candidates) open_texts.emplace_back(texts[row]);
+  if (labelled != nullptr) known_texts.assign(labelled->texts.begin(), labelled->texts.end());
+  SMIDGEN_ASSIGN(story.open, embed(encoder, open_texts, pool, watcher));
+  SMIDGEN_ASSIGN(story.known, embed(encoder, known_texts, pool, watcher));
+  std::optional<Head> head;
+  if (labelled != nullptr && labelled->size() >= kCurveFolds) {
+    SMIDGEN_ASSIGN(head, fit_head(story));
+  }
+  // Candidates are in random order, so the first of them are drawn at random.
+  const std::size_t wanted = std::min(request.rows, story.candidates.size());
+  const auto at_random = std::min(
+      wanted, std::max<std::size_t>(
+                  1, static_cast<std::size_t>(std::llround(request.random_share * static_cast<double>(wanted)))));
+  std::vector<PlannedRow> random_rows;
+  for (std::size_t i = 0; i < at_random; ++i) random_rows.push_back({story.candidates[i], false, "random"});
+  Rows left;
+  for (std::uint32_t i = static_cast<std::uint32_t>(at_random); i < story.candidates.size(); ++i) left.push_back(i);
+  const bool typical = !head || static_cast<double>(labelled->size()) <
+                                    kRowsPerLabelToTrust * static_cast<double>(labelled->label_names.size());
+  plan.method = typical ? "typical" : "uncertain";
+  watcher.report("choosing rows", 0);
+  plan.rows = interleave(choose(story, head, left, wanted - at_random, typical), std::move(random_rows));
+  if (watcher.stop_requested()) return Error::cancelled();
+  if (head) SMIDGEN_TRY(estimate(story, *head, plan));
+  return plan;
+}
+
+}  // namespace smidgen

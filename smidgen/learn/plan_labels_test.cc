@@ -1,0 +1,186 @@
+// A plan end to end on the tiny encoder; and, where the default encoder and data are present, whether the estimate's
+// interval holds what more labels then bring.
+#include "smidgen/learn/plan_labels.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <numeric>
+#include <set>
+
+#include "smidgen/base/file.h"
+#include "smidgen/base/random.h"
+#include "smidgen/learn/embeddings.h"
+
+namespace smidgen {
+namespace {
+
+using Rows = std::vector<std::uint32_t>;
+
+const std::string kTiny = std::string(SMIDGEN_SOURCE_DIR) + "/tests/golden/tiny_bert";
+
+std::vector<std::string> open_texts(std::size_t count) {
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < count; ++i)
+    texts.push_back(std::string(i % 2 == 0 ? "good " : "bad ") + "text " + std::to_string(i));
+  return texts;
+}
+
+Dataset labelled_rows(std::size_t count, const char* sampled = "random") {
+  std::string csv = "text,label,sampled\n";
+  for (std::size_t i = 0; i < count; ++i)
+    csv += (i % 2 == 0 ? "good thing " : "bad thing ") + std::to_string(i) + (i % 2 == 0 ? ",plus," : ",minus,") +
+           sampled + "\n";
+  return *Dataset::from_memory(csv, "l.csv", {});
+}
+
+class PlanLabelsTest : public testing::Test {
+ protected:
+  Result<LabelPlan> plan(const Dataset* labelled, const std::vector<std::string>& texts,
+                         const PlanRequest& request = {}) {
+    return plan_labels(labelled, texts, encoder_, request, pool_, {});
+  }
+  Encoder encoder_ = *Encoder::load(kTiny);
+  ThreadPool pool_{2};
+};
+
+TEST_F(PlanLabelsTest, StartsFromNothing) {
+  std::vector<std::string> texts = open_texts(120);
+  texts.push_back("GOOD  text 0");  // the unit of the first
+  texts.push_back("   ");
+  const auto found = plan(nullptr, texts, {.rows = 20});
+  ASSERT_TRUE(found.ok()) << found.error().message();
+  EXPECT_EQ(found->open, 120U);
+  EXPECT_EQ(found->method, "typical");
+  EXPECT_FALSE(found->now || found->then);
+  ASSERT_EQ(found->rows.size(), 20U);
+  std::set<std::uint32_t> distinct;
+  std::size_t random = 0;
+  for (std::size_t i = 0; i < 20; ++i) {
+    const PlannedRow& row = found->rows[i];
+    EXPECT_LT(row.row, 120U);
+    distinct.insert(row.row);
+    random += row.chosen ? 0 : 1;
+    EXPECT_EQ(row.reason.substr(0, 7), row.chosen ? "typical" : "random");
+    EXPECT_EQ(random, (i + 1) / 4) << "random rows are spread evenly";
+  }
+  EXPECT_EQ(distinct.size(), 20U);
+  const auto again = plan(nullptr, texts, {.rows = 20});
+  for (std::size_t i = 0; i < 20; ++i) EXPECT_EQ(found->rows[i].row, again->rows[i].row);
+}
+
+TEST_F(PlanLabelsTest, LeavesOutWhatIsLabelledAndEstimates) {
+  const Dataset labelled = labelled_rows(80);
+  std::vector<std::string> texts = open_texts(60);
+  texts.insert(texts.end(), labelled.texts.begin(), labelled.texts.end());
+  const auto found = plan(&labelled, texts, {.rows = 40});
+  ASSERT_TRUE(found.ok()) << found.error().message();
+  EXPECT_EQ(found->open, 60U);
+  EXPECT_EQ(found->labelled, 80U);
+  EXPECT_EQ(found->method, "uncertain");
+  for (const PlannedRow& row : found->rows) EXPECT_LT(row.row, 60U);
+  for (const PlannedRow& row : found->rows)
+    EXPECT_EQ(row.reason.substr(0, 8), row.chosen ? "unsure: " : "random") << row.reason;
+  ASSERT_TRUE(found->now && found->then);
+  EXPECT_EQ(found->now->rows, 80);
+  EXPECT_EQ(found->then->rows, 120);
+  EXPECT_GE(found->then->accuracy.value, found->now->accuracy.value - 1e-12);
+  EXPECT_GT(found->now->accuracy.value, 0.8) << "two words tell the labels apart";
+}
+
+TEST_F(PlanLabelsTest, SaysWhenItCannotEstimate) {
+  const Dataset few = labelled_rows(10), chosen = labelled_rows(80, "chosen");
+  const auto from_few = plan(&few, open_texts(50), {.rows = 5});
+  ASSERT_TRUE(from_few.ok());
+  EXPECT_EQ(from_few->method, "typical");
+  ASSERT_EQ(from_few->notes.size(), 1U);
+  EXPECT_EQ(from_few->notes[0], "No estimate: it takes 40 labelled rows drawn at random, and there are 10.");
+  const auto from_chosen = plan(&chosen, open_texts(50), {.rows = 5});
+  ASSERT_TRUE(from_chosen.ok());
+  EXPECT_FALSE(from_chosen->now);
+  EXPECT_EQ(from_chosen->notes[0], "No estimate: it takes 40 labelled rows drawn at random, and there are 0.");
+}
+
+TEST_F(PlanLabelsTest, TakesWhatThereIs) {
+  const auto all = plan(nullptr, open_texts(7), {.rows = 100});
+  ASSERT_TRUE(all.ok());
+  EXPECT_EQ(all->rows.size(), 7U);
+  const auto capped = plan(nullptr, open_texts(90), {.rows = 10, .pool_max = 30});
+  ASSERT_TRUE(capped.ok());
+  EXPECT_EQ(capped->notes[0], "Of 90 unlabelled texts 30 were looked at, drawn at random.");
+  const Dataset labelled = labelled_rows(30);
+  const auto nothing = plan(&labelled, labelled.texts);
+  ASSERT_FALSE(nothing.ok());
+  EXPECT_EQ(nothing.error().message(), "no text that is not labelled already; give a file of rows without labels");
+}
+
+TEST_F(PlanLabelsTest, StopsWhenAsked) {
+  Watcher watcher;
+  watcher.cancelled = [] { return true; };
+  const auto stopped = plan_labels(nullptr, open_texts(50), encoder_, {}, pool_, watcher);
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_EQ(stopped.error().kind(), ErrorKind::kCancelled);
+}
+
+// Draws n rows, estimates the accuracy with twice as many, labels as many more at random, and looks.
+TEST(PlanEstimate, ItsIntervalHoldsWhatComesTrueOnRealRows) {
+  const std::string model = cache_directory() + "/models/all-MiniLM-L6-v2";
+  const char* folder = std::getenv("SMIDGEN_DATA");
+  const std::string path = std::string(folder == nullptr ? "" : folder) + "/trec6/train.csv";
+  if (folder == nullptr || !std::filesystem::exists(path) || !std::filesystem::exists(model))
+    GTEST_SKIP() << "needs trec6/train.csv (text,label) below SMIDGEN_DATA, and `smidgen pull all-minilm-l6-v2`";
+  Dataset data = *Dataset::load(path, {});
+  Rows order(data.size());
+  std::iota(order.begin(), order.end(), 0U);
+  Random(1).shuffle(std::span(order));
+  order.resize(2400);
+  data = select_rows(data, order);
+  ThreadPool pool(2);
+  const Encoder encoder = *Encoder::load(model);
+  const std::vector<std::string_view> texts(data.texts.begin(), data.texts.end());
+  const EmbeddingMatrix all = *embed_all(encoder, texts, pool, {});
+  const HeadTrainer heads =
+      *HeadTrainer::create(all.values, all.dimensions, data.labels, data.label_names.size(), pool);
+  std::size_t held = 0;
+  double width = 0;
+  constexpr std::size_t kTrials = 10, kRows = 200;
+  for (std::uint64_t trial = 0; trial < kTrials; ++trial) {
+    Rows shuffled(data.size());
+    std::iota(shuffled.begin(), shuffled.end(), 0U);
+    Random(trial).shuffle(std::span(shuffled));
+    const Rows first(shuffled.begin(), shuffled.begin() + kRows), twice(shuffled.begin(), shuffled.begin() + 2 * kRows);
+    const Rows rest(shuffled.begin() + 2 * kRows, shuffled.end());
+    const Dataset part = select_rows(data, first);
+    std::vector<float> values;
+    for (const std::uint32_t row : first) values.insert(values.end(), all.row(row).begin(), all.row(row).end());
+    const HeadTrainer of_part =
+        *HeadTrainer::create(values, all.dimensions, part.labels, data.label_names.size(), pool);
+    const CurvePoints points = *measure_curve(of_part, part, 4, trial, {});
+    const std::vector<double> ask = {2 * kRows};
+    const CurveForecast found = forecast(points, ask, {.seed = trial})[0];
+    const HeadFit fit = *heads.fit(twice, 4, {});
+    std::vector<float> scores(rest.size() * heads.labels());
+    heads.score(fit, rest, scores);
+    std::size_t right = 0;
+    for (std::size_t i = 0; i < rest.size(); ++i) {
+      const auto at = scores.begin() + static_cast<std::ptrdiff_t>(i * heads.labels());
+      right += static_cast<std::uint32_t>(std::max_element(at, at + static_cast<std::ptrdiff_t>(heads.labels())) -
+                                          at) == data.labels[rest[i]]
+                   ? 1
+                   : 0;
+    }
+    const double truth = static_cast<double>(right) / static_cast<double>(rest.size());
+    const Interval& interval = found.accuracy.interval;
+    held += interval.low <= truth && truth <= interval.high ? 1 : 0;
+    width += (interval.high - interval.low) / kTrials;
+    RecordProperty("trial" + std::to_string(trial),
+                   std::to_string(interval.low) + " " + std::to_string(truth) + " " + std::to_string(interval.high));
+  }
+  EXPECT_GE(held, 8U) << "of 10, where 9 are meant to hold";
+  EXPECT_LT(width, 0.25);
+}
+
+}  // namespace
+}  // namespace smidgen
