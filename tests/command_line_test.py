@@ -102,7 +102,7 @@ def bash_completes(line):
 
 def test_bash_completion():
     assert bash_completes('smidgen ') == set(VERBS) | {'help'}
-    assert bash_completes('smidgen p') == {'pick', 'pull'}
+    assert bash_completes('smidgen p') == {'pick', 'plan', 'pull'}
     assert bash_completes('smidgen --threads 2 ev') == {'eval'}
     assert bash_completes('smidgen help tr') == {'train'}
     for verb in VERBS:
@@ -128,7 +128,7 @@ def test_other_completions():
     if shutil.which('fish'):
         def fish(line):
             return {one.split('\t')[0] for one in shell('fish', f'source fish; complete -C "{line}"').stdout.splitlines()}
-        assert fish('smidgen p') == {'pick', 'pull'}
+        assert fish('smidgen p') == {'pick', 'plan', 'pull'}
         assert fish('smidgen run x --format j') == {'jsonl'}
         for verb in VERBS:
             wanted = {name for name in TREE[verb] | TREE[''] if name.startswith('--')}

@@ -307,6 +307,24 @@ void declare_bench(CLI::App& verb, BenchOptions& o) {
   verb.add_option("--seconds", o.seconds, "for each line of the table [0.5]")->check(kAboveZero)->type_name("S");
 }
 
+void declare_plan(CLI::App& verb, PlanOptions& o, RawOptions& raw) {
+  verb.add_option("FILES", o.files, "labelled rows, then unlabelled rows; or unlabelled rows alone")
+      ->required()
+      ->expected(1, 2);
+  verb.add_option("--rows,-n", o.rows, "rows to label next [100]")->check(CLI::Range(1, 1000000))->type_name("N");
+  verb.add_option("--accuracy,-a", o.accuracy, "coverage is estimated at this accuracy [0.9]")
+      ->check(kShare)
+      ->type_name("A");
+  verb.add_option("--random-share", o.random_share, "of the rows, drawn at random: certification needs them [0.25]")
+      ->check(kShare)
+      ->type_name("S");
+  verb.add_option("--out,-o", o.out, "CSV file to write [standard output]")->type_name("FILE");
+  verb.add_flag("--force", o.force, "replace an existing file");
+  declare_reading(verb, o.read, raw, true);
+  verb.add_option("--id-column", o.read.id_column, "column or key copied as id [id]")->type_name("NAME");
+  declare_encoder(verb, o.encoder, o.tokens_max);
+}
+
 // ---- after parsing ----
 
 DataFormat format_from(const std::string& name) {
@@ -547,6 +565,7 @@ struct Options {
   ShowOptions show;
   PullOptions pull;
   BenchOptions bench;
+  PlanOptions plan;
   std::string shell;
 };
 
@@ -567,6 +586,7 @@ void declare_all(CLI::App& app, GlobalOptions& global, Options& options) {
   declare_show(verb("show"), options.show);
   declare_pull(verb("pull"), options.pull);
   declare_bench(verb("bench"), options.bench);
+  declare_plan(verb("plan"), options.plan, options.raw);
   verb("doctor");
   verb("completion")
       .add_option("SHELL", options.shell, "bash, zsh or fish")
@@ -587,7 +607,9 @@ Result<Command> chosen(const std::string& verb, Options& options, const GlobalOp
   finish_reading(options.train.read, options.raw);
   options.train.arithmetic = precision_by_name(options.raw.arithmetic);
   finish_reading(options.eval.read, options.raw);
+  finish_reading(options.plan.read, options.raw);
   if (verb == "train") return Command(std::move(options.train));
+  if (verb == "plan") return Command(std::move(options.plan));
   if (verb == "eval") return Command(std::move(options.eval));
   if (verb == "ask") return Command(std::move(options.ask));
   if (verb == "show") return Command(std::move(options.show));

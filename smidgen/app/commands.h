@@ -14,6 +14,7 @@ int run_ask(const AskOptions& options, App& app);
 int run_show(const ShowOptions& options, App& app);
 int run_pull(const PullOptions& options, App& app);
 int run_bench(const BenchOptions& options, App& app);
+int run_plan(const PlanOptions& options, App& app);
 int run_doctor(const DoctorOptions& options, App& app);
 
 }  // namespace smidgen

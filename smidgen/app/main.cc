@@ -27,6 +27,7 @@ struct Verbs {
   int operator()(const smidgen::ShowOptions& options) const { return run_show(options, app); }
   int operator()(const smidgen::PullOptions& options) const { return run_pull(options, app); }
   int operator()(const smidgen::BenchOptions& options) const { return run_bench(options, app); }
+  int operator()(const smidgen::PlanOptions& options) const { return run_plan(options, app); }
   int operator()(const smidgen::DoctorOptions& options) const { return run_doctor(options, app); }
 };
 

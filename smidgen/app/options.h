@@ -112,9 +112,20 @@ struct BenchOptions {
   double seconds = 0.5;  // for each line of the table
 };
 
+struct PlanOptions {
+  std::vector<std::string> files;  // labelled and unlabelled rows, or unlabelled ones alone
+  ReadOptions read;
+  std::size_t rows = 100;
+  double random_share = 0.25, accuracy = 0.9;
+  std::string encoder;
+  std::size_t tokens_max = 0;
+  std::string out;  // empty or "-": standard output
+  bool force = false;
+};
+
 struct DoctorOptions {};
 
 using Command = std::variant<PickOptions, TrainOptions, EvalOptions, RunOptions, AskOptions, ShowOptions, PullOptions,
-                             BenchOptions, DoctorOptions>;
+                             BenchOptions, PlanOptions, DoctorOptions>;
 
 }  // namespace smidgen

@@ -10,7 +10,7 @@ struct VerbText {
   std::string_view name, summary, examples;
 };
 
-inline constexpr std::array<VerbText, 11> kVerbs = {{
+inline constexpr std::array<VerbText, 12> kVerbs = {{
     {"pick", "find the smallest model that is good enough, certify it and write a bundle",
      "  smidgen pick tickets.csv --accuracy 0.95 --out tickets.smidgen\n"
      "  smidgen pick mails.jsonl --text-column body --label-column folder --group thread \\\n"
@@ -39,6 +39,10 @@ inline constexpr std::array<VerbText, 11> kVerbs = {{
     {"bench", "time an encoder on this machine, by length, batch and threads",
      "  smidgen bench all-minilm-l6-v2\n"
      "  smidgen bench tickets.smidgen --tokens 16,128 --batch 1,32 --threads 1 --json\n"},
+    {"plan", "say which rows to label next, and what to expect of them",
+     "  smidgen plan mails.csv --rows 100 --out label-these.csv             # nothing is labelled yet\n"
+     "  smidgen plan labelled.csv mails.csv --rows 200 --out label-these.csv\n"
+     "  smidgen plan labelled.csv mails.csv --accuracy 0.95 --json\n"},
     {"doctor", "say what this machine can do and what is missing",
      "  smidgen doctor\n"
      "  smidgen doctor --json\n"},

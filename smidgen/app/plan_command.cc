@@ -1,0 +1,166 @@
+// `plan`: which rows to label next, as CSV, and what to expect of so many more labels.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "smidgen/app/commands.h"
+#include "smidgen/app/figures.h"
+#include "smidgen/app/foreign_text.h"
+#include "smidgen/app/keep_input.h"
+#include "smidgen/app/load_data.h"
+#include "smidgen/app/models.h"
+#include "smidgen/base/file.h"
+#include "smidgen/learn/plan_labels.h"
+
+namespace smidgen {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Unlabelled {
+  std::vector<std::string> texts, ids;  // ids: as JSON, empty where a row has none
+  std::vector<std::uint64_t> lines;
+  bool has_ids = false;
+};
+
+Result<Unlabelled> read_unlabelled(const std::string& path, ReadOptions read, const App& app) {
+  read.label_column.clear();
+  SMIDGEN_ASSIGN(const auto reader, RecordReader::open(path, read));
+  say_delimiter(path, reader->delimiter_found(), app);
+  Unlabelled rows;
+  for (Record record;;) {
+    SMIDGEN_ASSIGN(const bool found, reader->next(record));
+    if (!found) break;
+    if (record.error) return std::move(*record.error);
+    rows.texts.emplace_back(record.text);
+    rows.ids.emplace_back(record.id_json);
+    rows.lines.push_back(record.line);
+    rows.has_ids = rows.has_ids || !record.id_json.empty();
+  }
+  if (rows.texts.empty()) return Error::bad_data("has no rows").in(path);
+  return rows;
+}
+
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + "\"";
+}
+
+// A string without its quotes, anything else as it stands.
+std::string id_text(const std::string& json) {
+  if (json.empty()) return {};
+  const Json id = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  return id.is_string() ? id.get<std::string>() : json;
+}
+
+std::string to_csv(const LabelPlan& plan, const Unlabelled& from, const PlanOptions& options) {
+  std::string csv = csv_field(options.read.text_column) + (from.has_ids ? ",id," : ",") +
+                    csv_field(options.read.label_column) + ",reason,sampled\n";
+  for (const PlannedRow& row : plan.rows) {
+    csv += csv_field(from.texts[row.row]) + ",";
+    if (from.has_ids) csv += csv_field(id_text(from.ids[row.row])) + ",";
+    csv += "," + csv_field(row.reason) + (row.chosen ? ",chosen\n" : ",random\n");
+  }
+  return csv;
+}
+
+Json to_json(const CurveEstimate& estimate) {
+  return {{"value", estimate.value}, {"low", estimate.interval.low}, {"high", estimate.interval.high}};
+}
+
+Json to_json(const std::optional<CurveForecast>& forecast) {
+  if (!forecast) return nullptr;
+  return {
+      {"labels", forecast->rows}, {"accuracy", to_json(forecast->accuracy)}, {"coverage", to_json(forecast->coverage)}};
+}
+
+std::string to_json(const LabelPlan& plan, const Unlabelled& from, const PlanOptions& options) {
+  Json rows = Json::array();
+  for (const PlannedRow& row : plan.rows) {
+    Json one = {{"line", from.lines[row.row]}, {"text", from.texts[row.row]}};
+    if (!from.ids[row.row].empty()) one["id"] = Json::parse(from.ids[row.row], nullptr, false);
+    one["reason"] = row.reason;
+    one["sampled"] = row.chosen ? "chosen" : "random";
+    rows.push_back(std::move(one));
+  }
+  const Json document = {{"rows", std::move(rows)},
+                         {"method", plan.method},
+                         {"unlabelled", plan.open},
+                         {"labelled", plan.labelled},
+                         {"accuracy_target", options.accuracy},
+                         {"estimate", {{"confidence", 0.9}, {"now", to_json(plan.now)}, {"then", to_json(plan.then)}}},
+                         {"notes", plan.notes},
+                         {"certified", false}};
+  return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string estimate_line(const CurveForecast& forecast, double target) {
+  const auto shown = [](const CurveEstimate& e) {
+    return fmt::format("{} ({} .. {})", rounded_down(e.value, 2), rounded_down(e.interval.low, 2),
+                       rounded_up(e.interval.high, 2));
+  };
+  return fmt::format("  {:>8} labels: accuracy {}, share answered at accuracy {:g}: {}\n",
+                     with_thousands(static_cast<std::uint64_t>(forecast.rows)), shown(forecast.accuracy), target,
+                     shown(forecast.coverage));
+}
+
+std::string summary(const LabelPlan& plan, const PlanOptions& options) {
+  std::size_t random = 0;
+  for (const PlannedRow& row : plan.rows) random += row.chosen ? 0 : 1;
+  std::string text = fmt::format("{} of {} unlabelled texts to label next: {} {}, {} at random\n",
+                                 with_thousands(plan.rows.size()), with_thousands(plan.open),
+                                 with_thousands(plan.rows.size() - random), plan.method, with_thousands(random));
+  if (plan.now && plan.then) {
+    text += "estimate for the frozen encoder, from the learning curve (90 % intervals; nothing is certified):\n";
+    text += estimate_line(*plan.now, options.accuracy) + estimate_line(*plan.then, options.accuracy);
+  }
+  text += "rows sampled as \"chosen\" are only trained on: `pick` certifies on the random ones\n";
+  for (const std::string& note : plan.notes) text += "note: " + note + "\n";
+  return text;
+}
+
+Result<LabelPlan> make(const PlanOptions& options, App& app, Unlabelled& unlabelled) {
+  SMIDGEN_ASSIGN(const std::string folder, find_encoder(options.encoder));
+  std::optional<Dataset> labelled;
+  if (options.files.size() == 2) {
+    SMIDGEN_ASSIGN(labelled, load_data(options.files.front(), options.read, app));
+  }
+  SMIDGEN_ASSIGN(unlabelled, read_unlabelled(options.files.back(), options.read, app));
+  SMIDGEN_ASSIGN(const Encoder encoder, Encoder::load(folder, {.tokens_max = options.tokens_max}));
+  PlanRequest request;
+  request.rows = options.rows;
+  request.random_share = options.random_share;
+  request.accuracy = options.accuracy;
+  request.seed = app.global.seed;
+  ThreadPool pool(app.threads());
+  const Watcher watcher = make_watcher(app);
+  auto plan = plan_labels(labelled ? &*labelled : nullptr, unlabelled.texts, encoder, request, pool, watcher);
+  if (!plan.ok()) return std::move(plan).error().in(options.files.back());
+  return plan;
+}
+
+}  // namespace
+
+int run_plan(const PlanOptions& options, App& app) {
+  const bool to_file = !options.out.empty() && options.out != "-";
+  if (const Status status = keep_input(options.out, options.files); !status.ok()) return app.fail(status.error());
+  if (to_file)
+    if (const Status status = keep_existing(options.out, options.force); !status.ok()) return app.fail(status.error());
+  Unlabelled unlabelled;
+  const auto plan = make(options, app, unlabelled);
+  if (!plan.ok()) return app.fail(plan.error());
+  const std::string csv = to_csv(*plan, unlabelled, options);
+  if (to_file)
+    if (const Status status = write_file_atomic(options.out, csv); !status.ok()) return app.fail(status.error());
+  if (app.global.json) return finish_with(app, to_json(*plan, unlabelled, options));
+  if (to_file) return finish_with(app, summary(*plan, options));
+  std::string said = summary(*plan, options);
+  said.pop_back();
+  app.say(said);
+  return finish_with(app, csv);
+}
+
+}  // namespace smidgen
