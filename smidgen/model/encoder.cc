@@ -25,7 +25,12 @@ Result<Encoder> Encoder::load_body(const std::string& folder, const EncoderOptio
   SMIDGEN_ASSIGN(EncoderConfig config, EncoderConfig::load(folder));
   SMIDGEN_ASSIGN(const Safetensors weights, open_checkpoint(config.body_folder));
   const Kernels& table = options.kernels == nullptr ? smidgen::kernels() : *options.kernels;
-  SMIDGEN_ASSIGN(EncoderBody body, EncoderBody::load(config.body, weights, table, options.precision));
+  std::optional<Smoothing> smoothing;
+  if (options.precision == Precision::kInt8) {
+    SMIDGEN_ASSIGN(smoothing, Smoothing::load(config.body_folder, config.body.layers, config.body.hidden));
+  }
+  SMIDGEN_ASSIGN(EncoderBody body,
+                 EncoderBody::load(config.body, weights, table, options.precision, std::move(smoothing)));
   const std::size_t tokens_max = options.tokens_max == 0 ? config.tokens_max : options.tokens_max;
   if (tokens_max < 2 || tokens_max > config.body.positions)
     return Error::usage("tokens_max is " + std::to_string(tokens_max) + ", this encoder can read 2.." +
@@ -126,7 +131,8 @@ Status Encoder::save(const std::string& folder) const {
     if (failed)
       return Error::io("cannot copy " + name + " from " + folder_ + ": " + failed.message()).in(target.string());
   }
-  return Ok{};
+  if (precision() != Precision::kInt8) return Ok{};
+  return body_.smoothing().save((std::filesystem::path(folder) / config_.body_prefix).string());
 }
 
 }  // namespace smidgen

@@ -4,10 +4,26 @@
 #include <cmath>
 #include <utility>
 
+#include "smidgen/base/random.h"
+
 namespace smidgen {
 
+namespace {
+
+constexpr std::size_t kTrialTokens = 16;
+
+// max |x_j| of each column.
+std::vector<float> column_sizes(const Activations& x) {
+  std::vector<float> largest(x.width());
+  for (std::size_t i = 0; i < x.rows() * x.width(); ++i)
+    largest[i % x.width()] = std::max(largest[i % x.width()], std::fabs(x.f32()[i]));
+  return largest;
+}
+
+}  // namespace
+
 Result<EncoderBody> EncoderBody::load(const BodyConfig& config, const Safetensors& file, const Kernels& kernels,
-                                      Precision precision) {
+                                      Precision precision, std::optional<Smoothing> smoothing) {
   const EncoderWeights weights(config, file);
   EncoderBody body;
   body.config_ = config;
@@ -28,11 +44,7 @@ Result<EncoderBody> EncoderBody::load(const BodyConfig& config, const Safetensor
     SMIDGEN_ASSIGN(LinearWeights projection, weights.projection());
     body.projection_ = LinearLayer::pack(kernels, std::move(projection));
   }
-  for (std::size_t i = 0; i < config.layers; ++i) {
-    SMIDGEN_ASSIGN(LayerWeights layer, weights.layer(i));
-    body.layers_.push_back(body.pack(std::move(layer), i));
-    if (config.rotary()) body.add_rotary(config.spans[i], body.layers_.back());
-  }
+  SMIDGEN_TRY(body.load_layers(weights, std::move(smoothing)));
   if (config.norms_first()) {
     SMIDGEN_ASSIGN(NormWeights norm, weights.final_norm());
     body.final_norm_ = Norm(kernels, std::move(norm), config.epsilon);
@@ -40,33 +52,60 @@ Result<EncoderBody> EncoderBody::load(const BodyConfig& config, const Safetensor
   return body;
 }
 
-// int8 keeps the queries, keys and values of the last third of the layers in bf16. A few channels there are ten times
-// the others and take the steps of int8 for themselves: of all products these cost MiniLM the most (on 500 texts the
-// worst cosine to f32 is 0.982 without this and 0.987 with it), and they are a twelfth of its weights.
-Precision EncoderBody::qkv_precision(std::size_t index) const {
-  const bool late = index + config_.layers / 3 >= config_.layers;
-  return precision_ == Precision::kInt8 && late ? Precision::kBf16 : precision_;
+// Without a given smoothing, a sequence of random tokens runs through each layer as soon as it is packed: what it says
+// to the next layer shows how large that one's columns get.
+Status EncoderBody::load_layers(const EncoderWeights& weights, std::optional<Smoothing> smoothing) {
+  Scratch scratch;
+  const std::size_t length = std::min(kTrialTokens, config_.positions);
+  const bool trial = precision_ == Precision::kInt8 && !smoothing;
+  if (smoothing) smoothing_ = std::move(*smoothing);
+  if (trial) {
+    Random random(1);
+    std::vector<std::int32_t> ids(length);
+    for (std::int32_t& id : ids) id = static_cast<std::int32_t>(random.below(config_.vocabulary));
+    reserve(length, scratch);
+    embed_tokens({ids, {}, {&length, 1}}, scratch);
+  }
+  for (std::size_t i = 0; i < config_.layers; ++i) {
+    SMIDGEN_ASSIGN(LayerWeights layer, weights.layer(i));
+    layers_.push_back(pack(std::move(layer), i, trial ? &scratch : nullptr));
+    if (trial) run_perceptron(layers_.back(), nullptr, scratch);
+  }
+  return Ok{};
 }
 
-EncoderBody::Layer EncoderBody::pack(LayerWeights weights, std::size_t index) const {
+EncoderBody::Layer EncoderBody::pack(LayerWeights weights, std::size_t index, Scratch* trial) {
   const Kernels& table = *kernels_;
   Layer layer;
-  std::size_t floats = 0;
-  const Precision qkv = qkv_precision(index);
-  layer.next = index + 1 < config_.layers ? qkv_precision(index + 1) : Precision::kF32;
-  floats += LinearLayer::packed_floats(table, qkv, weights.qkv);
-  for (const LinearWeights* linear : {&weights.attention_out, &weights.inner, &weights.out})
-    floats += LinearLayer::packed_floats(table, precision_, *linear);
-  layer.block = allocate_floats(floats);
-  float* next = layer.block.get();
-  layer.qkv = LinearLayer::pack_at(next, table, qkv, std::move(weights.qkv));
-  layer.attention_out = LinearLayer::pack_at(next, table, precision_, std::move(weights.attention_out));
-  layer.inner = LinearLayer::pack_at(next, table, precision_, std::move(weights.inner));
-  layer.out = LinearLayer::pack_at(next, table, precision_, std::move(weights.out));
+  if (config_.rotary()) add_rotary(config_.spans[index], layer);
   if (!weights.attention_norm.gain.empty())
     layer.attention_norm = Norm(table, std::move(weights.attention_norm), config_.epsilon);
   layer.norm = Norm(table, std::move(weights.norm), config_.epsilon);
+  std::size_t floats = 0;
+  for (const LinearWeights* linear : {&weights.qkv, &weights.attention_out, &weights.inner, &weights.out})
+    floats += LinearLayer::packed_floats(table, precision_, *linear);
+  layer.block = allocate_floats(floats);
+  float* next = layer.block.get();
+  std::vector<float> factors =
+      factors_for(2 * index, trial == nullptr ? nullptr : &attention_input(layer, nullptr, *trial), weights.qkv);
+  layer.qkv = LinearLayer::pack_at(next, table, precision_, std::move(weights.qkv), std::move(factors));
+  layer.attention_out = LinearLayer::pack_at(next, table, precision_, std::move(weights.attention_out));
+  if (trial != nullptr) {
+    const std::size_t length = trial->x_.rows();
+    run_attention(layer, {&length, 1}, *trial);
+  }
+  factors =
+      factors_for(2 * index + 1, trial == nullptr ? nullptr : &perceptron_input(layer, nullptr, *trial), weights.inner);
+  layer.inner = LinearLayer::pack_at(next, table, precision_, std::move(weights.inner), std::move(factors));
+  layer.out = LinearLayer::pack_at(next, table, precision_, std::move(weights.out));
   return layer;
+}
+
+// What smooths an input (Smoothing::inputs): known, or found from its columns x. Multiplies the weights.
+std::vector<float> EncoderBody::factors_for(std::size_t input, const Activations* x, LinearWeights& weights) {
+  if (precision_ != Precision::kInt8) return {};
+  if (x != nullptr) smoothing_.inputs.push_back(smoothing_exponents(column_sizes(*x), weights));
+  return smooth(smoothing_.inputs[input], weights);
 }
 
 void EncoderBody::add_rotary(const AttentionSpan& span, Layer& layer) {
@@ -89,17 +128,23 @@ void EncoderBody::forward(const Batch& batch, Scratch& scratch) const {
   }
   SMIDGEN_CHECK(longest <= config_.positions && total == batch.ids.size());
   SMIDGEN_CHECK(batch.types.empty() || batch.types.size() == batch.ids.size());
+  reserve(longest, scratch);
+  embed_tokens(batch, scratch);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    run_attention(layers_[i], batch.lengths, scratch);
+    run_perceptron(layers_[i], qkv_of(i + 1), scratch);
+  }
+  if (final_norm_) final_norm_->apply(scratch.x_, scratch.x_);
+}
+
+void EncoderBody::reserve(std::size_t longest, Scratch& scratch) const {
   const std::size_t head_dim = config_.hidden / config_.heads;
   const std::size_t workspace = precision_ == Precision::kF32
                                     ? attention_workspace(longest, head_dim)
                                     : low_attention_workspace(longest, head_dim) / sizeof(float) + 1;
-  if (workspace > scratch.workspace_floats_) {
-    scratch.workspace_floats_ = workspace;
-    scratch.workspace_ = allocate_floats(workspace);
-  }
-  embed_tokens(batch, scratch);
-  for (const Layer& layer : layers_) run_layer(layer, batch.lengths, scratch);
-  if (final_norm_) final_norm_->apply(scratch.x_, scratch.x_);
+  if (workspace <= scratch.workspace_floats_) return;
+  scratch.workspace_floats_ = workspace;
+  scratch.workspace_ = allocate_floats(workspace);
 }
 
 void EncoderBody::embed_tokens(const Batch& batch, Scratch& scratch) const {
@@ -110,7 +155,7 @@ void EncoderBody::embed_tokens(const Batch& batch, Scratch& scratch) const {
     embed_sequence(batch, first, length, embedded.f32() + first * config_.embedding);
     first += length;
   }
-  embedding_norm_.apply(embedded, embedded, projection_ || config_.norms_first() ? Precision::kF32 : qkv_precision(0));
+  embedding_norm_.apply(embedded, embedded, projection_ || config_.norms_first() ? nullptr : qkv_of(0));
   if (projection_) projection_->apply(embedded, Activation::kNone, nullptr, scratch.x_);
 }
 
@@ -135,35 +180,43 @@ void EncoderBody::embed_sequence(const Batch& batch, std::size_t first, std::siz
   }
 }
 
-// x += attention(x); x += perceptron(x); with a norm before each half (norms_first) or behind it.
-void EncoderBody::run_layer(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch) const {
-  const bool first = config_.norms_first();
+// A layer is x += attention(x); x += perceptron(x); with a norm before each half (norms_first) or behind it. A norm
+// leaves its rows in the form that `next`, who multiplies them, wants.
+const Activations& EncoderBody::attention_input(const Layer& layer, const LinearLayer* next, Scratch& scratch) const {
+  if (!config_.norms_first() || !layer.attention_norm) return scratch.x_;
+  layer.attention_norm->apply(scratch.x_, scratch.normed_, next);
+  return scratch.normed_;
+}
+
+const Activations& EncoderBody::perceptron_input(const Layer& layer, const LinearLayer* next, Scratch& scratch) const {
+  if (!config_.norms_first()) return scratch.x_;
+  layer.norm.apply(scratch.x_, scratch.normed_, next);
+  return scratch.normed_;
+}
+
+void EncoderBody::run_attention(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch) const {
   Activations& x = scratch.x_;
-  const Activations* input = &x;
-  if (first && layer.attention_norm) {
-    layer.attention_norm->apply(x, scratch.normed_, layer.qkv.precision());
-    input = &scratch.normed_;
-  }
+  const Activations& input = attention_input(layer, &layer.qkv, scratch);
   // Rotary positions turn floats; without them a low precision attends to what the product rounds.
-  layer.qkv.apply(*input, Activation::kNone, nullptr, scratch.qkv_,
+  layer.qkv.apply(input, Activation::kNone, nullptr, scratch.qkv_,
                   layer.rotary != nullptr ? Precision::kF32 : precision_);
   attend(layer, lengths, scratch);
   layer.attention_out.apply(scratch.context_, Activation::kNone, &x, x);
-  if (!first) layer.attention_norm->apply(x, x, precision_);
+  if (!config_.norms_first()) layer.attention_norm->apply(x, x, &layer.inner);
+}
 
-  input = &x;
-  if (first) {
-    layer.norm.apply(x, scratch.normed_, precision_);
-    input = &scratch.normed_;
-  }
+// above: of the next layer, null when there is none.
+void EncoderBody::run_perceptron(const Layer& layer, const LinearLayer* above, Scratch& scratch) const {
+  Activations& x = scratch.x_;
+  const Activations& input = perceptron_input(layer, &layer.inner, scratch);
   if (config_.gated()) {
-    layer.inner.apply(*input, Activation::kNone, nullptr, scratch.gates_);
+    layer.inner.apply(input, Activation::kNone, nullptr, scratch.gates_);
     gate(*kernels_, config_.activation, scratch.gates_, scratch.inner_);
   } else {
-    layer.inner.apply(*input, config_.activation, nullptr, scratch.inner_, precision_);
+    layer.inner.apply(input, config_.activation, nullptr, scratch.inner_, precision_);
   }
   layer.out.apply(scratch.inner_, Activation::kNone, &x, x);
-  if (!first) layer.norm.apply(x, x, layer.next);
+  if (!config_.norms_first()) layer.norm.apply(x, x, above);
 }
 
 // qkv -> context, sequence by sequence.

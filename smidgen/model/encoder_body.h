@@ -18,6 +18,7 @@
 #include "smidgen/model/encoder_layers.h"
 #include "smidgen/model/encoder_weights.h"
 #include "smidgen/model/rotary.h"
+#include "smidgen/model/smoothing.h"
 #include "smidgen/tensor/kernels.h"
 
 namespace smidgen {
@@ -44,8 +45,9 @@ class EncoderBody {
     std::span<const std::size_t> lengths;  // tokens of each sequence, <= positions; their sum is ids.size()
   };
 
+  // int8 layers are smoothed by `smoothing` (of this checkpoint's layers), or by what a short run here finds.
   static Result<EncoderBody> load(const BodyConfig& config, const Safetensors& file, const Kernels& kernels,
-                                  Precision precision = Precision::kF32);
+                                  Precision precision = Precision::kF32, std::optional<Smoothing> smoothing = {});
 
   // Writes scratch.output().
   void forward(const Batch& batch, Scratch& scratch) const;
@@ -53,6 +55,7 @@ class EncoderBody {
   const BodyConfig& config() const { return config_; }
   const Kernels& kernels() const { return *kernels_; }
   Precision precision() const { return precision_; }
+  const Smoothing& smoothing() const { return smoothing_; }  // int8 only
 
  private:
   struct Layer {
@@ -62,17 +65,23 @@ class EncoderBody {
     std::optional<Norm> attention_norm;
     LinearLayer inner, out;  // hidden -> intermediate -> hidden
     Norm norm;
-    std::size_t window = 0;            // tokens seen on either side; 0: all
-    const Rotary* rotary = nullptr;    // null: positions were embedded
-    Precision next = Precision::kF32;  // form of x that the layer above multiplies
+    std::size_t window = 0;          // tokens seen on either side; 0: all
+    const Rotary* rotary = nullptr;  // null: positions were embedded
   };
 
-  Layer pack(LayerWeights weights, std::size_t index) const;
-  Precision qkv_precision(std::size_t index) const;
+  Status load_layers(const EncoderWeights& weights, std::optional<Smoothing> smoothing);
+  // trial: rows of x that arrive at this layer, to measure its inputs; they leave it behind its attention.
+  Layer pack(LayerWeights weights, std::size_t index, Scratch* trial);
+  std::vector<float> factors_for(std::size_t input, const Activations* x, LinearWeights& weights);
+  void reserve(std::size_t longest, Scratch& scratch) const;
+  const LinearLayer* qkv_of(std::size_t index) const { return index < layers_.size() ? &layers_[index].qkv : nullptr; }
   void add_rotary(const AttentionSpan& span, Layer& layer);
   void embed_tokens(const Batch& batch, Scratch& scratch) const;
   void embed_sequence(const Batch& batch, std::size_t first, std::size_t length, float* rows) const;
-  void run_layer(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch) const;
+  const Activations& attention_input(const Layer& layer, const LinearLayer* next, Scratch& scratch) const;
+  const Activations& perceptron_input(const Layer& layer, const LinearLayer* next, Scratch& scratch) const;
+  void run_attention(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch) const;
+  void run_perceptron(const Layer& layer, const LinearLayer* above, Scratch& scratch) const;
   void attend(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch) const;
   void attend_f32(const Layer& layer, float* qkv, std::size_t length, float* context, Scratch& scratch) const;
   void attend_bf16(const Layer& layer, const std::uint16_t* qkv, std::size_t stride, std::size_t length, float* context,
@@ -88,6 +97,7 @@ class EncoderBody {
   std::optional<LinearLayer> projection_;  // embedding -> hidden, when they differ; always f32
   std::vector<std::unique_ptr<const Rotary>> rotaries_;
   std::vector<Layer> layers_;
+  Smoothing smoothing_;
   std::optional<Norm> final_norm_;
 };
 

@@ -53,7 +53,7 @@ RoundCall Activations::add_bf16() const {
   return {nullptr, rows_, width_, width_, reinterpret_cast<std::uint16_t*>(halves_.get()), bf16_row_bytes(width_)};
 }
 
-void Activations::need(Precision form, const EncoderKernels& kernels) const {
+void Activations::need(Precision form, const EncoderKernels& kernels, const float* factors) const {
   if (has(form)) return;
   SMIDGEN_CHECK(has(Precision::kF32) || (form == Precision::kInt8 && has(Precision::kBf16)));
   if (form == Precision::kBf16) {
@@ -62,6 +62,7 @@ void Activations::need(Precision form, const EncoderKernels& kernels) const {
     return kernels.round(call);
   }
   QuantizeCall call = add_int8();
+  call.factors = factors;
   if (has(Precision::kF32)) {
     call.x = f32();
     call.x_stride = width_;
@@ -86,7 +87,9 @@ std::size_t LinearLayer::packed_floats(const Kernels& kernels, Precision precisi
                                       : LowMatrix::packed_floats(precision, weights.in, weights.out);
 }
 
-LinearLayer LinearLayer::pack_at(float*& next, const Kernels& kernels, Precision precision, LinearWeights weights) {
+LinearLayer LinearLayer::pack_at(float*& next, const Kernels& kernels, Precision precision, LinearWeights weights,
+                                 std::vector<float> factors) {
+  SMIDGEN_CHECK(factors.empty() || (precision == Precision::kInt8 && factors.size() == weights.in));
   LinearLayer layer;
   layer.kernels_ = &kernels;
   layer.precision_ = precision;
@@ -100,6 +103,7 @@ LinearLayer LinearLayer::pack_at(float*& next, const Kernels& kernels, Precision
     layer.low_ = LowMatrix::pack_into(next, precision, weights.weight.data(), weights.in, weights.out, 1, weights.in,
                                       weights.bias.empty() ? nullptr : weights.bias.data());
   }
+  layer.factors_ = std::move(factors);
   next += packed_floats(kernels, precision, weights);
   return layer;
 }
@@ -149,7 +153,7 @@ void LinearLayer::multiply_f32(const Activations& x, bool gelu, const Activation
 
 void LinearLayer::multiply_low(const Activations& x, bool gelu, const Activations* residual, Activations& y) const {
   const EncoderKernels& table = *kernels_->encoder;
-  x.need(precision_, table);
+  x.need(precision_, table, factors());
   LowProduct call = low_.product();
   x.as_operand(precision_, call);
   call.gelu = gelu;
@@ -168,16 +172,17 @@ void LinearLayer::multiply_low(const Activations& x, bool gelu, const Activation
 Norm::Norm(const Kernels& kernels, NormWeights weights, float epsilon)
     : kernels_(&kernels), weights_(std::move(weights)), epsilon_(epsilon) {}
 
-void Norm::apply(const Activations& x, Activations& y, Precision also) const {
+void Norm::apply(const Activations& x, Activations& y, const LinearLayer* next) const {
   SMIDGEN_CHECK(kernels_ != nullptr && x.width() == weights_.gain.size());
   y.resize(x.rows(), x.width());
   const NormCall norm = {x.f32(), x.rows(), x.width(), weights_.gain.data(), weights_.bias.data(), epsilon_, y.f32()};
-  if (also == Precision::kInt8)
-    kernels_->encoder->norm_quantize(norm, y.add_int8());
-  else if (also == Precision::kBf16)
-    kernels_->encoder->norm_round(norm, y.add_bf16());
-  else
-    kernels_->layer_norm(norm.x, norm.rows, norm.n, norm.gain, norm.bias, epsilon_, norm.out);
+  const Precision form = next == nullptr ? Precision::kF32 : next->precision();
+  if (form == Precision::kF32)
+    return kernels_->layer_norm(norm.x, norm.rows, norm.n, norm.gain, norm.bias, epsilon_, norm.out);
+  if (form == Precision::kBf16) return kernels_->encoder->norm_round(norm, y.add_bf16());
+  QuantizeCall call = y.add_int8();
+  call.factors = next->factors();
+  kernels_->encoder->norm_quantize(norm, call);
 }
 
 void gate(const Kernels& kernels, Activation activation, Activations& x, Activations& y) {

@@ -32,9 +32,10 @@ class Activations {
   const std::uint16_t* bf16() const { return reinterpret_cast<const std::uint16_t*>(halves_.get()); }
   std::size_t bf16_stride() const { return bf16_row_bytes(width_) / 2; }  // elements
 
-  // Makes this form of the floats (or, for int8, of the bf16) unless it is there. What the matrix says stays the same,
-  // hence const; like the rest of a scratch, it is for one thread.
-  void need(Precision form, const EncoderKernels& kernels) const;
+  // Makes this form of the floats (or, for int8, of the bf16) unless it is there; int8 is made of the matrix with its
+  // columns times `factors` (width), which may be null. What the matrix says stays the same, hence const; like the rest
+  // of a scratch, it is for one thread.
+  void need(Precision form, const EncoderKernels& kernels, const float* factors = nullptr) const;
   // As the left operand of a product, in a form it has.
   void as_operand(Precision form, LowProduct& call) const;
 
@@ -69,10 +70,13 @@ class LinearLayer {
   static LinearLayer pack(const Kernels& kernels, LinearWeights weights);
   // Packs at `next`, which moves on by packed_floats(): layers used one after another lie in one block, so that the end
   // of one already fetches the start of the next. The block must outlive them.
-  static LinearLayer pack_at(float*& next, const Kernels& kernels, Precision precision, LinearWeights weights);
+  // factors: int8 only, of the columns of its input (smoothing.h); empty: none.
+  static LinearLayer pack_at(float*& next, const Kernels& kernels, Precision precision, LinearWeights weights,
+                             std::vector<float> factors = {});
   static std::size_t packed_floats(const Kernels& kernels, Precision precision, const LinearWeights& weights);
 
   Precision precision() const { return precision_; }  // the form of its input that it multiplies
+  const float* factors() const { return factors_.empty() ? nullptr : factors_.data(); }
   std::size_t in() const { return in_; }
   std::size_t out() const { return out_; }
   // y = activation(x W + bias) + residual. x: (rows, in); y becomes (rows, out) and may be the residual, which may be
@@ -91,6 +95,7 @@ class LinearLayer {
   PackedMatrix matrix_;      // (in, out), when f32
   std::vector<float> bias_;  // when f32
   LowMatrix low_;            // otherwise
+  std::vector<float> factors_;
 };
 
 struct NormWeights {
@@ -102,8 +107,8 @@ class Norm {
  public:
   Norm() = default;
   Norm(const Kernels& kernels, NormWeights weights, float epsilon);
-  // y may be x. y has floats, and beside them the rows in the form `also`.
-  void apply(const Activations& x, Activations& y, Precision also = Precision::kF32) const;
+  // y may be x. y has floats, and beside them the rows as `next`, which may be null, multiplies them.
+  void apply(const Activations& x, Activations& y, const LinearLayer* next = nullptr) const;
 
  private:
   const Kernels* kernels_ = nullptr;

@@ -64,6 +64,7 @@ struct LowProduct {
 struct QuantizeCall {
   const float* x = nullptr;  // (rows, n), row stride x_stride; or
   const std::uint16_t* x_bf16 = nullptr;
+  const float* factors = nullptr;  // (n) powers of two: what is quantized is x times these; null: x
   std::size_t rows = 0, n = 0, x_stride = 0;
   std::int8_t* out = nullptr;
   std::size_t out_stride = 0;  // bytes

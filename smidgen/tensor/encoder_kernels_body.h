@@ -236,6 +236,15 @@ struct Bf16Row {
   F first(size_t i, size_t n) const { return bits_as_floats(shift_left_16(load_halves_first(x + i, n))); }
 };
 
+// A row whose columns are multiplied by factors.
+template <class Row>
+struct ScaledRow {
+  Row row;
+  const float* factors;
+  F all(size_t i) const { return multiply(row.all(i), load(factors + i)); }
+  F first(size_t i, size_t n) const { return multiply(row.first(i, n), load_first(factors + i, n)); }
+};
+
 template <class Row>
 float largest_magnitude(const Row& x, size_t n) {
   F top = splat(0.0F), top2 = splat(0.0F);
@@ -267,17 +276,22 @@ void quantize_row(const Row& x, size_t n, float largest, std::int8_t* out, float
   *correction = 128 * sum_of(sum);
 }
 
-inline void quantize(const QuantizeCall& call) {
+template <class Row>
+void quantize_one(const QuantizeCall& call, size_t row, const Row& x) {
+  quantize_row(x, call.n, largest_magnitude(x, call.n), call.out + row * call.out_stride, call.scales + row,
+               call.corrections + row);
+}
+
+template <class Row, class Number>
+void quantize_rows(const QuantizeCall& call, const Number* x) {
   for (size_t row = 0; row < call.rows; ++row) {
-    std::int8_t* out = call.out + row * call.out_stride;
-    if (call.x != nullptr) {
-      const FloatRow x = {call.x + row * call.x_stride};
-      quantize_row(x, call.n, largest_magnitude(x, call.n), out, call.scales + row, call.corrections + row);
-    } else {
-      const Bf16Row x = {call.x_bf16 + row * call.x_stride};
-      quantize_row(x, call.n, largest_magnitude(x, call.n), out, call.scales + row, call.corrections + row);
-    }
+    const Row one = {x + row * call.x_stride};
+    call.factors == nullptr ? quantize_one(call, row, one) : quantize_one(call, row, ScaledRow<Row>{one, call.factors});
   }
+}
+
+inline void quantize(const QuantizeCall& call) {
+  call.x != nullptr ? quantize_rows<FloatRow>(call, call.x) : quantize_rows<Bf16Row>(call, call.x_bf16);
 }
 
 inline void round_row(const float* x, size_t n, std::uint16_t* out) {
@@ -331,6 +345,10 @@ inline void norm_quantize(const NormCall& norm, const QuantizeCall& call) {
   for (size_t row = 0; row < norm.rows; ++row) {
     float* out = norm.out + row * norm.n;
     const float largest = norm_row(norm, norm.x + row * norm.n, out);
+    if (call.factors != nullptr) {
+      quantize_one(call, row, ScaledRow<FloatRow>{{out}, call.factors});
+      continue;
+    }
     quantize_row(FloatRow{out}, norm.n, largest, call.out + row * call.out_stride, call.scales + row,
                  call.corrections + row);
   }

@@ -89,7 +89,9 @@ void bf16_product(const LowProduct& call) {
 void quantize(const QuantizeCall& call) {
   for (std::size_t row = 0; row < call.rows; ++row) {
     const auto at = [&](std::size_t i) {
-      return call.x != nullptr ? call.x[row * call.x_stride + i] : from_bf16(call.x_bf16[row * call.x_stride + i]);
+      const std::size_t index = row * call.x_stride + i;
+      return (call.x != nullptr ? call.x[index] : from_bf16(call.x_bf16[index])) *
+             (call.factors != nullptr ? call.factors[i] : 1.0F);
     };
     std::int8_t* out = call.out + row * call.out_stride;
     float largest = 0;

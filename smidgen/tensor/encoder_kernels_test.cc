@@ -221,12 +221,15 @@ TEST_P(EncoderKernelTest, QuantizationEqualsItsScalarTwin) {
         for (std::size_t i = 0; i < rows * n; ++i) x_bf16.set(i, bf16_of(x.at(i)));
         if (n == 15)
           for (std::size_t i = 0; i < n; ++i) half ? x_bf16.set(i, 0) : x.set(i, 0.0F);
+        Memory<float> factors(n, 4);
+        for (std::size_t i = 0; i < n; ++i) factors.set(i, std::ldexp(1.0F, static_cast<int>(i % 5) - 2));
         const std::size_t stride = int8_row_bytes(n) + 64;
         QuantizeCall call;
         half ? static_cast<void>(call.x_bf16 = x_bf16.get()) : static_cast<void>(call.x = x.get());
         call.rows = rows;
         call.n = call.x_stride = n;
         call.out_stride = stride;
+        call.factors = rows == 1 ? nullptr : factors.get();
         Memory<std::int8_t> got(rows * stride, 3), wanted(rows * stride);
         std::vector<float> scales(rows), wanted_scales(rows);
         std::vector<std::int32_t> sums(rows), wanted_sums(rows);
@@ -283,6 +286,10 @@ TEST_P(EncoderKernelTest, NormsEqualTheirScalarTwins) {
       quantized.out_stride = stride;
       quantized.scales = scales.data();
       quantized.corrections = sums.data();
+      Memory<float> factors(n, 8);
+      for (std::size_t i = 0; i < n; ++i) factors.set(i, std::ldexp(1.0F, static_cast<int>(i % 5) - 2));
+      quantized.factors = rows == 1 ? nullptr : factors.get();
+      const auto factor = [&](std::size_t i) { return rows == 1 ? 1.0F : factors.at(i % n); };
       const NormCall norm = {x.get(), rows, n, gain.get(), n == 19 ? nullptr : bias.get(), 1e-6F, got.get()};
       NormCall reference = norm;
       reference.out = wanted.get();
@@ -293,7 +300,7 @@ TEST_P(EncoderKernelTest, NormsEqualTheirScalarTwins) {
       fast().norm_quantize(norm, quantized);
       expect_near(got, wanted, 1e-5, "norm_quantize");
       for (std::size_t i = 0; i < rows * n; ++i)
-        ASSERT_NEAR(bytes.at(i / n * stride + i % n) * scales[i / n], got.at(i), scales[i / n] * 0.501);
+        ASSERT_NEAR(bytes.at(i / n * stride + i % n) * scales[i / n], got.at(i) * factor(i), scales[i / n] * 0.501);
       fast().norm_round(norm, {nullptr, rows, n, 0, halves.get(), stride * 2});
       for (std::size_t i = 0; i < rows * n; ++i) ASSERT_EQ(halves.at(i / n * stride + i % n), bf16_of(got.at(i)));
       ASSERT_TRUE(bytes.guards_hold() && halves.guards_hold());
