@@ -11,6 +11,7 @@ namespace smidgen {
 namespace {
 
 constexpr std::size_t kTrialTokens = 16;
+constexpr std::size_t kWordsAhead = 2;  // word vectors lie all over memory: one is asked for while others are added
 
 // max |x_j| of each column.
 std::vector<float> column_sizes(const Activations& x) {
@@ -159,6 +160,13 @@ void EncoderBody::embed_tokens(const Batch& batch, Scratch& scratch) const {
   if (projection_) projection_->apply(embedded, Activation::kNone, nullptr, scratch.x_);
 }
 
+void EncoderBody::ask_for_word(std::int32_t id) const {
+  if (id < 0 || static_cast<std::size_t>(id) >= config_.vocabulary) return;
+  const float* word = words_.data() + static_cast<std::size_t>(id) * config_.embedding;
+  constexpr std::size_t kFloatsOfLine = 16;
+  for (std::size_t j = 0; j < config_.embedding; j += kFloatsOfLine) __builtin_prefetch(word + j);
+}
+
 void EncoderBody::embed_sequence(const Batch& batch, std::size_t first, std::size_t length, float* row) const {
   const std::size_t width = config_.embedding;
   std::size_t next = config_.first_position;
@@ -172,7 +180,9 @@ void EncoderBody::embed_sequence(const Batch& batch, std::size_t first, std::siz
     }
     const std::size_t position = id == config_.padding_id ? config_.first_position - 1 : next++;
     const float* place = positions_.data() + position * width;
-    for (std::size_t j = 0; j < width; ++j) row[j] = word[j] + place[j];
+    if (i + kWordsAhead < batch.ids.size()) ask_for_word(batch.ids[i + kWordsAhead]);
+    std::copy(word, word + width, row);
+    kernels_->axpy(1.0F, place, row, width);
     if (batch.types.empty() || batch.types[i] == 0) continue;
     SMIDGEN_CHECK(batch.types[i] < config_.types);
     const float* step = type_steps_.data() + batch.types[i] * width;

@@ -77,6 +77,7 @@ class EncoderBody {
   const LinearLayer* qkv_of(std::size_t index) const { return index < layers_.size() ? &layers_[index].qkv : nullptr; }
   void add_rotary(const AttentionSpan& span, Layer& layer);
   void embed_tokens(const Batch& batch, Scratch& scratch) const;
+  void ask_for_word(std::int32_t id) const;
   void embed_sequence(const Batch& batch, std::size_t first, std::size_t length, float* rows) const;
   const Activations& attention_input(const Layer& layer, const LinearLayer* next, Scratch& scratch) const;
   const Activations& perceptron_input(const Layer& layer, const LinearLayer* next, Scratch& scratch) const;
