@@ -153,6 +153,8 @@ void tile_product(const LowProduct& call) {
 
 // Attention by the same tiles: up to 32 queries share what is read of keys and values.
 struct AttentionTiles {
+  static constexpr size_t kKeysAtOnce = 512;
+  static constexpr size_t rows_for(size_t t) { return attention_rows_for(t); }
   static void begin(size_t rows) { use_tiles(min(rows, kTileRows), rows - min(rows, kTileRows)); }
   static void end() { _tile_release(); }
   static void multiply_keys(size_t rows, const std::uint8_t* a, size_t a_stride, const std::uint8_t* b,

@@ -306,8 +306,9 @@ inline void round_rows(const RoundCall& call) {
     round_row(call.x + row * call.x_stride, call.n, call.out + row * call.out_stride / 2);
 }
 
-// One row; returns the largest magnitude of the result.
-inline float norm_row(const NormCall& call, const float* x, float* out) {
+// One row; returns the largest magnitude of the result, with kFactors of the result times factors.
+template <bool kFactors>
+float norm_row(const NormCall& call, const float* x, float* out, const float* factors) {
   const size_t n = call.n, whole = n / kWide * kWide;
   const float count = static_cast<float>(n);
   F sum = splat(0.0F), squares = splat(0.0F);
@@ -327,7 +328,7 @@ inline float norm_row(const NormCall& call, const float* x, float* out) {
   for (size_t i = 0; i < whole; i += kWide) {
     const F d = multiply(subtract(load(x + i), mean), inverse);
     const F y = fma(d, load(call.gain + i), call.bias != nullptr ? load(call.bias + i) : splat(0.0F));
-    top = larger(top, magnitude(y));
+    top = larger(top, magnitude(kFactors ? multiply(y, load(factors + i)) : y));
     store(out + i, y);
   }
   if (whole < n) {
@@ -335,7 +336,7 @@ inline float norm_row(const NormCall& call, const float* x, float* out) {
     const F d = multiply(subtract(load_first(x + whole, left), mean), inverse);
     const F y = fma(d, load_first(call.gain + whole, left),
                     call.bias != nullptr ? load_first(call.bias + whole, left) : splat(0.0F));
-    top = larger(top, magnitude(zero_behind(y, left)));
+    top = larger(top, magnitude(zero_behind(kFactors ? multiply(y, load_first(factors + whole, left)) : y, left)));
     store_first(out + whole, y, left);
   }
   return max_of(top);
@@ -343,21 +344,22 @@ inline float norm_row(const NormCall& call, const float* x, float* out) {
 
 inline void norm_quantize(const NormCall& norm, const QuantizeCall& call) {
   for (size_t row = 0; row < norm.rows; ++row) {
+    const float* x = norm.x + row * norm.n;
     float* out = norm.out + row * norm.n;
-    const float largest = norm_row(norm, norm.x + row * norm.n, out);
-    if (call.factors != nullptr) {
-      quantize_one(call, row, ScaledRow<FloatRow>{{out}, call.factors});
-      continue;
-    }
-    quantize_row(FloatRow{out}, norm.n, largest, call.out + row * call.out_stride, call.scales + row,
-                 call.corrections + row);
+    std::int8_t* bytes = call.out + row * call.out_stride;
+    if (call.factors == nullptr)
+      quantize_row(FloatRow{out}, norm.n, norm_row<false>(norm, x, out, nullptr), bytes, call.scales + row,
+                   call.corrections + row);
+    else
+      quantize_row(ScaledRow<FloatRow>{{out}, call.factors}, norm.n, norm_row<true>(norm, x, out, call.factors), bytes,
+                   call.scales + row, call.corrections + row);
   }
 }
 
 inline void norm_round(const NormCall& norm, const RoundCall& call) {
   for (size_t row = 0; row < norm.rows; ++row) {
     float* out = norm.out + row * norm.n;
-    norm_row(norm, norm.x + row * norm.n, out);
+    norm_row<false>(norm, norm.x + row * norm.n, out, nullptr);
     round_row(out, norm.n, call.out + row * call.out_stride / 2);
   }
 }
@@ -366,9 +368,8 @@ inline void norm_round(const NormCall& norm, const RoundCall& call) {
 //
 // Keys and values of a head are packed once as panels of weights: scores are queries times panels of 16 keys, contexts
 // are probabilities times panels of 16 columns of the values. `Tiles` multiplies up to kLowAttentionRows rows by any
-// number of panels of keys, or by two panels of values.
-
-constexpr size_t kKeysAtOnce = 512;  // their scores and probabilities stay in the first-level cache
+// number of panels of keys, or by two panels of values, and says how many queries (rows_for) and keys (kKeysAtOnce,
+// whose scores and probabilities should stay in the first-level cache) it wants at a time.
 
 // Buffers of one head inside the workspace, each on a line of its own.
 struct HeadBuffers {
@@ -379,11 +380,11 @@ struct HeadBuffers {
   size_t keys_padded, depth;           // t and head_dim padded to 32
   size_t score_stride, weight_stride;  // elements: a line more than a row, or rows 2 KB apart would share cache sets
 
-  HeadBuffers(const LowAttention& call)
+  HeadBuffers(const LowAttention& call, size_t keys_at_once)
       : keys_padded(padded_to(call.t, 32)),
         depth(padded_to(call.head_dim, 32)),
-        score_stride(min(keys_padded, kKeysAtOnce) + kLineBytes / 4),
-        weight_stride(min(keys_padded, kKeysAtOnce) + kLineBytes / 2) {
+        score_stride(min(keys_padded, keys_at_once) + kLineBytes / 4),
+        weight_stride(min(keys_padded, keys_at_once) + kLineBytes / 2) {
     const auto address = reinterpret_cast<std::uintptr_t>(call.workspace);
     keys = static_cast<std::uint8_t*>(call.workspace) + (kLineBytes - address % kLineBytes) % kLineBytes;
     values = keys + keys_padded * depth * 2;
@@ -427,7 +428,7 @@ inline void pack_values(const LowAttention& call, const std::uint16_t* values, c
   }
 }
 
-// Where the softmax of one query stands: it takes the keys kKeysAtOnce at a time (Milakov and Gimelshein, "Online
+// Where the softmax of one query stands: it takes the keys some at a time (Milakov and Gimelshein, "Online
 // normalizer calculation for softmax", 2018).
 struct SoftRow {
   float top, sum;  // of the scores so far, of their exponentials
@@ -529,8 +530,8 @@ void attend(const LowAttention& call, const std::uint16_t* query, size_t first, 
   const QueryTile tile = query_tile(call, query, first, rows, head);
   SoftRow soft[kLowAttentionRows];
   for (SoftRow& row : soft) row = {-3.0e38F, 0};
-  for (size_t at = tile.begin; at < tile.end; at += kKeysAtOnce)
-    attend_keys<Tiles>(call, tile, head, at, min(kKeysAtOnce, padded_to(tile.end - at, 32)), soft);
+  for (size_t at = tile.begin; at < tile.end; at += Tiles::kKeysAtOnce)
+    attend_keys<Tiles>(call, tile, head, at, min(Tiles::kKeysAtOnce, padded_to(tile.end - at, 32)), soft);
   const size_t hidden = call.heads * call.head_dim;
   for (size_t r = 0; r < rows; ++r) {
     const F inverse = splat(1.0F / soft[r].sum);
@@ -546,9 +547,8 @@ template <class Tiles>
 void attention(const LowAttention& call) {
   if (call.t == 0) return;
   const size_t hidden = call.heads * call.head_dim;
-  const HeadBuffers buffers(call);
-  // Keys and values of long sequences do not stay in the first-level cache: then more queries share a reading of them.
-  const size_t most = call.t > 256 ? kLowAttentionRows : kLowAttentionRows / 2;
+  const HeadBuffers buffers(call, Tiles::kKeysAtOnce);
+  const size_t most = Tiles::rows_for(call.t);
   const size_t tiles = (call.t + most - 1) / most, rows = (call.t + tiles - 1) / tiles;
   Tiles::begin(rows);
   for (size_t head = 0; head < call.heads; ++head) {
@@ -561,9 +561,20 @@ void attention(const LowAttention& call) {
   Tiles::end();
 }
 
+// Keys and values of long sequences do not stay in the first-level cache: then more queries share a reading of them.
+constexpr size_t attention_rows_for(size_t t) {
+  return t > 256 ? kLowAttentionRows : kLowAttentionRows / 2;
+}
+
 // Attention's products by the accumulators of a Dot.
 template <class Dot>
 struct VectorTiles {
+  static constexpr size_t kKeysAtOnce = 512;
+  // Where there are many accumulators, two full tiles of them.
+  static constexpr size_t rows_for(size_t t) {
+    constexpr size_t kTwoTiles = size_t{2} * Dot::kRows;
+    return kTwoTiles > kLowAttentionRows * 3 / 4 && t <= 256 ? kTwoTiles : attention_rows_for(t);
+  }
   static void begin(size_t) {}
   static void end() {}
   static void multiply_keys(size_t rows, const std::uint8_t* a, size_t a_stride, const std::uint8_t* b,
