@@ -194,6 +194,7 @@ Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMat
     ladder.notes.push_back(why_not);
     return Ok{};
   }
+  if (!tuned->note.empty()) ladder.notes.push_back(tuned->note);
   if (!tuned->leftover.empty()) ladder.leftovers.push_back(tuned->leftover);
   const auto frozen = quality_of(rows, rung.out_of_fold, options.seed, pool);
   const auto moved = quality_of(rows, tuned->out_of_fold, options.seed, pool);

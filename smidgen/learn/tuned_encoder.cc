@@ -226,9 +226,17 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
                  HeadTrainer::create(embeddings.values, embeddings.dimensions, rows.labels, rows.label_count, pool));
   Tuning tuning(rows, encoder, heads, options, pool, watcher);
   SMIDGEN_ASSIGN(const std::string key, tuning.key());
-  SMIDGEN_ASSIGN(tuning.state(), TuningState::open(options.state_folder, key));
-  const auto left = [&] { return options.seconds_max - seconds_since(start); };
   TunedEncoder tuned;
+  // A home that cannot be written is no reason not to train; a full disk is an error.
+  const auto keep_nothing = [&](const Error& why) {
+    tuned.note = "How far fine-tuning is was not kept: " + why.message() + ".";
+    tuning.state() = nothing_kept();
+  };
+  if (Result<TuningState> state = TuningState::open(options.state_folder, key); state.ok())
+    tuning.state() = std::move(state).value();
+  else
+    keep_nothing(state.error());
+  const auto left = [&] { return options.seconds_max - seconds_since(start); };
   if (const std::optional<TunePlan> kept = tuning.state().plan()) {
     tuned.plan = *kept;
   } else {
@@ -243,7 +251,10 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
       tuning.state().remove();
       return std::optional<TunedEncoder>();
     }
-    SMIDGEN_TRY(tuning.state().keep(tuned.plan));
+    if (const Status kept_plan = tuning.state().keep(tuned.plan); !kept_plan.ok()) {
+      if (kept_plan.error().kind() == ErrorKind::kIo) return kept_plan.error();
+      keep_nothing(kept_plan.error());
+    }
   }
   SMIDGEN_ASSIGN(tuned.out_of_fold, tuning.out_of_fold(tuned.plan, left));
   Rows all(rows.size());

@@ -56,6 +56,7 @@ struct TunedEncoder {
   TunePlan plan;
   double seconds = 0;  // of this run
   bool resumed = false;
+  std::string note;      // a sentence for the user, may be empty
   std::string leftover;  // folder to remove when what this is for stands; may be empty
 };
 

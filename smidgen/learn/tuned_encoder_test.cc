@@ -123,12 +123,16 @@ TEST_F(TunedEncoderTest, GoesOnWhereItWasStopped) {
   EXPECT_TRUE((*rest)->resumed);
   EXPECT_EQ((*rest)->out_of_fold, (*whole)->out_of_fold);
   EXPECT_EQ(weights(), wanted);
+  EXPECT_EQ((*rest)->note, "");
   EXPECT_TRUE(fs::exists((*rest)->leftover));  // its owner removes it, when the result stands
   options.state_key = "another budget";
+  options.state_folder = "/dev/null/state";  // cannot be
   fs::remove_all(options.folder);
   const auto other = run(0);
   ASSERT_TRUE(other.ok());
   EXPECT_FALSE((*other)->resumed);
+  EXPECT_NE((*other)->note.find("/dev/null/state"), std::string::npos) << (*other)->note;
+  EXPECT_EQ((*other)->leftover, "");
 }
 
 TEST_F(TunedEncoderTest, SaysWhyNotWhenTimeIsShort) {
