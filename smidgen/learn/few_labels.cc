@@ -80,6 +80,21 @@ class Contrast {
     return scores;
   }
 
+  // The same of heads on the frozen encoder's embeddings.
+  Result<std::vector<float>> frozen_out_of_fold(const EmbeddingMatrix& embeddings) {
+    const std::size_t labels = rows_.label_count;
+    SMIDGEN_ASSIGN(const HeadTrainer heads,
+                   HeadTrainer::create(embeddings.values, embeddings.dimensions, rows_.labels, labels, pool_));
+    std::vector<float> scores(rows_.size() * labels);
+    for (std::size_t half = 0; half < kHalves; ++half) {
+      SMIDGEN_ASSIGN(const HeadFit fit, heads.fit(parts_[1 + half], options_.c, watcher_));
+      for (const std::uint32_t row : parts_[0])
+        if (half_of(row) == half)
+          fit.head.log_probabilities(embeddings.row(row), std::span(scores).subspan(row * labels, labels));
+    }
+    return scores;
+  }
+
   // part 0: all rows; else all but a half.
   Result<Fitted> fit(std::size_t part) {
     SMIDGEN_ASSIGN(TrainableEncoder trainable,
@@ -167,21 +182,24 @@ bool is_not_worse(std::span<const double> losses, std::span<const double> other,
   return difference.mean <= difference.standard_error;
 }
 
-Result<std::optional<TunedEncoder>> contrast_encoder(const TrainingRows& rows, const Encoder& encoder,
-                                                     const TuneOptions& options, ThreadPool& pool,
-                                                     const Watcher& watcher, std::string& why_not) {
+Result<std::optional<ContrastedEncoder>> contrast_encoder(const TrainingRows& rows, const Encoder& encoder,
+                                                          const EmbeddingMatrix& embeddings, const TuneOptions& options,
+                                                          ThreadPool& pool, const Watcher& watcher,
+                                                          std::string& why_not) {
   Contrast contrast(rows, encoder, options, pool, watcher);
   if (!contrast.possible()) {
     why_not = "The encoder was not moved by contrast: half of the rows have one label only.";
-    return std::optional<TunedEncoder>();
+    return std::optional<ContrastedEncoder>();
   }
   const auto too_long = [&] {
     why_not =
         fmt::format("The encoder was not moved by contrast: it takes about {:.1f} minutes here, {:.1f} were left.",
                     contrast.seconds_expected() / 60, std::max(0.0, options.seconds_max) / 60);
-    return std::optional<TunedEncoder>();
+    return std::optional<ContrastedEncoder>();
   };
-  TunedEncoder tuned;
+  ContrastedEncoder found;
+  TunedEncoder& tuned = found.moved;
+  SMIDGEN_ASSIGN(found.frozen_out_of_fold, contrast.frozen_out_of_fold(embeddings));
   auto out_of_fold = contrast.out_of_fold();
   if (!out_of_fold.ok() && contrast.over_budget()) return too_long();
   SMIDGEN_ASSIGN(tuned.out_of_fold, std::move(out_of_fold));
@@ -198,7 +216,7 @@ Result<std::optional<TunedEncoder>> contrast_encoder(const TrainingRows& rows, c
   tuned.encoder = std::make_shared<const Encoder>(std::move(loaded));
   tuned.plan = {0, kHalves, contrast.seconds()};
   tuned.seconds = contrast.seconds();
-  return std::optional<TunedEncoder>(std::move(tuned));
+  return std::optional<ContrastedEncoder>(std::move(found));
 }
 
 }  // namespace smidgen

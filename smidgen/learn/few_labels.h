@@ -4,19 +4,22 @@
 //   contrast on half of the rows, score the other, in turn -> out-of-fold scores
 //   contrast on all rows, a head on what they became       -> the encoder that is kept
 //
-// Two halves, because each costs half of the last fit: the whole is two fits long. They are a hard judge, since an
-// encoder moved by half of a handful of labels is worse than the one that is kept; see `is_not_worse`.
+// Two halves, because each costs half of the last fit: the whole is two fits long. An encoder moved by half of a
+// handful of labels is worse than the one that is kept, so the frozen one is judged on the same halves, a head for
+// each.
 #pragma once
 
 #include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "smidgen/base/progress.h"
 #include "smidgen/base/result.h"
 #include "smidgen/base/thread_pool.h"
 #include "smidgen/learn/contrastive.h"
+#include "smidgen/learn/embeddings.h"
 #include "smidgen/learn/ladder.h"
 #include "smidgen/learn/tuned_encoder.h"
 #include "smidgen/model/encoder.h"
@@ -31,10 +34,16 @@ bool tuning_pays(const TrainingRows& rows);
 // Steps and rates for so many rows; chosen on draws of train rows (docs/few_labels.md says how).
 ContrastOptions contrast_options(std::size_t rows, std::uint64_t seed);
 
-// Nothing when the budget is too small; `why_not` then says so in a sentence. Errors as for tune_encoder.
-Result<std::optional<TunedEncoder>> contrast_encoder(const TrainingRows& rows, const Encoder& encoder,
-                                                     const TuneOptions& options, ThreadPool& pool,
-                                                     const Watcher& watcher, std::string& why_not);
+struct ContrastedEncoder {
+  TunedEncoder moved;
+  std::vector<float> frozen_out_of_fold;  // (rows, labels) log-probabilities: heads on the frozen encoder, same halves
+};
+// embeddings: of rows.texts by the frozen `encoder`. Nothing when the budget is too small; `why_not` then says so in a
+// sentence. Errors as for tune_encoder.
+Result<std::optional<ContrastedEncoder>> contrast_encoder(const TrainingRows& rows, const Encoder& encoder,
+                                                          const EmbeddingMatrix& embeddings, const TuneOptions& options,
+                                                          ThreadPool& pool, const Watcher& watcher,
+                                                          std::string& why_not);
 
 // Whether losses (n) are above `other` by no more than one standard error of the paired difference: with a handful of
 // rows out-of-fold losses tell little, and contrast rarely hurts, so it stays unless they speak against it.

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "smidgen/learn/head_trainer.h"
 #include "smidgen/model/encoder_rung.h"
 
 namespace smidgen {
@@ -59,6 +60,11 @@ class FewLabelsTest : public testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
+  EmbeddingMatrix embed(const TrainingRows& rows) {
+    const std::vector<std::string_view> texts(rows.texts.begin(), rows.texts.end());
+    return *embed_all(encoder_, texts, pool_, {});
+  }
+
   ThreadPool pool_{2};
   Encoder encoder_ = *Encoder::load(kTiny);
   std::string folder_;
@@ -77,10 +83,10 @@ TEST_F(FewLabelsTest, IsWrittenAndLoadsAgain) {
     EXPECT_GE(event.fraction, last);
     last = event.fraction;
   };
-  auto moved = contrast_encoder(rows, encoder_, options, pool_, watcher, why_not);
+  auto moved = contrast_encoder(rows, encoder_, embed(rows), options, pool_, watcher, why_not);
   ASSERT_TRUE(moved.ok()) << moved.error().message();
   ASSERT_TRUE(moved->has_value()) << why_not;
-  TunedEncoder& got = **moved;
+  TunedEncoder& got = (*moved)->moved;
   EXPECT_NEAR(last, 1, 1e-9);
   ASSERT_EQ(got.out_of_fold.size(), 80U);
   std::size_t right = 0;
@@ -89,6 +95,19 @@ TEST_F(FewLabelsTest, IsWrittenAndLoadsAgain) {
     right += (got.out_of_fold[2 * row + 1] > got.out_of_fold[2 * row]) == (rows.labels[row] == 1) ? 1 : 0;
   }
   EXPECT_GE(right, 36U);
+  // Of the frozen encoder: each row from a head that did not see its half, so not what a head on all rows says.
+  const std::vector<float>& frozen_scores = (*moved)->frozen_out_of_fold;
+  ASSERT_EQ(frozen_scores.size(), 80U);
+  const EmbeddingMatrix x = embed(rows);
+  const HeadTrainer heads = *HeadTrainer::create(x.values, x.dimensions, rows.labels, 2, pool_);
+  std::vector<std::uint32_t> second_half;
+  for (std::uint32_t row = 0; row < 40; ++row)
+    if (rows.fold_of[row] * 2 / 5 == 1) second_half.push_back(row);
+  const HeadFit fit = *heads.fit(second_half, options.c, {});
+  std::vector<float> wanted(2);
+  fit.head.log_probabilities(x.row(0), wanted);  // row 0 is of the first half
+  EXPECT_EQ(frozen_scores[0], wanted[0]);
+  EXPECT_EQ(frozen_scores[1], wanted[1]);
   std::vector<float> frozen(24), after(24);
   Encoder::Scratch scratch;
   encoder_.embed_text("good text", scratch, frozen.data());
@@ -107,7 +126,8 @@ TEST_F(FewLabelsTest, StopsEarlyWhenTimeIsShort) {
   std::size_t reports = 0;
   Watcher watcher;
   watcher.progress = [&](const ProgressEvent&) { ++reports; };
-  const auto moved = contrast_encoder(rows_of(40, 2), encoder_, options, pool_, watcher, why_not);
+  const auto moved =
+      contrast_encoder(rows_of(40, 2), encoder_, embed(rows_of(40, 2)), options, pool_, watcher, why_not);
   ASSERT_TRUE(moved.ok());
   EXPECT_FALSE(moved->has_value());
   EXPECT_NE(why_not.find("minutes here, 0.0 were left"), std::string::npos) << why_not;
@@ -122,12 +142,13 @@ TEST_F(FewLabelsTest, IsCancelledAndSaysWhatIsImpossible) {
   std::string why_not;
   Watcher watcher;
   watcher.cancelled = [] { return true; };
-  const auto stopped = contrast_encoder(rows_of(40, 2), encoder_, options, pool_, watcher, why_not);
+  const auto stopped =
+      contrast_encoder(rows_of(40, 2), encoder_, embed(rows_of(40, 2)), options, pool_, watcher, why_not);
   ASSERT_FALSE(stopped.ok());
   EXPECT_EQ(stopped.error().kind(), ErrorKind::kCancelled);
   TrainingRows parted = rows_of(40, 2);
   for (std::size_t row = 0; row < 40; ++row) parted.fold_of[row] = parted.labels[row] == 0 ? 0 : 4;
-  const auto impossible = contrast_encoder(parted, encoder_, options, pool_, {}, why_not);
+  const auto impossible = contrast_encoder(parted, encoder_, embed(parted), options, pool_, {}, why_not);
   ASSERT_TRUE(impossible.ok());
   EXPECT_FALSE(impossible->has_value());
   EXPECT_EQ(why_not, "The encoder was not moved by contrast: half of the rows have one label only.");

@@ -224,25 +224,29 @@ std::vector<double> losses_of(const TrainingRows& rows, const std::vector<float>
 }
 
 // The encoder moved by contrast, when `seconds` are enough and nothing speaks against it (few_labels.h).
-Status move_by_contrast(const TrainingRows& rows, const Encoder& encoder, const LadderOptions& options, double seconds,
-                        ThreadPool& pool, const Watcher& watcher, TrainedRung& rung, std::vector<std::string>& notes) {
+Status move_by_contrast(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMatrix& embeddings,
+                        const LadderOptions& options, double seconds, ThreadPool& pool, const Watcher& watcher,
+                        TrainedRung& rung, std::vector<std::string>& notes) {
   TuneOptions tuning;
   tuning.seconds_max = seconds;
   tuning.folder = options.tuned_folder + "_by_contrast";
   tuning.seed = options.seed;
   std::string why_not;
-  SMIDGEN_ASSIGN(std::optional<TunedEncoder> moved, contrast_encoder(rows, encoder, tuning, pool, watcher, why_not));
-  if (!moved) {
+  SMIDGEN_ASSIGN(std::optional<ContrastedEncoder> found,
+                 contrast_encoder(rows, encoder, embeddings, tuning, pool, watcher, why_not));
+  if (!found) {
     notes.push_back(why_not);
     return Ok{};
   }
+  TunedEncoder* const moved = &found->moved;
+  const std::vector<float>& frozen = found->frozen_out_of_fold;
   rung.train_seconds += moved->seconds;
   const bool kept = is_not_worse(losses_of(rows, moved->out_of_fold, options.seed, pool),
-                                 losses_of(rows, rung.out_of_fold, options.seed, pool), rows.units);
+                                 losses_of(rows, frozen, options.seed, pool), rows.units);
   notes.push_back(fmt::format(
       "Few labels: moving the encoder by contrast took {:.1f} minutes; judged on halves of the rows, its accuracy went "
       "from {:.3f} to {:.3f}.{}",
-      moved->seconds / 60, quality_of(rows, rung.out_of_fold, options.seed, pool).accuracy,
+      moved->seconds / 60, quality_of(rows, frozen, options.seed, pool).accuracy,
       quality_of(rows, moved->out_of_fold, options.seed, pool).accuracy,
       kept ? "" : " Its probabilities got worse, so the frozen encoder stays."));
   if (!kept) return Ok{};
@@ -266,8 +270,8 @@ Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_pt
       TrainableEncoder::can_train(f32->config()).ok())
     ladder.tuning_minutes = estimated_tuning_minutes(rows.size(), fit.embedding_seconds, f32->kernels());
   if (options.seconds_max > 0 && contrast_pays(rows))
-    SMIDGEN_TRY(move_by_contrast(rows, *fit.encoder, options, options.seconds_max - of_ladder.seconds(), pool, watcher,
-                                 trained, ladder.notes));
+    SMIDGEN_TRY(move_by_contrast(rows, *fit.encoder, fit.embeddings, options, options.seconds_max - of_ladder.seconds(),
+                                 pool, watcher, trained, ladder.notes));
   if (options.seconds_max > 0 && tuning_pays(rows))
     SMIDGEN_TRY(tune(rows, *fit.encoder, fit.embeddings, options, options.seconds_max - of_ladder.seconds(), pool,
                      watcher, trained, ladder));
