@@ -34,6 +34,7 @@ TEST(ThreadPool, NestedLoopsRunInline) {
 TEST(ThreadPool, AnExceptionComesOutOnceNoThreadIsInside) {
   for (std::size_t threads : {1, 2, 4}) {
     ThreadPool pool(threads);
+    int cut_short = 0;  // a thread may rest between its exception and the word of it until the others are through
     for (int round = 0; round < 50; ++round) {
       std::atomic<int> inside = 0, ran = 0;
       const auto body = [&](std::size_t index, std::size_t) {
@@ -45,11 +46,12 @@ TEST(ThreadPool, AnExceptionComesOutOnceNoThreadIsInside) {
       };
       EXPECT_THROW(pool.parallel_for(100000, body), std::bad_alloc);
       EXPECT_EQ(inside, 0);
-      EXPECT_LT(ran, 100000);
+      cut_short += ran < 100000 ? 1 : 0;
       ran = 0;
       pool.parallel_for(5, [&](std::size_t, std::size_t) { ++ran; });
       EXPECT_EQ(ran, 5) << "the pool works on";
     }
+    EXPECT_GT(cut_short, 0);
   }
 }
 
