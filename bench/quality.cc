@@ -2,7 +2,7 @@
 // answers a test file with each rung and with the blend.
 //
 //   bench_quality TRAIN.csv TEST.csv --encoder FOLDER [--embeddings FOLDER] [--tokens-max N] [--seed S] [--threads N]
-//                 [--out-of-fold FILE] [--test-scores FILE]
+//                 [--out-of-fold FILE] [--test-scores FILE] [--precision f32|bf16|int8]
 //
 // The test file is opened after training. --embeddings keeps the encoder's vectors of both files between runs (they
 // cost most of a run and do not depend on the seed). --out-of-fold, --test-scores: what every rung says, as score
@@ -35,6 +35,7 @@ struct Arguments {
   std::string train, test, encoder, embeddings, out_of_fold, test_scores;
   std::size_t tokens_max = 0, threads = usable_cores();
   std::uint64_t seed = 1;
+  Precision precision = Precision::kF32;  // what the peers compute in
 };
 
 using Texts = std::span<const std::string_view>;
@@ -47,6 +48,7 @@ Result<Dataset> read(const std::string& path) {
 
 std::string place_of(const std::string& folder, const Encoder& encoder, Texts texts) {
   std::string key = encoder.folder() + '\0' + std::to_string(encoder.tokens_max());
+  if (encoder.precision() != Precision::kF32) key += '\0' + std::string(precision_name(encoder.precision()));
   for (const std::string_view text : texts) (key += '\0') += text;
   return folder + "/" + sha256_hex(key) + ".f32";
 }
@@ -157,7 +159,7 @@ Result<Trained> train_all(const Arguments& arguments, ThreadPool& pool) {
   LadderOptions options;
   options.encoder_folder = arguments.encoder;
   options.tokens_max = arguments.tokens_max;
-  options.precision = Precision::kF32;  // what the peers compute in
+  options.precision = arguments.precision;
   options.seed = arguments.seed;
   options.cache_folder = arguments.embeddings;
   options.embed = [&](const Encoder& encoder, Texts texts, ThreadPool& threads, const Watcher& watcher) {
@@ -227,6 +229,10 @@ bool parse(int count, char** words, Arguments& arguments) {
       arguments.tokens_max = static_cast<std::size_t>(std::atoll(value().c_str()));
     } else if (flag == "--threads") {
       arguments.threads = static_cast<std::size_t>(std::max(1, std::atoi(value().c_str())));
+    } else if (flag == "--precision") {
+      const auto precision = precision_by_name(value());
+      if (!precision) return false;
+      arguments.precision = *precision;
     } else if (flag == "--seed") {
       arguments.seed = static_cast<std::uint64_t>(std::atoll(value().c_str()));
     } else {
@@ -244,7 +250,7 @@ int main(int count, char** words) {
   if (!smidgen::parse(count, words, arguments)) {
     fmt::print(stderr,
                "usage: bench_quality TRAIN.csv TEST.csv --encoder FOLDER [--embeddings FOLDER] [--tokens-max N] "
-               "[--seed S] [--threads N] [--out-of-fold FILE] [--test-scores FILE]\n");
+               "[--seed S] [--threads N] [--out-of-fold FILE] [--test-scores FILE] [--precision f32|bf16|int8]\n");
     return 64;
   }
   const smidgen::Status status = smidgen::run(arguments);

@@ -1,9 +1,10 @@
 """Which test rows the peers get right, for the quality table: TF-IDF + logistic regression (scikit-learn), model2vec + logistic
 regression, MiniLM + logistic regression (sentence-transformers).
 
-    python bench/quality_peers.py MODEL_FOLDER DATA OUT [SET...]     needs scikit-learn, sentence-transformers, model2vec
+    python bench/quality_peers.py MODEL_FOLDER DATA OUT [SET...] [--onnx MODEL.onnx]   needs scikit-learn, sentence-transformers, model2vec
 
-Stores one JSON a set in OUT (answers of every contestant for every test row, for paired tests) and skips those already there.
+--onnx: ONNX Runtime computes MiniLM's vectors (bench/peers/run.py exports WORK/minilm/onnx/f32.onnx), twice as fast; that they are those of
+sentence-transformers is checked on 64 texts of every set. Stores one JSON a set in OUT (answers of every contestant for every test row, for paired tests) and skips those already there.
 """
 import json
 import os
@@ -39,8 +40,39 @@ def tfidf(train, labels, test):
     return LogisticRegression(C=20, max_iter=100).fit(x, labels).predict(features.transform([t[:4000] for t in test]))
 
 
+class OnnxEncoder:
+    """Mean-pooled vectors of length 1 by ONNX Runtime, held against sentence-transformers on some texts of every call."""
+
+    def __init__(self, path, reference, threads):
+        import onnxruntime
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self.session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+        self.reference = reference
+
+    def encode(self, rows):
+        vectors = numpy.zeros((len(rows), self.reference.get_sentence_embedding_dimension()), numpy.float32)
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        for first in range(0, len(rows), 32):
+            some = order[first:first + 32]
+            tokens = self.reference.tokenizer([rows[i] for i in some], padding=True, truncation=True, max_length=128, return_tensors='np')
+            ids, mask = tokens['input_ids'].astype(numpy.int64), tokens['attention_mask'].astype(numpy.int64)
+            hidden = self.session.run(None, {'input_ids': ids, 'attention_mask': mask})[0]
+            pooled = (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdims=True)
+            vectors[some] = pooled / numpy.linalg.norm(pooled, axis=1, keepdims=True)
+        some = numpy.linspace(0, len(rows) - 1, 64).astype(int)
+        wanted = self.reference.encode([rows[i] for i in some], batch_size=64, show_progress_bar=False)
+        difference = float(numpy.abs(vectors[some] - wanted).max())
+        if difference > 1e-4:
+            sys.exit(f'ONNX Runtime and sentence-transformers differ by {difference}')
+        return vectors
+
+
 def main():
-    model, data, out = sys.argv[1:4]
+    words = sys.argv[1:]
+    onnx = words.index('--onnx') if '--onnx' in words else len(words)
+    model, data, out = words[:3]
+    names = words[3:onnx]
     import torch
     from model2vec.distill import distill
     from sentence_transformers import SentenceTransformer
@@ -49,14 +81,16 @@ def main():
     encoder.max_seq_length = 128
     static = distill(model_name=model, pca_dims=256)
     pathlib.Path(out).mkdir(parents=True, exist_ok=True)
-    for name in sys.argv[4:] or datasets.SETS:
+    embed = lambda rows: encoder.encode(rows, batch_size=64, show_progress_bar=False)
+    if onnx < len(words):
+        embed = OnnxEncoder(words[onnx + 1], encoder, torch.get_num_threads()).encode
+    for name in names or datasets.SETS:
         path = pathlib.Path(out) / f'{name}.json'
         if path.exists():
             continue
         train, test = datasets.rows(data, name, 'train'), datasets.rows(data, name, 'test')
         texts, wanted = [t for t, _ in train], [t for t, _ in test]
         labels, truth = numpy.array([l for _, l in train]), [l for _, l in test]
-        embed = lambda rows: encoder.encode(rows, batch_size=64, show_progress_bar=False)
         answers = {'tfidf': tfidf(texts, labels, wanted),
                    'model2vec': head(static.encode(texts), labels, static.encode(wanted), (4, 16, 64)),
                    'minilm': head(embed(texts), labels, embed(wanted), (1, 4, 16))}
