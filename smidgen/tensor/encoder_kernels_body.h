@@ -434,11 +434,25 @@ struct SoftRow {
   float top, sum;  // of the scores so far, of their exponentials
 };
 
+constexpr float kUnseen = -1.0e38F;  // the score of a key that is not seen
+
+// 2^(x factor + offset) of `whole` scores (a multiple of two vectors) to bf16; returns their sums, lane by lane.
+inline F powers_of_scores(const float* scores, size_t whole, F factor, F offset, std::uint16_t* out) {
+  F sum = splat(0.0F), sum2 = sum;
+  for (size_t i = 0; i < whole; i += 2 * kWide) {
+    const F e = power_of_two(fma(load(scores + i), factor, offset));
+    const F e2 = power_of_two(fma(load(scores + i + kWide), factor, offset));
+    sum = add(sum, e);
+    sum2 = add(sum2, e2);
+    store_bf16_pair(out + i, e, e2);
+  }
+  return add(sum, sum2);
+}
+
 // Scores of some keys to probabilities in bf16, not yet divided by their sum. Keys [begin, end) of `padded` (a multiple
 // of 32) are seen; the others get 0. Returns what the sum and the context so far must be multiplied by.
 inline float soft_keys(float* scores, size_t begin, size_t end, size_t padded, float scale, SoftRow& row,
                        std::uint16_t* out) {
-  constexpr float kUnseen = -1.0e38F;
   size_t whole = 0;
   float shrink = 1;
   if (begin < end) {
@@ -454,19 +468,56 @@ inline float soft_keys(float* scores, size_t begin, size_t end, size_t padded, f
     const float highest = max_of(larger(top, top2)), steepness = scale * 1.44269504F;  // e^x = 2^(x / log 2)
     if (row.sum > 0) shrink = first_of(power_of_two(splat((row.top - highest) * steepness)));
     row.top = highest;
-    const F factor = splat(steepness), offset = splat(-highest * steepness);
-    F sum = splat(0.0F), sum2 = sum;
-    for (size_t i = 0; i < whole; i += 2 * kWide) {
-      const F e = power_of_two(fma(load(scores + i), factor, offset));
-      const F e2 = power_of_two(fma(load(scores + i + kWide), factor, offset));
-      sum = add(sum, e);
-      sum2 = add(sum2, e2);
-      store_bf16_pair(out + i, e, e2);
-    }
-    row.sum = row.sum * shrink + sum_of(add(sum, sum2));
+    row.sum =
+        row.sum * shrink + sum_of(powers_of_scores(scores, whole, splat(steepness), splat(-highest * steepness), out));
   }
   for (size_t i = whole; i < padded; i += kWide) store_bf16(out + i, splat(0.0F));
   return shrink;
+}
+
+// The same for rows of a tile that all see `seen` keys. They share the largest score of all: a probability keeps its
+// precision however small it is, so a row may lie far below the others, and finding one maximum instead of one a row,
+// and the rows' sums together, costs half. A row too far below (its sum under 2^-60) would lose its tail; then nothing
+// is changed and false returned.
+inline bool soft_tile(const HeadBuffers& head, size_t rows, size_t seen, size_t padded, float scale, SoftRow* soft,
+                      float* shrinks) {
+  constexpr float kSumMin = 0x1p-60F;
+  alignas(64) float sums[kLowAttentionRows * kWide], turned[16 * kWide], totals[kLowAttentionRows];
+  const size_t whole = padded_to(seen, 2 * kWide);
+  F top = splat(soft[0].top), top2 = top;
+  for (size_t r = 1; r < rows; ++r) top = larger(top, splat(soft[r].top));
+  for (size_t r = 0; r < rows; ++r) {
+    float* scores = head.scores + r * head.score_stride;
+    for (size_t i = seen / kWide * kWide; i < whole; i += kWide)
+      store(scores + i, or_else(load(scores + i), i < seen ? seen - i : 0, splat(kUnseen)));
+    for (size_t i = 0; i < whole; i += 2 * kWide) {
+      top = larger(top, load(scores + i));
+      top2 = larger(top2, load(scores + i + kWide));
+    }
+  }
+  const float highest = max_of(larger(top, top2)), steepness = scale * 1.44269504F;  // e^x = 2^(x / log 2)
+  const F factor = splat(steepness), offset = splat(-highest * steepness);
+  for (size_t r = 0; r < rows; ++r) {
+    auto* out = reinterpret_cast<std::uint16_t*>(head.weights) + r * head.weight_stride;
+    store(sums + r * kWide, powers_of_scores(head.scores + r * head.score_stride, whole, factor, offset, out));
+    for (size_t i = whole; i < padded; i += kWide) store_bf16(out + i, splat(0.0F));
+  }
+  for (size_t r = 0; r < rows; r += 16) {
+    transpose_words(reinterpret_cast<const std::uint8_t*>(sums + r * kWide), kWide * 4, min(16, rows - r), kWide,
+                    reinterpret_cast<std::uint8_t*>(turned));
+    for (size_t half = 0; half < 16; half += kWide) {
+      F total = load(turned + half);
+      for (size_t i = 1; i < kWide; ++i) total = add(total, load(turned + i * 16 + half));
+      store(totals + r + half, total);
+    }
+  }
+  for (size_t r = 0; r < rows; ++r) {
+    shrinks[r] = soft[r].sum > 0 ? first_of(power_of_two(splat((soft[r].top - highest) * steepness))) : 1.0F;
+    totals[r] += soft[r].sum * shrinks[r];
+    if (!(totals[r] >= kSumMin)) return false;
+  }
+  for (size_t r = 0; r < rows; ++r) soft[r] = {highest, totals[r]};
+  return true;
 }
 
 // The queries of one tile, and the keys that some of them see.
@@ -503,7 +554,9 @@ void attend_keys(const LowAttention& call, const QueryTile& tile, const HeadBuff
                        keys / 16, head.scores, head.score_stride);
   const size_t window = call.window == 0 ? call.t : call.window;
   float shrink[kLowAttentionRows];
-  for (size_t r = 0; r < tile.rows; ++r) {
+  const bool together =
+      call.window == 0 && soft_tile(head, tile.rows, min(call.t - at, keys), keys, call.scale, soft, shrink);
+  for (size_t r = 0; !together && r < tile.rows; ++r) {
     const size_t i = tile.first + r, from = i < window ? 0 : i - window, to = min(call.t, i + window + 1);
     shrink[r] =
         soft_keys(head.scores + r * head.score_stride, from > at ? from - at : 0, to > at ? min(to - at, keys) : 0,

@@ -343,6 +343,28 @@ TEST_P(EncoderKernelTest, AttentionSurvivesLargeScores) {
   for (std::size_t i = 0; i < kT * kD; ++i) ASSERT_NEAR(out.at(i), i / kD == 3 ? 3.0 : others, 0.02) << i;
 }
 
+// Queries of one tile whose scores lie hundreds apart, over more keys than are taken at once: none may lose its own.
+TEST_P(EncoderKernelTest, AttentionKeepsRowsFarBelowTheOthersOfTheirTile) {
+  constexpr std::size_t kT = 700, kD = 32;
+  Memory<std::uint16_t> qkv(kT * 3 * kD);
+  for (std::size_t i = 0; i < kT; ++i)
+    for (std::size_t j = 0; j < 3 * kD; ++j) {
+      const bool constant = j % kD == 0;  // the first dimension of a query moves its scores as a whole
+      double value = random.normal();
+      if (j < kD) value = constant ? 300.0 * (static_cast<double>(i % 3) - 1) : value;
+      if (j >= kD && j < 2 * kD && constant) value = 1;
+      qkv.set(i * 3 * kD + j, bf16_of(static_cast<float>(value)));
+    }
+  Memory<unsigned char> workspace(low_attention_workspace(kT, kD));
+  Memory<float> got(kT * kD), wanted(kT * kD);
+  LowAttention call = {qkv.get(), 3 * kD, kT, 1, kD, 1.0F, 0, got.get(), workspace.get()};
+  fast().attention(call);
+  call.out = wanted.get();
+  plain().attention(call);
+  expect_near(got, wanted, 1.5e-2, "far apart");
+  ASSERT_TRUE(workspace.guards_hold());
+}
+
 TEST(LowMatrix, QuantizesEachColumnByItsOwnScale) {
   const std::vector<float> b = {1.0F, 100.0F, -0.5F, 50.0F, 0.25F, -100.0F};  // (3, 2)
   const LowMatrix matrix = LowMatrix::pack(Precision::kInt8, b.data(), 3, 2, 2, 1, nullptr);
