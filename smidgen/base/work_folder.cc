@@ -44,6 +44,13 @@ Error taken(const std::string& out, const std::string& path) {
       .hint("wait for it to end, or choose another name");
 }
 
+// The mark goes last, so that a process that dies on the way leaves a folder that is known to be ours.
+void remove_all_but_mark(const std::string& path) {
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(path, code))
+    if (entry.path().filename() != kMark) fs::remove_all(entry.path(), code);
+}
+
 // Clears what a process that died left here. Anything else is somebody's, and stays.
 Status clear(const std::string& path) {
   std::error_code code;
@@ -52,9 +59,21 @@ Status clear(const std::string& path) {
     return Error(ErrorKind::kCannotCreate, "stands where temporary files would go, and is not from here")
         .in(path)
         .hint("move it away, or choose another name for what is written");
-  for (const auto& entry : fs::directory_iterator(path, code))
-    if (entry.path().filename() != kMark) fs::remove_all(entry.path(), code);
+  remove_all_but_mark(path);
   return Ok{};
+}
+
+// Not through a second file and a rename: whoever dies in between would leave a folder without its mark.
+Status write_mark(const std::string& path) {
+  const std::string file = path + "/" + kMark, owner = std::to_string(::getpid());
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+  const bool written = descriptor >= 0 && ::write(descriptor, owner.data(), owner.size()) == std::ssize(owner);
+  const int failure = errno;
+  if (descriptor >= 0) ::close(descriptor);
+  if (written) return Ok{};
+  return Error(failure == EACCES ? ErrorKind::kPermission : ErrorKind::kIo,
+               std::string("cannot write: ") + std::strerror(failure))
+      .in(file);
 }
 
 }  // namespace
@@ -81,7 +100,7 @@ Result<WorkFolder> WorkFolder::create(const std::string& out) {
       continue;
     }
     auto status = clear(path);
-    if (status.ok()) status = write_file_atomic(path + "/" + kMark, std::to_string(::getpid()));
+    if (status.ok()) status = write_mark(path);
     if (!status.ok()) {
       ::close(descriptor);
       return std::move(status).error();
@@ -94,6 +113,7 @@ Result<WorkFolder> WorkFolder::create(const std::string& out) {
 WorkFolder::~WorkFolder() {
   if (descriptor_ < 0) return;
   std::error_code code;
+  remove_all_but_mark(path_);
   fs::remove_all(path_, code);
   ::close(descriptor_);  // last: whoever waits for the name finds it gone, not half empty
 }

@@ -160,6 +160,13 @@ inline void store_bf16_first(std::uint16_t* p, F x, size_t n) {
   store_bf16(some, x);
   for (size_t i = 0; i < n && i < 8; ++i) p[i] = some[i];
 }
+// Stores x and y, and returns sum plus what was stored, lanes in any order.
+inline F store_bf16_pair_and_sum(std::uint16_t* p, F x, F y, F sum) {
+  store_bf16(p, x);
+  store_bf16(p + kWide, y);
+  sum = add(sum, bits_as_floats(shift_left_16(load_halves(p))));
+  return add(sum, bits_as_floats(shift_left_16(load_halves(p + kWide))));
+}
 inline void store_bf16_pair(std::uint16_t* p, F x, F y) {
   store_bf16(p, x);
   store_bf16(p + kWide, y);

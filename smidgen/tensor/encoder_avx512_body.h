@@ -159,6 +159,21 @@ inline void store_bf16(std::uint16_t* p, F x) {
 inline void store_bf16_first(std::uint16_t* p, F x, size_t n) {
   _mm256_mask_storeu_epi16(p, lanes(n), to_bf16(x));
 }
+// Stores x and y, and returns sum plus what was stored, lanes in any order.
+inline F store_bf16_pair_and_sum(std::uint16_t* p, F x, F y, F sum) {
+#ifdef __AVX512BF16__
+  const __m512bh pair = _mm512_cvtne2ps_pbh(y, x);
+  _mm512_storeu_si512(p, reinterpret_cast<__m512i>(pair));
+  return _mm512_dpbf16_ps(sum, pair, reinterpret_cast<__m512bh>(_mm512_set1_epi16(0x3f80)));  // times 1
+#else
+  const __m256i low = to_bf16(x), high = to_bf16(y);
+  _mm512_storeu_si512(p, _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
+  const auto back = [](__m256i halves) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+  };
+  return _mm512_add_ps(_mm512_add_ps(sum, back(low)), back(high));
+#endif
+}
 inline void store_bf16_pair(std::uint16_t* p, F x, F y) {
 #ifdef __AVX512BF16__
   _mm512_storeu_si512(p, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(y, x)));

@@ -91,7 +91,7 @@ struct NormCall {
 };
 
 // Self-attention of one sequence, as AttentionCall, over bf16 queries, keys and values; the probabilities are rounded
-// to bf16 before they meet the values, and sums are f32.
+// to bf16 before they meet the values and are summed, and sums are f32.
 struct LowAttention {
   const std::uint16_t* qkv = nullptr;  // (t, 3 * heads * head_dim), each row query | key | value
   std::size_t qkv_stride = 0;          // elements

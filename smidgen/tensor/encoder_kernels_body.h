@@ -428,24 +428,39 @@ inline void pack_values(const LowAttention& call, const std::uint16_t* values, c
   }
 }
 
-// Where the softmax of one query stands: it takes the keys some at a time (Milakov and Gimelshein, "Online
-// normalizer calculation for softmax", 2018).
+// Where the softmax of one query stands: it takes the keys some at a time (Milakov and Gimelshein, "Online normalizer
+// calculation for softmax", 2018). Two things keep what is rounded to bf16 the same however keys and queries are cut:
+// exponents are taken above a whole power of two, so that another maximum moves no bit of a mantissa, and the sum is of
+// the rounded probabilities, so that they add up to 1.
 struct SoftRow {
-  float top, sum;  // of the scores so far, of their exponentials
+  float top, sum;  // a whole number above all exponents so far; the sum of 2^(exponent - top)
 };
 
-constexpr float kUnseen = -1.0e38F;  // the score of a key that is not seen
+constexpr float kUnseen = -1.0e38F;     // the score of a key that is not seen
+constexpr float kLogTwo = 1.44269504F;  // e^x = 2^(x / log 2)
+constexpr float kLowestTop = -3.0e38F;
 
-// 2^(x factor + offset) of `whole` scores (a multiple of two vectors) to bf16; returns their sums, lane by lane.
-inline F powers_of_scores(const float* scores, size_t whole, F factor, F offset, std::uint16_t* out) {
+inline float whole_above(float x) {
+  return first_of(add(splat(x), fraction(splat(-x))));
+}
+inline float power_of(float whole) {
+  return first_of(scaled_by_power(splat(1.0F), splat(whole)));
+}
+
+// 2^(x factor - top) of `whole` scores (a multiple of two vectors) to bf16; returns their sums, lane by lane.
+inline F powers_of_scores(const float* scores, size_t whole, float factor, float top, std::uint16_t* out) {
+  const F f = splat(factor), offset = splat(-top);
   F sum = splat(0.0F), sum2 = sum;
-  for (size_t i = 0; i < whole; i += 2 * kWide) {
-    const F e = power_of_two(fma(load(scores + i), factor, offset));
-    const F e2 = power_of_two(fma(load(scores + i + kWide), factor, offset));
-    sum = add(sum, e);
-    sum2 = add(sum2, e2);
-    store_bf16_pair(out + i, e, e2);
+  size_t i = 0;
+  for (; i + 4 * kWide <= whole; i += 4 * kWide) {
+    sum = store_bf16_pair_and_sum(out + i, power_of_two(fma(load(scores + i), f, offset)),
+                                  power_of_two(fma(load(scores + i + kWide), f, offset)), sum);
+    sum2 = store_bf16_pair_and_sum(out + i + 2 * kWide, power_of_two(fma(load(scores + i + 2 * kWide), f, offset)),
+                                   power_of_two(fma(load(scores + i + 3 * kWide), f, offset)), sum2);
   }
+  if (i < whole)
+    sum = store_bf16_pair_and_sum(out + i, power_of_two(fma(load(scores + i), f, offset)),
+                                  power_of_two(fma(load(scores + i + kWide), f, offset)), sum);
   return add(sum, sum2);
 }
 
@@ -460,19 +475,33 @@ inline float soft_keys(float* scores, size_t begin, size_t end, size_t padded, f
     whole = padded_to(end, 2 * kWide);
     for (size_t i = end / kWide * kWide; i < whole; i += kWide)
       store(scores + i, or_else(load(scores + i), i < end ? end - i : 0, splat(kUnseen)));
-    F top = splat(row.top), top2 = top;
+    F highest = splat(kUnseen), highest2 = highest;
     for (size_t i = 0; i < whole; i += 2 * kWide) {
-      top = larger(top, load(scores + i));
-      top2 = larger(top2, load(scores + i + kWide));
+      highest = larger(highest, load(scores + i));
+      highest2 = larger(highest2, load(scores + i + kWide));
     }
-    const float highest = max_of(larger(top, top2)), steepness = scale * 1.44269504F;  // e^x = 2^(x / log 2)
-    if (row.sum > 0) shrink = first_of(power_of_two(splat((row.top - highest) * steepness)));
-    row.top = highest;
-    row.sum =
-        row.sum * shrink + sum_of(powers_of_scores(scores, whole, splat(steepness), splat(-highest * steepness), out));
+    const float factor = scale * kLogTwo, above = whole_above(max_of(larger(highest, highest2)) * factor);
+    const float top = row.top < above ? above : row.top;
+    if (row.sum > 0) shrink = power_of(row.top - top);
+    row.top = top;
+    row.sum = row.sum * shrink + sum_of(powers_of_scores(scores, whole, factor, top, out));
   }
   for (size_t i = whole; i < padded; i += kWide) store_bf16(out + i, splat(0.0F));
   return shrink;
+}
+
+// totals (rows) = the sums of rows of kWide floats.
+inline void sum_rows(const float* x, size_t rows, float* totals) {
+  alignas(64) float turned[16 * kWide];
+  for (size_t r = 0; r < rows; r += 16) {
+    transpose_words(reinterpret_cast<const std::uint8_t*>(x + r * kWide), kWide * 4, min(16, rows - r), kWide,
+                    reinterpret_cast<std::uint8_t*>(turned));
+    for (size_t half = 0; half < 16; half += kWide) {
+      F total = load(turned + half);
+      for (size_t i = 1; i < kWide; ++i) total = add(total, load(turned + i * 16 + half));
+      store(totals + r + half, total);
+    }
+  }
 }
 
 // The same for rows of a tile that all see `seen` keys. They share the largest score of all: a probability keeps its
@@ -482,41 +511,33 @@ inline float soft_keys(float* scores, size_t begin, size_t end, size_t padded, f
 inline bool soft_tile(const HeadBuffers& head, size_t rows, size_t seen, size_t padded, float scale, SoftRow* soft,
                       float* shrinks) {
   constexpr float kSumMin = 0x1p-60F;
-  alignas(64) float sums[kLowAttentionRows * kWide], turned[16 * kWide], totals[kLowAttentionRows];
+  alignas(64) float sums[kLowAttentionRows * kWide], totals[kLowAttentionRows];
   const size_t whole = padded_to(seen, 2 * kWide);
-  F top = splat(soft[0].top), top2 = top;
-  for (size_t r = 1; r < rows; ++r) top = larger(top, splat(soft[r].top));
+  F highest = splat(kUnseen), highest2 = highest;
   for (size_t r = 0; r < rows; ++r) {
     float* scores = head.scores + r * head.score_stride;
     for (size_t i = seen / kWide * kWide; i < whole; i += kWide)
       store(scores + i, or_else(load(scores + i), i < seen ? seen - i : 0, splat(kUnseen)));
     for (size_t i = 0; i < whole; i += 2 * kWide) {
-      top = larger(top, load(scores + i));
-      top2 = larger(top2, load(scores + i + kWide));
+      highest = larger(highest, load(scores + i));
+      highest2 = larger(highest2, load(scores + i + kWide));
     }
   }
-  const float highest = max_of(larger(top, top2)), steepness = scale * 1.44269504F;  // e^x = 2^(x / log 2)
-  const F factor = splat(steepness), offset = splat(-highest * steepness);
+  const float factor = scale * kLogTwo;
+  float top = whole_above(max_of(larger(highest, highest2)) * factor);
+  for (size_t r = 0; r < rows; ++r) top = top < soft[r].top ? soft[r].top : top;
   for (size_t r = 0; r < rows; ++r) {
     auto* out = reinterpret_cast<std::uint16_t*>(head.weights) + r * head.weight_stride;
-    store(sums + r * kWide, powers_of_scores(head.scores + r * head.score_stride, whole, factor, offset, out));
+    store(sums + r * kWide, powers_of_scores(head.scores + r * head.score_stride, whole, factor, top, out));
     for (size_t i = whole; i < padded; i += kWide) store_bf16(out + i, splat(0.0F));
   }
-  for (size_t r = 0; r < rows; r += 16) {
-    transpose_words(reinterpret_cast<const std::uint8_t*>(sums + r * kWide), kWide * 4, min(16, rows - r), kWide,
-                    reinterpret_cast<std::uint8_t*>(turned));
-    for (size_t half = 0; half < 16; half += kWide) {
-      F total = load(turned + half);
-      for (size_t i = 1; i < kWide; ++i) total = add(total, load(turned + i * 16 + half));
-      store(totals + r + half, total);
-    }
-  }
+  sum_rows(sums, rows, totals);
   for (size_t r = 0; r < rows; ++r) {
-    shrinks[r] = soft[r].sum > 0 ? first_of(power_of_two(splat((soft[r].top - highest) * steepness))) : 1.0F;
+    shrinks[r] = soft[r].sum > 0 ? power_of(soft[r].top - top) : 1.0F;
     totals[r] += soft[r].sum * shrinks[r];
     if (!(totals[r] >= kSumMin)) return false;
   }
-  for (size_t r = 0; r < rows; ++r) soft[r] = {highest, totals[r]};
+  for (size_t r = 0; r < rows; ++r) soft[r] = {top, totals[r]};
   return true;
 }
 
@@ -582,7 +603,7 @@ void attend(const LowAttention& call, const std::uint16_t* query, size_t first, 
             float* out) {
   const QueryTile tile = query_tile(call, query, first, rows, head);
   SoftRow soft[kLowAttentionRows];
-  for (SoftRow& row : soft) row = {-3.0e38F, 0};
+  for (SoftRow& row : soft) row = {kLowestTop, 0};
   for (size_t at = tile.begin; at < tile.end; at += Tiles::kKeysAtOnce)
     attend_keys<Tiles>(call, tile, head, at, min(Tiles::kKeysAtOnce, padded_to(tile.end - at, 32)), soft);
   const size_t hidden = call.heads * call.head_dim;

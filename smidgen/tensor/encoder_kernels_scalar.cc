@@ -161,10 +161,11 @@ void attend(const LowAttention& call, std::size_t i, std::size_t head, float* sc
       scores[j] += from_bf16(query[d]) * from_bf16(keys[j * call.qkv_stride + d]);
     top = std::fmax(top, scores[j]);
   }
+  // Above a whole power of two, and what is summed is rounded: encoder_kernels_body.h says why.
+  const float factor = call.scale * 1.44269504F, whole = std::ceil(top * factor);
   for (std::size_t j = begin; j < end; ++j) {
-    const float e = std::exp((scores[j] - top) * call.scale);
-    sum += e;
-    scores[j] = from_bf16(to_bf16(e));
+    scores[j] = from_bf16(to_bf16(std::exp2(scores[j] * factor - whole)));
+    sum += scores[j];
   }
   float* out = call.out + i * hidden + head * call.head_dim;
   for (std::size_t d = 0; d < call.head_dim; ++d) {
