@@ -6,6 +6,7 @@
 
 #include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
+#include "smidgen/base/json_write.h"
 #include "smidgen/learn/refusal.h"
 
 namespace smidgen {
@@ -23,6 +24,31 @@ std::string sentences(const std::vector<std::string>& texts) {
   std::string out;
   for (const auto& text : texts) out += "- " + for_markdown(text, 1000) + "\n";
   return out;
+}
+
+// A YAML double-quoted scalar is a JSON string.
+std::string yaml_string(const std::string& text) {
+  std::string out;
+  append_json_string(out, text);
+  return out;
+}
+
+// What model hubs read: the fields of the Hugging Face model card, `model-index` with what was measured on held-out
+// rows.
+std::string front_matter(const PickReport& report) {
+  std::string out =
+      "---\npipeline_tag: text-classification\nlibrary_name: smidgen\ntags:\n- smidgen\n- text-classification\n"
+      "metrics:\n- accuracy\n- f1\n";
+  const auto chosen =
+      std::find_if(report.rows.begin(), report.rows.end(), [](const PickRow& row) { return row.chosen; });
+  if (chosen == report.rows.end()) return out + "---\n\n";
+  out += fmt::format(
+      "model-index:\n- name: {}\n  results:\n  - task:\n      type: text-classification\n    dataset:\n      name: {}\n"
+      "      type: local\n    metrics:\n    - type: accuracy\n      value: {}\n    - type: f1\n      name: macro-F1\n"
+      "      value: {}\n",
+      yaml_string(title_of(report)), yaml_string(base_name(report.data_path)), rounded_down(chosen->accuracy, 3),
+      rounded_down(chosen->macro_f1, 3));
+  return out + "---\n\n";
 }
 
 std::string introduction(const PickReport& report) {
@@ -137,11 +163,8 @@ std::string limits_section(const PickReport& report) {
 }  // namespace
 
 std::string render_model_card(const PickReport& report) {
-  return "---\npipeline_tag: text-classification\nlibrary_name: smidgen\ntags:\n- smidgen\n- "
-         "text-classification\nmetrics:\n"
-         "- accuracy\n- f1\n---\n\n" +
-         introduction(report) + data_section(report) + measured_section(report) + certificate_section(report) +
-         limits_section(report);
+  return front_matter(report) + introduction(report) + data_section(report) + measured_section(report) +
+         certificate_section(report) + limits_section(report);
 }
 
 }  // namespace smidgen
