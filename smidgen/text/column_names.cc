@@ -132,10 +132,14 @@ std::vector<WantedColumn> wanted_columns(const ReadOptions& options) {
   std::vector<WantedColumn> wanted;
   wanted.push_back({options.text_column, "--text-column", &Record::text});
   if (!options.label_column.empty())
-    wanted.push_back({options.label_column, "--label-column", &Record::label, /*is_label=*/true});
+    wanted.push_back({options.label_column, "--label-column", &Record::label, /*is_label=*/true, /*is_id=*/false,
+                      /*required=*/options.soft_column.empty()});
   if (!options.group_column.empty()) wanted.push_back({options.group_column, "--group", &Record::group});
   if (!options.time_column.empty()) wanted.push_back({options.time_column, "--time", &Record::time});
   if (!options.extra_column.empty()) wanted.push_back({options.extra_column, "--large-answers", &Record::extra});
+  if (!options.soft_column.empty()) wanted.push_back({options.soft_column, "--soft-column", &Record::soft});
+  if (!options.source_column.empty())
+    wanted.push_back({options.source_column, "--source-column", &Record::source, /*is_label=*/true});
   const auto named = [&](std::string_view name) {
     return std::any_of(wanted.begin(), wanted.end(), [&](const WantedColumn& column) { return column.name == name; });
   };

@@ -34,7 +34,7 @@ struct WantedColumn {
   std::string Record::*member;  // where the value goes
   bool is_label = false;        // surrounding ASCII white space is removed
   bool is_id = false;           // goes to Record::id_json, written as JSON
-  bool required = true;         // false: the default id, and "sampled"
+  bool required = true;         // false: the default id, "sampled", and the label where there are probabilities
 };
 // How a labelled row was drawn, where the file says so (docs/labels.md): "random", or "chosen" by `plan`.
 inline constexpr char kSampledColumn[] = "sampled", kSampledChosen[] = "chosen";

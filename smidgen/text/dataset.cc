@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "smidgen/base/json.h"
 #include "smidgen/base/out_of_memory.h"
 #include "smidgen/base/sha256.h"
 #include "smidgen/text/column_names.h"
@@ -86,15 +87,41 @@ Error row_error(const std::string& name, std::uint64_t line, std::string what) {
   return Error::bad_data(std::move(what)).in(name).at_line(line);
 }
 
+// A teacher's probabilities as names and shares, likeliest first: what `run --top` writes.
+using NamedShares = std::vector<std::pair<std::string, float>>;
+Result<NamedShares> parse_shares(const std::string& json) {
+  constexpr double kSumMax = 1.01;  // rounded probabilities may add up to a little more than 1
+  NamedShares shares;
+  SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::parse(json));
+  simdjson::dom::object object;
+  if (document.root().get(object) != simdjson::SUCCESS) return Error::bad_data("the probabilities are no JSON object");
+  double sum = 0;
+  for (const auto field : object) {
+    double share = 0;
+    if (field.value.get(share) != simdjson::SUCCESS || !(share >= 0 && share <= 1))
+      return Error::bad_data("the probability of " + quoted_for_message(field.key) + " is no number from 0 to 1");
+    sum += share;
+    if (share > 0) shares.emplace_back(std::string(trim_ascii(field.key)), static_cast<float>(share));
+  }
+  if (shares.empty() || sum > kSumMax) return Error::bad_data("the probabilities do not add up to at most 1");
+  std::stable_sort(shares.begin(), shares.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  return shares;
+}
+
 // Fills a Dataset row by row.
 class Collector {
  public:
   Collector(std::string name, const ReadOptions& options)
       : name_(std::move(name)),
+        labels_from_(trim_ascii(options.labels_from)),
         has_times_(!options.time_column.empty()),
         has_extras_(!options.extra_column.empty()),
+        has_soft_(!options.soft_column.empty()),
+        has_sources_(has_soft_ || !options.source_column.empty() || !options.labels_from.empty()),
         labels_(data_.label_names),
-        units_(data_.unit_keys) {
+        units_(data_.unit_keys),
+        sources_(data_.source_names),
+        soft_numbers_(soft_names_) {
     data_.grouped = !options.group_column.empty();
   }
 
@@ -104,14 +131,45 @@ class Collector {
   void expect_rows(std::size_t rows);
 
  private:
-  std::string name_;
-  bool has_times_, has_extras_;
+  Status add_soft(Record& record);
+  void add_source(Record& record);
+  void keep_soft_of_labels();
+
+  std::string name_, labels_from_;
+  bool has_times_, has_extras_, has_soft_, has_sources_;
   Dataset data_;
-  Numbering labels_, units_;
+  Numbering labels_, units_, sources_;
+  std::vector<std::string> soft_names_;  // labels that probabilities name, some of which no row may have
+  Numbering soft_numbers_;
 };
+
+// Probabilities name labels by numbers of their own until all labels are known. A row without a label takes the
+// likeliest.
+Status Collector::add_soft(Record& record) {
+  std::vector<SoftLabel> entries;
+  if (!record.soft.empty() && record.soft != "null") {
+    auto shares = parse_shares(record.soft);
+    if (!shares.ok()) return row_error(name_, record.line, shares.error().what());
+    if (record.label.empty()) record.label = shares->front().first;
+    for (auto& [label, share] : *shares) entries.push_back({soft_numbers_.number_of(std::move(label)), share});
+  }
+  data_.soft.add_row(entries);
+  return Ok{};
+}
+
+void Collector::add_source(Record& record) {
+  std::string source = std::move(record.source);
+  if (source.empty()) source = labels_from_;
+  if (source.empty())
+    source = has_soft_ && !data_.soft.of(data_.soft.rows() - 1).empty() ? kUnnamedModel : kHumanSource;
+  if (edit_distance(source, kHumanSource) == 0) source = kHumanSource;  // "Human"
+  data_.sources.push_back(sources_.number_of(std::move(source)));
+}
 
 Status Collector::add(Record& record) {
   if (record.error) return std::move(*record.error);
+  if (has_soft_) SMIDGEN_TRY(add_soft(record));
+  if (has_sources_) add_source(record);
   if (record.label.empty())
     return row_error(name_, record.line, "the label is empty").hint("label the row or remove it");
   if (record.label.size() > Dataset::kLabelBytesMax)
@@ -150,6 +208,36 @@ void Collector::expect_rows(std::size_t rows) {
   if (has_extras_) data_.extras.reserve(rows);
 }
 
+// Shares of labels that rows have, scaled to 1; a row without any has its own label.
+void Collector::keep_soft_of_labels() {
+  constexpr std::uint32_t kNone = 0xffffffff;
+  std::vector<std::uint32_t> label_of(soft_names_.size(), kNone);
+  std::vector<std::uint32_t> order(data_.label_names.size());
+  std::iota(order.begin(), order.end(), 0U);
+  const auto by_name = [&](std::uint32_t a, std::uint32_t b) { return data_.label_names[a] < data_.label_names[b]; };
+  std::sort(order.begin(), order.end(), by_name);
+  for (std::size_t i = 0; i < soft_names_.size(); ++i) {
+    const auto at = std::lower_bound(order.begin(), order.end(), soft_names_[i],
+                                     [&](std::uint32_t a, const std::string& b) { return data_.label_names[a] < b; });
+    if (at != order.end() && data_.label_names[*at] == soft_names_[i]) label_of[i] = *at;
+  }
+  SoftLabels kept;
+  std::vector<SoftLabel> entries;
+  for (std::size_t row = 0; row < data_.soft.rows(); ++row) {
+    entries.clear();
+    float sum = 0;
+    for (const SoftLabel& entry : data_.soft.of(row)) {
+      if (label_of[entry.label] == kNone) continue;
+      entries.push_back({label_of[entry.label], entry.share});
+      sum += entry.share;
+    }
+    for (SoftLabel& entry : entries) entry.share /= sum;
+    if (entries.empty()) entries.push_back({data_.labels[row], 1.0F});
+    kept.add_row(entries);
+  }
+  data_.soft = std::move(kept);
+}
+
 // Numbers labels by their sorted names instead of by appearance.
 void sort_labels(Dataset& data) {
   std::vector<std::uint32_t> order(data.label_names.size());
@@ -164,6 +252,17 @@ void sort_labels(Dataset& data) {
   }
   data.label_names = std::move(names);
   for (std::uint32_t& label : data.labels) label = rank[label];
+  data.soft.renumber(rank);
+}
+
+// The same for whoever gave them.
+void sort_sources(Dataset& data) {
+  std::vector<std::string> sorted = data.source_names;
+  std::sort(sorted.begin(), sorted.end());
+  for (std::uint32_t& source : data.sources)
+    source = static_cast<std::uint32_t>(std::lower_bound(sorted.begin(), sorted.end(), data.source_names[source]) -
+                                        sorted.begin());
+  data.source_names = std::move(sorted);
 }
 
 Result<Dataset> Collector::finish() {
@@ -172,7 +271,9 @@ Result<Dataset> Collector::finish() {
     return Error::bad_data("every row has the label " + quoted_for_message(data_.label_names[0]))
         .in(name_)
         .hint("there is nothing to tell apart: at least two labels are needed");
+  keep_soft_of_labels();
   sort_labels(data_);
+  sort_sources(data_);
   return std::move(data_);
 }
 
@@ -228,6 +329,7 @@ Dataset select_rows(const Dataset& data, std::span<const std::uint32_t> rows) {
   chosen.sha256 = data.sha256;
   chosen.bytes = data.bytes;
   chosen.grouped = data.grouped;
+  chosen.source_names = data.source_names;
   constexpr std::uint32_t kUnseen = 0xffffffff;
   std::vector<std::uint32_t> renumbered(data.unit_keys.size(), kUnseen);
   for (const std::uint32_t row : rows) {
@@ -244,23 +346,32 @@ Dataset select_rows(const Dataset& data, std::span<const std::uint32_t> rows) {
     if (!data.extras.empty()) chosen.extras.push_back(data.extras[row]);
     if (!data.chosen.empty()) chosen.chosen.push_back(data.chosen[row]);
     chosen.lines.push_back(data.lines[row]);
+    if (data.soft.rows() > 0) chosen.soft.add_row(data.soft.of(row));
+    if (!data.sources.empty()) chosen.sources.push_back(data.sources[row]);
   }
   return chosen;
 }
 
 Result<Dataset> merge_datasets(const Dataset& a, const Dataset& b) {
-  if (a.grouped != b.grouped || a.times.empty() != b.times.empty() || a.extras.empty() != b.extras.empty())
-    return Error::usage(a.path + " and " + b.path + " were read with different group, time or extra columns")
+  if (a.grouped != b.grouped || a.times.empty() != b.times.empty() || a.extras.empty() != b.extras.empty() ||
+      (a.soft.rows() > 0) != (b.soft.rows() > 0) || a.sources.empty() != b.sources.empty())
+    return Error::usage(a.path + " and " + b.path + " were read with different group, time, source or other columns")
         .hint("read both with the same columns");
   if (a.size() + b.size() > Dataset::kRowsMax)
     return Error::bad_data(a.path + " and " + b.path + " have more rows together than this program can hold");
   Dataset both = a;
   both.sha256 = sha256_hex(a.sha256 + b.sha256);
   both.bytes += b.bytes;
-  Numbering labels(both.label_names), units(both.unit_keys);
+  Numbering labels(both.label_names), units(both.unit_keys), sources(both.source_names);
   for (std::size_t row = 0; row < b.size(); ++row) {
     both.labels.push_back(labels.number_of(std::string(b.label_names[b.labels[row]])));
     both.units.push_back(units.number_of(std::string(b.unit_keys[b.units[row]])));
+    if (!b.sources.empty()) both.sources.push_back(sources.number_of(std::string(b.source_names[b.sources[row]])));
+    if (b.soft.rows() == 0) continue;
+    std::vector<SoftLabel> entries;
+    for (const SoftLabel& entry : b.soft.of(row))
+      entries.push_back({labels.number_of(std::string(b.label_names[entry.label])), entry.share});
+    both.soft.add_row(entries);
   }
   both.texts.insert(both.texts.end(), b.texts.begin(), b.texts.end());
   both.times.insert(both.times.end(), b.times.begin(), b.times.end());
@@ -272,7 +383,23 @@ Result<Dataset> merge_datasets(const Dataset& a, const Dataset& b) {
     both.chosen.resize(a.size() + b.size());
   }
   sort_labels(both);
+  sort_sources(both);
   return both;
+}
+
+LabelSources label_sources(const Dataset& data) {
+  LabelSources found;
+  std::vector<bool> seen(data.source_names.size());
+  for (std::uint32_t row = 0; row < data.size(); ++row) {
+    if (data.sources.empty() || data.source_names[data.sources[row]] == kHumanSource)
+      found.human_rows.push_back(row);
+    else
+      seen[data.sources[row]] = true;
+  }
+  found.model_rows = data.size() - found.human_rows.size();
+  for (std::size_t i = 0; i < seen.size(); ++i)
+    if (seen[i]) found.models += (found.models.empty() ? "" : " and ") + data.source_names[i];
+  return found;
 }
 
 std::vector<std::uint32_t> rows_sharing_units(const Dataset& data, const Dataset& other) {

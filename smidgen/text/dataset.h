@@ -14,6 +14,7 @@
 
 #include "smidgen/base/result.h"
 #include "smidgen/text/record_reader.h"
+#include "smidgen/text/soft_labels.h"
 
 namespace smidgen {
 
@@ -30,16 +31,21 @@ struct Dataset {
   // What names each unit, the same in every file: unit_key(text) or, when grouped, the group value. Compare and hash
   // them, do not show them.
   std::vector<std::string> unit_keys;
-  std::vector<std::string> times;    // empty without a time column
-  std::vector<std::string> extras;   // empty without an extra column
+  std::vector<std::string> times;   // empty without a time column
+  std::vector<std::string> extras;  // empty without an extra column
   // 1: the row was chosen for its text (column "sampled" says "chosen"), so that it may be fitted on, never certified
   // on. Empty when no row was.
   std::vector<std::uint8_t> chosen;
   std::vector<std::uint64_t> lines;  // 1-based line of each row
-  std::string sha256;                // of the file's bytes
-  std::uint64_t bytes = 0;           // file size
-  bool grouped = false;              // units come from a group column
-  char delimiter_found = 0;          // see RecordReader
+  // Where a teacher gave probabilities (ReadOptions::soft_column): of each row; without any it has no rows.
+  SoftLabels soft;
+  // Who gave each label, index into source_names (sorted); empty when nothing was said about it: people did.
+  std::vector<std::uint32_t> sources;
+  std::vector<std::string> source_names;
+  std::string sha256;        // of the file's bytes
+  std::uint64_t bytes = 0;   // file size
+  bool grouped = false;      // units come from a group column
+  char delimiter_found = 0;  // see RecordReader
 
   std::size_t size() const { return texts.size(); }
 
@@ -72,6 +78,16 @@ Result<Dataset> merge_datasets(const Dataset& a, const Dataset& b);
 
 // Rows of `data` whose unit also stands in `other`: what has to leave the training file when `other` certifies.
 std::vector<std::uint32_t> rows_sharing_units(const Dataset& data, const Dataset& other);
+
+// Whose labels these are. A row's source is what its source column says, else ReadOptions::labels_from, else, when it
+// has probabilities, kUnnamedModel: whoever does not say that people labelled them gets no claim about people's labels.
+inline constexpr std::string_view kHumanSource = "human", kUnnamedModel = "an unnamed model";
+struct LabelSources {
+  std::vector<std::uint32_t> human_rows;  // all of them when nothing was said
+  std::size_t model_rows = 0;
+  std::string models;  // "gpt-4o and claude"; empty without rows from models
+};
+LabelSources label_sources(const Dataset& data);
 
 // A normalised text under more than one label: the row that came first and a later one with another label.
 struct Conflict {

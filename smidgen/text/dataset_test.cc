@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <utf8proc.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 
@@ -142,6 +143,64 @@ TEST(Dataset, KnowsWhichRowsWereChosen) {
   ReadOptions options;
   options.label_column = "sampled";
   EXPECT_EQ(dataset_of("text,sampled\n1,yes\n2,no\n", options).label_names, (std::vector<std::string>{"no", "yes"}));
+}
+
+TEST(Dataset, ReadsAProbabilityForEachLabel) {
+  ReadOptions options;
+  options.soft_column = "probabilities";
+  const std::string lines =
+      "{\"text\":\"1\",\"label\":\"b\",\"probabilities\":{\"b\":0.6,\"a\":0.2,\"never\":0.2}}\n"
+      "{\"text\":\"2\",\"probabilities\":{\"a\":0.9,\"b\":0.05}}\n"  // no label: the likeliest
+      "{\"text\":\"3\",\"label\":\"b\",\"probabilities\":null}\n";
+  const auto data = Dataset::from_memory(lines, "x.jsonl", options);
+  ASSERT_TRUE(data.ok()) << data.error().message();
+  EXPECT_EQ(data->label_names, (std::vector<std::string>{"a", "b"}));  // not "never", which no row has
+  EXPECT_EQ(data->labels, (Numbers{1, 0, 1}));
+  const auto shares = [&](const Dataset& of, std::size_t row) {
+    std::vector<std::pair<std::uint32_t, float>> out;
+    for (const SoftLabel& entry : of.soft.of(row)) out.emplace_back(entry.label, std::round(entry.share * 1000) / 1000);
+    return out;
+  };
+  using Shares = std::vector<std::pair<std::uint32_t, float>>;
+  EXPECT_EQ(shares(*data, 0), (Shares{{1, 0.75F}, {0, 0.25F}}));
+  EXPECT_EQ(shares(*data, 1), (Shares{{0, 0.947F}, {1, 0.053F}}));
+  EXPECT_EQ(shares(*data, 2), (Shares{{1, 1.0F}}));
+  // Who has probabilities and does not say whose, has them from a model.
+  EXPECT_EQ(label_sources(*data).human_rows, (Numbers{2}));
+  EXPECT_EQ(label_sources(*data).models, "an unnamed model");
+
+  const Dataset two = select_rows(*data, std::vector<std::uint32_t>{1, 0});
+  EXPECT_EQ(shares(two, 1), shares(*data, 0));
+  const auto csv = Dataset::from_memory("text,label,probabilities\n7,a,\"{\"\"aa\"\": 0.25, \"\"a\"\": 0.5}\"\n8,aa,\n",
+                                        "x.csv", options);
+  ASSERT_TRUE(csv.ok()) << csv.error().message();
+  const auto both = merge_datasets(*data, *csv);  // labels a, aa, b
+  ASSERT_TRUE(both.ok());
+  EXPECT_EQ(shares(*both, 0), (Shares{{2, 0.75F}, {0, 0.25F}}));
+  EXPECT_EQ(shares(*both, 3), (Shares{{0, 0.667F}, {1, 0.333F}}));
+  EXPECT_EQ(label_sources(*both).model_rows, 3U);
+
+  for (const char* bad : {"{\"a\":1.5}", "{\"a\":-1}", "{\"a\":0.9,\"b\":0.9}", "{}", "{\"a\":\"x\"}", "[1]", "{"}) {
+    const auto wrong = Dataset::from_memory(
+        "{\"text\":\"1\",\"label\":\"a\",\"probabilities\":" + std::string(bad) + "}\n", "x.jsonl", options);
+    ASSERT_FALSE(wrong.ok()) << bad;
+    EXPECT_EQ(wrong.error().kind(), ErrorKind::kBadData);
+    EXPECT_EQ(*wrong.error().line(), 1U) << bad;
+  }
+}
+
+TEST(Dataset, KnowsWhoGaveTheLabels) {
+  ReadOptions options;
+  options.source_column = "by";
+  const Dataset data = dataset_of("text,label,by\n1,a,Human\n2,b,gpt-4o\n3,a,\n4,b,claude\n", options);
+  LabelSources sources = label_sources(data);
+  EXPECT_EQ(sources.human_rows, (Numbers{0, 2}));
+  EXPECT_EQ(sources.model_rows, 2U);
+  EXPECT_EQ(sources.models, "claude and gpt-4o");
+  EXPECT_EQ(label_sources(select_rows(data, std::vector<std::uint32_t>{1, 0})).models, "gpt-4o");
+  options.labels_from = "claude";
+  EXPECT_EQ(label_sources(dataset_of("text,label,by\n1,a,human\n2,b,\n", options)).model_rows, 1U);
+  EXPECT_EQ(label_sources(dataset_of("text,label\n1,a\n2,b\n")).human_rows, (Numbers{0, 1}));
 }
 
 TEST(Dataset, ReadsAFileOnceAndHashesIt) {

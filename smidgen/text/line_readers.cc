@@ -162,7 +162,10 @@ Status JsonlReader::fill(Record& record, std::string_view line) const {
       SMIDGEN_TRY(take(record, *wanted, value));
       continue;
     }
-    if (!wanted->required) continue;
+    if (!wanted->required) {
+      (record.*wanted->member).clear();  // not that of the row before
+      continue;
+    }
     std::vector<std::string> keys;
     const simdjson::dom::object object = root.get_object().value_unsafe();
     for (const auto field : object) keys.emplace_back(field.key);
@@ -181,6 +184,10 @@ Status JsonlReader::take(Record& record, const WantedColumn& wanted, simdjson::d
   std::string_view text;
   if (value.get(text) == simdjson::SUCCESS) {
     out.assign(wanted.is_label ? trim_ascii(text) : text);
+    return Ok{};
+  }
+  if (wanted.member == &Record::soft && value.is_object()) {
+    out = simdjson::minify(value);
     return Ok{};
   }
   const bool is_text = wanted.member == &Record::text;

@@ -33,6 +33,11 @@ struct ReadOptions {
   std::string group_column = {};  // empty: none
   std::string time_column = {};   // empty: none
   std::string extra_column = {};  // e.g. --large-answers; empty: none
+  // A teacher's probabilities, {"label": p, ..} as `run --top` writes them: a key's object, or its text in CSV. With it
+  // the label column may be missing or empty. Empty: none.
+  std::string soft_column = {};
+  std::string source_column = {};  // who gave the label: "human" or a model's name; empty: none
+  std::string labels_from = {};    // the same for every row that does not say it itself
   // Between the columns of CSV and TSV: any ASCII character but a quote or a line end. 0: the format's own, or, where
   // the header is then one column, whichever of , ; tab | makes it several.
   char delimiter = 0;
@@ -40,7 +45,8 @@ struct ReadOptions {
 
 // One row. Strings own their bytes. `error` set: the other fields but `line` and `id_json` are meaningless.
 struct Record {
-  std::string text, label, group, time, extra;  // label: without surrounding ASCII white space; a JSON null reads as ""
+  // label: without surrounding ASCII white space; a JSON null reads as ""; soft: a JSON object, or "".
+  std::string text, label, group, time, extra, soft, source;
   // The input's own id as JSON text: as it stands in JSON lines (42, "a"), always a string from CSV ("42": leading
   // zeros matter). Empty when the row has none.
   std::string id_json;
