@@ -151,6 +151,46 @@ TEST_F(PickTest, WritesWhatItCertified) {
   EXPECT_EQ(picked(data).certificate->attempts, 2U);
 }
 
+TEST_F(PickTest, AModelsLabelsAreCertifiedAsAgreementWithIt) {
+  ReadOptions options;
+  options.labels_from = "gpt-4o";
+  const PickReport report = picked(load(to_csv(make_rows(900, 0.02, 1)), options));
+  ASSERT_TRUE(report.certified);
+  EXPECT_EQ(report.labels_from, "gpt-4o");
+  const Certificate& proof = *report.certificate;
+  EXPECT_EQ(proof.labels_from, "gpt-4o");
+  EXPECT_NE(proof.statement.find("at least 90 % of the answers given locally agree with gpt-4o ("), std::string::npos)
+      << proof.statement;
+  EXPECT_EQ(proof.statement.find("right"), std::string::npos) << proof.statement;
+  EXPECT_NE(proof.assumptions[2].find("agreement with gpt-4o"), std::string::npos);
+  EXPECT_EQ(Classifier::open(request_.out)->bundle().certificate->labels_from, "gpt-4o");
+  ASSERT_TRUE(report.label_treatment.has_value());
+  EXPECT_EQ(report.label_treatment->model_rows, report.rows_fit + report.rows_tune);
+}
+
+TEST_F(PickTest, PeoplesLabelsCertifyWhereThereAreSome) {
+  const std::vector<Row> rows = make_rows(1800, 0.02, 1);
+  const std::string csv = to_csv(rows, [](std::size_t i) { return i % 3 == 0 ? "human" : "gpt-4o"; });
+  ReadOptions options;
+  options.source_column = "third";
+  const Dataset data = load(csv, options);
+  const PickReport report = picked(data);
+  ASSERT_TRUE(report.certified);
+  EXPECT_EQ(report.labels_from, "");
+  EXPECT_NE(report.certificate->statement.find("answers given locally are right"), std::string::npos);
+  EXPECT_LE(report.units_certify, 0.45 * 600);
+  // A model's errors move neither the rows that certify nor their labels; doubts name none of them.
+  std::set<std::uint64_t> certified_lines;
+  const Split split = *make_split(data, request_.split);
+  for (const std::uint32_t row : split.certify) {
+    EXPECT_EQ(row % 3, 0U);
+    certified_lines.insert(data.lines[row]);
+  }
+  ASSERT_TRUE(report.label_treatment.has_value());
+  EXPECT_TRUE(report.label_treatment->judged_by_people);
+  for (const NotableRow& doubt : report.label_doubts) EXPECT_FALSE(certified_lines.contains(doubt.line));
+}
+
 TEST_F(PickTest, CertificateHasEveryField) {
   request_.targets = {{true, "loan", 0.85}};
   const PickReport report = picked(load(to_csv(make_rows(900, 0.02, 1))));

@@ -62,10 +62,19 @@ std::vector<std::string> assumptions(const CertificationOptions& options) {
       fmt::format("the unit is the {}: one row of each counted, and the claim is about units, however many rows one "
                   "has",
                   options.unit),
-      "the labels of the certified rows are what is meant by right; a wrong label there counts as it stands",
+      options.labels_from.empty()
+          ? "the labels of the certified rows are what is meant by right; a wrong label there counts as it stands"
+          : fmt::format(
+                "right means what {} answers: this is agreement with {}, and says nothing about how often {} is "
+                "right",
+                options.labels_from, options.labels_from, options.labels_from),
       "the bundle runs unchanged and at the certified precision",
       "the target was set before these rows were looked at, and each repeated attempt on the same rows was counted",
   };
+  if (options.people_only)
+    list.push_back(
+        "the rows that people labelled are drawn like those that will come; rows with a model's label were only "
+        "trained on");
   if (options.risk_all) list.push_back("the large model answers escalated rows as it did in the certified file");
   if (!options.not_claimed.empty()) {
     list.push_back(fmt::format("nothing is claimed for rows whose true label none of the certified units has: {}",
@@ -97,9 +106,10 @@ std::string statement_of(const CertificationPlan& plan, const CandidateTest& tes
   const CertificationOptions& options = plan.options();
   const Tally& t = test.tally;
   const double coverage = static_cast<double>(t.answered) / static_cast<double>(std::max<std::uint64_t>(1, t.units));
+  const std::string right = options.labels_from.empty() ? "are right" : "agree with " + options.labels_from;
   const std::string whose = options.risk_all
-                                ? "all answers are right, the large model's for the rows sent to it included"
-                                : "the answers given locally are right";
+                                ? "all answers " + right + ", the large model's for the rows sent to it included"
+                                : "the answers given locally " + right;
   const std::string claim = fmt::format("at least {} of {}", percent(options.accuracy), whose);
   const std::uint64_t wrong = t.errors + (options.risk_all ? t.escalated_errors : 0);
   std::string targets;
@@ -107,9 +117,9 @@ std::string statement_of(const CertificationPlan& plan, const CandidateTest& tes
     targets += target_clause(options, options.targets[i], t.targets[i]);
   }
   const std::string counts =
-      fmt::format("{} units (unit: {}) never used for training or tuning, {} answered locally ({}), {} {} wrong",
+      fmt::format("{} units (unit: {}) never used for training or tuning, {} answered locally ({}), {} {} {}",
                   with_commas(t.units), options.unit, with_commas(t.answered), percent(coverage), with_commas(wrong),
-                  options.risk_all ? "of all answers" : "of these");
+                  options.risk_all ? "of all answers" : "of these", options.labels_from.empty() ? "wrong" : "differ");
   const std::string method = fmt::format("exact binomial test, {}p = {}, fixed sequence: {} of {} candidates tested",
                                          options.targets.empty() ? "" : "largest ", p_in_words(test.p_value), tested,
                                          plan.candidates().size());
@@ -151,6 +161,7 @@ Certificate make_certificate(const CertificationPlan& plan, const CandidateTest&
     out.p_value = std::exp(log_p_target(t.targets[i], target));
     c.targets.push_back(out);
   }
+  c.labels_from = options.labels_from;
   c.assumptions = assumptions(options);
   c.not_claimed = options.not_claimed;
   return c;

@@ -39,6 +39,8 @@ struct CertificationOptions {
   std::vector<std::string> label_names, rung_names;  // for sentences
   std::string unit = "distinct text";                // "value of column `thread`"
   std::vector<std::string> not_claimed;              // labels with too few units, wholly in fit
+  std::string labels_from;                           // the model whose labels certify; empty: people's
+  bool people_only = false;                          // rows with a model's label were left out of those that certify
 };
 
 // The candidates and the order of their tests. Nothing in it can change, so it cannot depend on certify rows.

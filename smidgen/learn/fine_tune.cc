@@ -73,6 +73,7 @@ struct TokenBatch {
   std::vector<std::int32_t> ids;
   std::vector<std::size_t> lengths;
   std::vector<std::uint32_t> labels;
+  FitTargets targets;
 
   void add(const std::vector<std::int32_t>& sequence) {
     ids.insert(ids.end(), sequence.begin(), sequence.end());
@@ -83,35 +84,47 @@ struct TokenBatch {
 }  // namespace
 
 HeadLoss::HeadLoss(const SoftmaxHead& head, std::span<const std::uint32_t> labels, double smoothing,
-                   std::span<const float> class_weights)
+                   std::span<const float> class_weights, const FitTargets* targets)
     : head_(head),
       labels_(labels),
       smoothing_(smoothing),
       class_weights_(class_weights),
+      targets_(targets),
       embeddings_(labels.size() * head.dimensions),
       d_logits_(labels.size() * head.labels),
       right_(labels.size()) {
-  for (const std::uint32_t label : labels_)
-    total_weight_ += class_weights_.empty() ? 1 : static_cast<double>(class_weights_[label]);
+  for (std::size_t row = 0; row < labels_.size(); ++row) total_weight_ += weight_of(row);
   if (total_weight_ <= 0) total_weight_ = 1;
+}
+
+double HeadLoss::weight_of(std::size_t row) const {
+  const double of_class = class_weights_.empty() ? 1 : static_cast<double>(class_weights_[labels_[row]]);
+  return targets_ == nullptr || targets_->weights.empty() ? of_class
+                                                          : of_class * static_cast<double>(targets_->weights[row]);
 }
 
 double HeadLoss::run(std::size_t first, std::size_t count, const float* embeddings, float* d_embeddings) {
   const std::size_t n = head_.dimensions;
   std::vector<float> scores(head_.labels);
+  std::vector<double> wanted(head_.labels);
   double loss = 0;
   std::copy_n(embeddings, count * n, embeddings_.begin() + static_cast<std::ptrdiff_t>(first * n));
   for (std::size_t row = 0; row < count; ++row) {
-    const std::uint32_t label = labels_[first + row];
-    const double weight = (class_weights_.empty() ? 1 : static_cast<double>(class_weights_[label])) / total_weight_;
+    const SoftLabel whole{labels_[first + row], 1.0F};
+    const bool soft = targets_ != nullptr && targets_->soft.rows() > 0;
+    std::fill(wanted.begin(), wanted.end(), 0.0);
+    for (const SoftLabel& entry : soft ? targets_->soft.of(first + row) : std::span(&whole, 1))
+      wanted[entry.label] += static_cast<double>(entry.share);
+    const double weight = weight_of(first + row) / total_weight_;
     head_.log_probabilities({embeddings + row * n, n}, scores);
-    right_[first + row] = std::max_element(scores.begin(), scores.end()) - scores.begin() == label ? 1 : 0;
+    right_[first + row] =
+        std::max_element(scores.begin(), scores.end()) - scores.begin() == labels_[first + row] ? 1 : 0;
     float* d_logits = &d_logits_[(first + row) * head_.labels];
     float* d_embedding = d_embeddings + row * n;
     std::fill_n(d_embedding, n, 0.0F);
     const double rest = smoothing_ / static_cast<double>(head_.labels);
     for (std::size_t l = 0; l < head_.labels; ++l) {
-      const double target = rest + (l == label ? 1 - smoothing_ : 0);
+      const double target = rest + (1 - smoothing_) * wanted[l];
       if (target > 0) loss -= weight * target * static_cast<double>(scores[l]);
       d_logits[l] = static_cast<float>(weight * (std::exp(static_cast<double>(scores[l])) - target));
       kernels().axpy(d_logits[l], &head_.weights[l * n], d_embedding, n);
@@ -184,8 +197,10 @@ class Run {
     for (const std::size_t end = std::min(order_.size(), at_ + options_.batch_rows); at_ < end; ++at_) {
       batch.add(rows_.ids[order_[at_]]);
       batch.labels.push_back(rows_.labels[order_[at_]]);
+      if (rows_.targets.soft.rows() > 0) batch.targets.soft.add_row(rows_.targets.soft.of(order_[at_]));
+      if (!rows_.targets.weights.empty()) batch.targets.weights.push_back(rows_.targets.weights[order_[at_]]);
     }
-    HeadLoss loss(head_, batch.labels, options_.label_smoothing, options_.class_weights);
+    HeadLoss loss(head_, batch.labels, options_.label_smoothing, options_.class_weights, &batch.targets);
     const double value = encoder_.gradients(batch.ids, batch.lengths, loss, options_.dropout, random_.next());
     loss_sum_ += value * static_cast<double>(batch.labels.size());
     right_ += loss.right();
@@ -271,6 +286,10 @@ class Run {
       const auto& ids = rows_.ids[i];
       hash.add({reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(ids[0])});
       hash.add(fmt::format("|{}|", rows_.labels[i]));
+      if (rows_.targets.soft.rows() > 0)
+        for (const SoftLabel& entry : rows_.targets.soft.of(i))
+          hash.add(fmt::format("{} {}|", entry.label, entry.share));
+      if (!rows_.targets.weights.empty()) hash.add(fmt::format("{}|", rows_.targets.weights[i]));
     }
     const FineTuneOptions& o = options_;
     if (o.held != nullptr)

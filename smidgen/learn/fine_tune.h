@@ -15,6 +15,7 @@
 
 #include "smidgen/base/progress.h"
 #include "smidgen/base/result.h"
+#include "smidgen/learn/fit_targets.h"
 #include "smidgen/learn/trainable_encoder.h"
 #include "smidgen/model/softmax_head.h"
 
@@ -24,6 +25,7 @@ namespace smidgen {
 struct TokenRows {
   std::vector<std::vector<std::int32_t>> ids;  // 1..tokens_max each
   std::vector<std::uint32_t> labels;
+  FitTargets targets;  // of these rows, in their order; see fit_targets.h
 };
 
 struct FineTuneOptions {
@@ -65,12 +67,13 @@ struct FineTuneReport {
   bool out_of_patience = false;
 };
 
-// Softmax cross-entropy of a head on embeddings, averaged over the batch by class weight; with smoothing s the target
-// is (1 - s) on the label and s / labels everywhere (Szegedy et al. 2016).
+// Softmax cross-entropy of a head on embeddings, averaged over the batch by class weight (and the targets' weight of
+// each row); with smoothing s the target is (1 - s) of the label, or of the row's distribution, and s / labels
+// everywhere (Szegedy et al. 2016). targets: of the batch; none: its labels.
 class HeadLoss : public EmbeddingLoss {
  public:
   HeadLoss(const SoftmaxHead& head, std::span<const std::uint32_t> labels, double smoothing,
-           std::span<const float> class_weights);
+           std::span<const float> class_weights, const FitTargets* targets = nullptr);
   double run(std::size_t first, std::size_t count, const float* embeddings, float* d_embeddings) override;
   // After every sequence was run: d_weights (labels, dimensions), d_bias (labels), overwritten.
   void head_gradients(const Kernels& kernels, std::span<float> d_weights, std::span<float> d_bias) const;
@@ -80,7 +83,9 @@ class HeadLoss : public EmbeddingLoss {
   const SoftmaxHead& head_;
   std::span<const std::uint32_t> labels_;
   double smoothing_;
+  double weight_of(std::size_t row) const;
   std::span<const float> class_weights_;
+  const FitTargets* targets_;
   double total_weight_ = 0;
   std::vector<float> embeddings_, d_logits_;  // (batch, dimensions), (batch, labels)
   std::vector<std::uint8_t> right_;           // (batch)

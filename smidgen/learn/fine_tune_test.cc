@@ -63,6 +63,30 @@ TEST(HeadLoss, IsTheSmoothedCrossEntropyAndItsDerivative) {
   EXPECT_NEAR(single.run(0, 1, x.data(), ignored.data()), wanted, 1e-5);
 }
 
+// A row with a distribution and a weight is as good as weighted copies of it, one for each label.
+TEST(HeadLoss, TakesDistributionsAndWeights) {
+  Random random(2);
+  const SoftmaxHead head = random_head(random, 3);
+  std::vector<float> x(2 * 24), copies;
+  for (float& value : x) value = static_cast<float>(random.normal());
+  FitTargets soft, hard;
+  soft.soft.add_row(std::vector<SoftLabel>{{0, 0.7F}, {2, 0.3F}});
+  soft.soft.add_row(std::vector<SoftLabel>{{1, 1.0F}});
+  soft.weights = {1.0F, 0.5F};
+  const std::vector<std::uint32_t> labels = {0, 1}, labels_of_copies = {0, 2, 1};
+  hard.weights = {0.7F, 0.3F, 0.5F};
+  for (const std::size_t row : {0, 0, 1})
+    copies.insert(copies.end(), x.begin() + static_cast<std::ptrdiff_t>(row * 24),
+                  x.begin() + static_cast<std::ptrdiff_t>((row + 1) * 24));
+  HeadLoss one(head, labels, 0.1, {}, &soft), many(head, labels_of_copies, 0.1, {}, &hard);
+  std::vector<float> d_one(2 * 24), d_many(3 * 24);
+  EXPECT_NEAR(one.run(0, 2, x.data(), d_one.data()), many.run(0, 3, copies.data(), d_many.data()), 1e-6);
+  for (std::size_t i = 0; i < 24; ++i) {
+    EXPECT_NEAR(d_one[i], d_many[i] + d_many[24 + i], 1e-6);
+    EXPECT_NEAR(d_one[24 + i], d_many[48 + i], 1e-6);
+  }
+}
+
 // Which of two words comes first: a mean of word vectors cannot tell, attention with positions can.
 TokenRows order_task(std::size_t rows) {
   Random random(2);

@@ -67,7 +67,8 @@ class Objective {
   };
 
   Objective(std::span<const float> features, std::size_t dimensions, std::span<const std::uint32_t> truth,
-            std::span<const std::uint32_t> rows, std::vector<std::uint32_t> active, double penalty, ThreadPool& pool)
+            std::span<const std::uint32_t> rows, std::vector<std::uint32_t> active, double penalty,
+            const FitTargets* targets, ThreadPool& pool)
       : dimensions_(dimensions),
         rows_(rows.size()),
         active_(std::move(active)),
@@ -76,8 +77,13 @@ class Objective {
         products_(features, dimensions, rows, active_.size()) {
     std::vector<std::uint32_t> compact(1 + *std::max_element(active_.begin(), active_.end()));
     for (std::size_t k = 0; k < active_.size(); ++k) compact[active_[k]] = static_cast<std::uint32_t>(k);
-    truth_.reserve(rows_);
-    for (const std::uint32_t row : rows) truth_.push_back(compact[truth[row]]);
+    const bool soft = targets != nullptr && targets->soft.rows() > 0;
+    for (const std::uint32_t row : rows) {
+      const SoftLabel whole{truth[row], 1.0F};
+      truth_.add_row(soft ? targets->soft.of(row) : std::span(&whole, 1));
+      if (targets != nullptr && !targets->weights.empty()) weights_.push_back(targets->weights[row]);
+    }
+    truth_.renumber(compact);
   }
 
   std::size_t labels() const { return active_.size(); }
@@ -126,29 +132,35 @@ class Objective {
     for (std::size_t i = 0; i * count < logits.size(); ++i) {
       const std::span<float> row = logits.subspan(i * count, count);
       const float top = *std::max_element(row.begin(), row.end());
-      const std::uint32_t label = truth_[first + i];
-      const double own = static_cast<double>(row[label]) - static_cast<double>(top);
+      const float weight = weights_.empty() ? 1.0F : weights_[first + i];
+      double own = 0;
+      for (const SoftLabel& entry : truth_.of(first + i))
+        own += static_cast<double>(entry.share) * (static_cast<double>(row[entry.label]) - static_cast<double>(top));
       float sum = 0;
       for (float& value : row) {
         value = std::exp(value - top);
         sum += value;
       }
-      loss += std::log(static_cast<double>(sum)) - own;
+      loss += static_cast<double>(weight) * (std::log(static_cast<double>(sum)) - own);
       const float scale = 1 / sum;
       for (std::size_t k = 0; k < count; ++k) {
         const float p = row[k] * scale;
-        row[k] = p;
-        bias_gradient[k] += static_cast<double>(p);
-        curvature[k] += static_cast<double>(p * (1 - p));
+        row[k] = weight * p;
+        bias_gradient[k] += static_cast<double>(weight * p);
+        curvature[k] += static_cast<double>(weight * p * (1 - p));
       }
-      row[label] -= 1;
-      bias_gradient[label] -= 1;
+      for (const SoftLabel& entry : truth_.of(first + i)) {
+        row[entry.label] -= weight * entry.share;
+        bias_gradient[entry.label] -= static_cast<double>(weight * entry.share);
+      }
     }
     losses_[slab] = loss;
   }
 
   std::size_t dimensions_, rows_;
-  std::vector<std::uint32_t> active_, truth_;
+  std::vector<std::uint32_t> active_;
+  SoftLabels truth_;            // over the active labels
+  std::vector<float> weights_;  // of the rows; empty: 1
   double penalty_;
   ThreadPool& pool_;
   SlabProducts products_;
@@ -287,9 +299,13 @@ class Minimizer {
 };
 
 std::vector<std::uint32_t> labels_among(std::span<const std::uint32_t> truth, std::span<const std::uint32_t> rows,
-                                        std::size_t labels) {
+                                        std::size_t labels, const FitTargets* targets) {
   std::vector<bool> seen(labels);
-  for (const std::uint32_t row : rows) seen[truth[row]] = true;
+  for (const std::uint32_t row : rows) {
+    seen[truth[row]] = true;
+    if (targets == nullptr || targets->soft.rows() == 0) continue;
+    for (const SoftLabel& entry : targets->soft.of(row)) seen[entry.label] = true;
+  }
   std::vector<std::uint32_t> active;
   for (std::uint32_t label = 0; label < labels; ++label) {
     if (seen[label]) active.push_back(label);
@@ -338,8 +354,8 @@ Result<HeadFit> HeadTrainer::fit(std::span<const std::uint32_t> rows, double c, 
   SMIDGEN_CHECK(!rows.empty() && c > 0);
   const State& s = *state_;
   const std::size_t stride = s.dimensions + 1;
-  Objective objective(s.rotated, s.dimensions, s.truth, rows, labels_among(s.truth, rows, s.labels), s.penalty(c),
-                      *s.pool);
+  Objective objective(s.rotated, s.dimensions, s.truth, rows, labels_among(s.truth, rows, s.labels, options.targets),
+                      s.penalty(c), options.targets, *s.pool);
   std::vector<double> theta(objective.size());
   if (start != nullptr && start->rotated.size() == s.labels * stride) {
     for (std::size_t k = 0; k < objective.labels(); ++k) {
@@ -368,8 +384,6 @@ Result<HeadFit> HeadTrainer::fit(std::span<const std::uint32_t> rows, double c, 
   return fit;
 }
 
-namespace {}  // namespace
-
 void HeadTrainer::score(const HeadFit& fit, std::span<const std::uint32_t> rows, std::span<float> scores) const {
   const State& s = *state_;
   SlabProducts products(s.rotated, s.dimensions, rows, s.labels);
@@ -384,7 +398,8 @@ void HeadTrainer::score(const HeadFit& fit, std::span<const std::uint32_t> rows,
 
 Result<HeadSearch> HeadTrainer::cross_validate(std::span<const std::uint32_t> rows,
                                                std::span<const std::uint32_t> fold_of, std::size_t folds,
-                                               std::span<const double> c_grid, const Watcher& watcher) const {
+                                               std::span<const double> c_grid, const Watcher& watcher,
+                                               const FitTargets* targets) const {
   SMIDGEN_CHECK(!c_grid.empty() && std::is_sorted(c_grid.begin(), c_grid.end()));
   HeadSearch search;
   std::vector<HeadFit> starts(folds);
@@ -398,7 +413,7 @@ Result<HeadSearch> HeadTrainer::cross_validate(std::span<const std::uint32_t> ro
   std::size_t worse = 0;
   for (std::size_t i = 0; i < c_grid.size() && worse < kWorseInARowMax; ++i) {
     watcher.report("head: choosing C", static_cast<double>(i) / static_cast<double>(c_grid.size()));
-    SMIDGEN_TRY(score_folds(rows, fold_of, c_grid[i], watcher, 0, judged, starts, scores));
+    SMIDGEN_TRY(score_folds(rows, fold_of, c_grid[i], targets, watcher, 0, judged, starts, scores));
     judged_scores.clear();
     for (std::size_t row = 0; row < rows.size(); ++row)
       if (fold_of[row] < judged)
@@ -411,17 +426,18 @@ Result<HeadSearch> HeadTrainer::cross_validate(std::span<const std::uint32_t> ro
     search.c = c_grid[i];
     search.out_of_fold = scores;
   }
-  SMIDGEN_TRY(score_folds(rows, fold_of, search.c, watcher, judged, folds, starts, search.out_of_fold));
+  SMIDGEN_TRY(score_folds(rows, fold_of, search.c, targets, watcher, judged, folds, starts, search.out_of_fold));
   watcher.report("head: choosing C", 1);
   return search;
 }
 
 Status HeadTrainer::score_folds(std::span<const std::uint32_t> rows, std::span<const std::uint32_t> fold_of, double c,
-                                const Watcher& watcher, std::size_t first, std::size_t last, std::span<HeadFit> starts,
-                                std::span<float> scores) const {
+                                const FitTargets* targets, const Watcher& watcher, std::size_t first, std::size_t last,
+                                std::span<HeadFit> starts, std::span<float> scores) const {
   SMIDGEN_CHECK(fold_of.size() == rows.size() && starts.size() >= 2);
   HeadOptions options;
   options.tolerance = kFoldTolerance;
+  options.targets = targets;
   std::vector<std::uint32_t> inside, outside, places;
   std::vector<float> fold_scores;
   for (std::size_t fold = first; fold < last; ++fold) {
@@ -454,7 +470,7 @@ double HeadTrainer::objective(std::span<const std::uint32_t> rows, double c, std
   const State& s = *state_;
   std::vector<std::uint32_t> all(s.labels);
   std::iota(all.begin(), all.end(), 0U);
-  Objective objective(s.rotated, s.dimensions, s.truth, rows, std::move(all), s.penalty(c), *s.pool);
+  Objective objective(s.rotated, s.dimensions, s.truth, rows, std::move(all), s.penalty(c), nullptr, *s.pool);
   Objective::Point point;
   objective.evaluate(rotated, point);
   gradient = std::move(point.gradient);

@@ -1,7 +1,8 @@
 // Multinomial logistic regression on dense features (sentence embeddings), to convergence.
 //
 // The objective is scikit-learn's (LogisticRegression, lbfgs), so C means the same here:
-//   F(W, b) = C * sum_i -log softmax(W x_i + b)[y_i] + |W|^2 / 2,     b is not penalised;
+//   F(W, b) = C * sum_i -log softmax(W x_i + b)[y_i] + |W|^2 / 2,     b is not penalised,
+// or, with HeadOptions::targets, against a distribution and weighted (fit_targets.h);
 // with two labels the penalty is that of its single weight vector (w = W_1 - W_0), |W|^2.
 //
 // The idea: the features are centred and rotated onto their principal axes once. Neither changes the optimum (the bias
@@ -22,6 +23,7 @@
 #include "smidgen/base/progress.h"
 #include "smidgen/base/result.h"
 #include "smidgen/base/thread_pool.h"
+#include "smidgen/learn/fit_targets.h"
 #include "smidgen/learn/score_quality.h"
 #include "smidgen/model/softmax_head.h"
 
@@ -31,6 +33,7 @@ struct HeadOptions {
   // Stop when the loss above the optimum, estimated from gradient and diagonal Hessian, is below this (nats a row).
   double tolerance = 1e-6;
   std::size_t iterations_max = 300;
+  const FitTargets* targets = nullptr;  // by row of the trainer; none: its labels
 };
 
 struct HeadFit {
@@ -77,9 +80,10 @@ class HeadTrainer {
   // others along the grid (rising, each C starting where the last ended), and the least log loss at the best
   // temperature wins. Stops early after two worse points in a row. Of many rows not all folds are tried
   // (score_quality.h). The scores of the chosen C are kept: blending and calibration want exactly these, so a choice by
-  // cross-validation costs little more than one on a held-out part.
+  // cross-validation costs little more than one on a held-out part. `targets` are what is fitted; labels judge.
   Result<HeadSearch> cross_validate(std::span<const std::uint32_t> rows, std::span<const std::uint32_t> fold_of,
-                                    std::size_t folds, std::span<const double> c_grid, const Watcher& watcher) const;
+                                    std::size_t folds, std::span<const double> c_grid, const Watcher& watcher,
+                                    const FitTargets* targets = nullptr) const;
 
   // (rows.size(), labels) log-probabilities of a fit.
   void score(const HeadFit& fit, std::span<const std::uint32_t> rows, std::span<float> scores) const;
@@ -95,8 +99,8 @@ class HeadTrainer {
   struct State;
   explicit HeadTrainer(std::unique_ptr<const State> state);
   Status score_folds(std::span<const std::uint32_t> rows, std::span<const std::uint32_t> fold_of, double c,
-                     const Watcher& watcher, std::size_t first, std::size_t last, std::span<HeadFit> starts,
-                     std::span<float> scores) const;
+                     const FitTargets* targets, const Watcher& watcher, std::size_t first, std::size_t last,
+                     std::span<HeadFit> starts, std::span<float> scores) const;
   std::unique_ptr<const State> state_;
 };
 

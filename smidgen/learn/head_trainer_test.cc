@@ -46,6 +46,40 @@ HeadTrainer trainer_for(const Problem& p, ThreadPool& pool) {
   return std::move(trainer).value();
 }
 
+// A row with a soft target is as good as copies of it, one for each label, weighted by its shares: same optimum.
+TEST(HeadTrainer, SoftTargetsActAsWeightedCopies) {
+  const Problem p = make_problem(60, 5, 3, 3);
+  ThreadPool pool(2);
+  FitTargets soft, copies;
+  Problem many{180, 5, 3, {}, {}, {}};
+  std::vector<SoftLabel> entries;
+  for (std::size_t row = 0; row < 60; ++row) {
+    const float top = 0.4F + 0.5F * static_cast<float>(row) / 60.0F, weight = row % 7 == 0 ? 0.0F : 2.0F;
+    entries.clear();
+    for (std::uint32_t label = 0; label < 3; ++label) {
+      entries.push_back({label, label == p.y[row] ? top : (1 - top) / 2});
+      many.y.push_back(label);
+      many.all.push_back(static_cast<std::uint32_t>(many.all.size()));
+      copies.weights.push_back(weight * entries.back().share);
+      many.x.insert(many.x.end(), p.x.begin() + static_cast<std::ptrdiff_t>(row * 5),
+                    p.x.begin() + static_cast<std::ptrdiff_t>((row + 1) * 5));
+    }
+    soft.soft.add_row(entries);
+    soft.weights.push_back(weight);
+  }
+  HeadOptions options, options_of_copies;
+  options.targets = &soft;
+  options_of_copies.targets = &copies;
+  options.tolerance = options_of_copies.tolerance = 1e-9;
+  const auto one = trainer_for(p, pool).fit(p.all, 4, {}, nullptr, options);
+  const auto other = trainer_for(many, pool).fit(many.all, 4, {}, nullptr, options_of_copies);
+  ASSERT_TRUE(one.ok() && other.ok());
+  EXPECT_TRUE(one->converged && other->converged);
+  EXPECT_NEAR(one->objective, other->objective, 1e-4 * other->objective);
+  for (std::size_t i = 0; i < one->head.weights.size(); ++i)
+    EXPECT_NEAR(one->head.weights[i], other->head.weights[i], 5e-3);
+}
+
 TEST(HeadTrainer, GradientMatchesFiniteDifferences) {
   const Problem p = make_problem(50, 6, 4, 1);
   ThreadPool pool(2);

@@ -58,6 +58,7 @@ Result<TrainedRung> train_linear(const TrainingRows& rows, const LadderOptions& 
                  LinearTrainer::create(rows.texts, rows.labels, rows.label_count, pool, watcher));
   LinearSearchOptions search;
   search.seed = options.seed;
+  search.targets = &rows.targets;
   const std::vector<std::uint32_t> all = all_rows(rows);
   SMIDGEN_ASSIGN(const LinearChoice choice, trainer.choose(all, rows.fold_of, rows.folds, rows.tune, search, watcher));
   TrainedRung trained;
@@ -82,11 +83,13 @@ Result<TrainedHead> train_head(const TrainingRows& rows, const EmbeddingMatrix& 
                  HeadTrainer::create(features.values, features.dimensions, rows.labels, rows.label_count, pool));
   const std::vector<std::uint32_t> all = all_rows(rows);
   SMIDGEN_ASSIGN(HeadSearch search,
-                 trainer.cross_validate(all, rows.fold_of, rows.folds, default_head_c_grid(), watcher));
+                 trainer.cross_validate(all, rows.fold_of, rows.folds, default_head_c_grid(), watcher, &rows.targets));
   TrainedHead trained;
   trained.c = search.c;
   trained.out_of_fold = std::move(search.out_of_fold);
-  SMIDGEN_ASSIGN(HeadFit fit, trainer.fit(all, search.c, watcher));
+  HeadOptions head;
+  head.targets = &rows.targets;
+  SMIDGEN_ASSIGN(HeadFit fit, trainer.fit(all, search.c, watcher, nullptr, head));
   trained.head = std::move(fit.head);
   return trained;
 }
@@ -126,14 +129,23 @@ struct EncoderFit {
   double accuracy = 0;           // out-of-fold
   double embedding_seconds = 0;  // of all texts, in f32 unless a precision was asked for
 };
-Result<EncoderFit> fit_encoder(const TrainingRows& rows, std::shared_ptr<const Encoder> encoder,
-                               const LadderOptions& options, ThreadPool& pool, const Watcher& watcher) {
+Result<EmbeddingMatrix> embed(const TrainingRows& rows, const Encoder& encoder, const LadderOptions& options,
+                              ThreadPool& pool, const Watcher& watcher) {
   const std::vector<std::string_view> texts(rows.texts.begin(), rows.texts.end());
+  return options.embed ? options.embed(encoder, texts, pool, watcher) : embed_all(encoder, texts, pool, watcher);
+}
+
+// embeddings: of the rows by this encoder, where they are known already.
+Result<EncoderFit> fit_encoder(const TrainingRows& rows, std::shared_ptr<const Encoder> encoder,
+                               const LadderOptions& options, ThreadPool& pool, const Watcher& watcher,
+                               std::optional<EmbeddingMatrix> embeddings = std::nullopt, double seconds = 0) {
   EncoderFit fit;
   const Stopwatch watch;
-  SMIDGEN_ASSIGN(fit.embeddings, options.embed ? options.embed(*encoder, texts, pool, watcher)
-                                               : embed_all(*encoder, texts, pool, watcher));
-  fit.embedding_seconds = watch.seconds();
+  if (!embeddings) {
+    SMIDGEN_ASSIGN(embeddings, embed(rows, *encoder, options, pool, watcher));
+  }
+  fit.embeddings = std::move(*embeddings);
+  fit.embedding_seconds = seconds + watch.seconds();
   fit.encoder = std::move(encoder);
   SMIDGEN_ASSIGN(fit.head, train_head(rows, fit.embeddings, pool, watcher));
   std::size_t right = 0;
@@ -154,12 +166,20 @@ Result<std::shared_ptr<const Encoder>> in_precision(const std::shared_ptr<const 
   return std::make_shared<const Encoder>(std::move(loaded));
 }
 
-// In the fastest precision that costs next to nothing, unless one was asked for.
+// The encoder in the precision asked for, else f32, with what it says about the rows if that is known.
+struct FirstEncoder {
+  std::shared_ptr<const Encoder> encoder;
+  std::optional<EmbeddingMatrix> embeddings;
+  double embedding_seconds = 0;  // that they took
+};
+
+// In the fastest precision that costs next to nothing, unless one was asked for. f32 is also what the others start
+// from.
 Result<EncoderFit> choose_precision(const TrainingRows& rows, const std::shared_ptr<const Encoder>& f32,
-                                    const LadderOptions& options, ThreadPool& pool, const Watcher& watcher) {
-  SMIDGEN_ASSIGN(std::shared_ptr<const Encoder> first,
-                 in_precision(f32, options, options.precision.value_or(Precision::kF32)));
-  SMIDGEN_ASSIGN(EncoderFit reference, fit_encoder(rows, std::move(first), options, pool, watcher));
+                                    FirstEncoder first, const LadderOptions& options, ThreadPool& pool,
+                                    const Watcher& watcher) {
+  SMIDGEN_ASSIGN(EncoderFit reference, fit_encoder(rows, std::move(first.encoder), options, pool, watcher,
+                                                   std::move(first.embeddings), first.embedding_seconds));
   if (options.precision) return reference;
   for (const Precision faster : {Precision::kInt8, Precision::kBf16}) {
     SMIDGEN_ASSIGN(std::shared_ptr<const Encoder> encoder, in_precision(f32, options, faster));
@@ -257,10 +277,10 @@ Status move_by_contrast(const TrainingRows& rows, const Encoder& encoder, const 
 }
 
 Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_ptr<const Encoder>& f32,
-                                  const LadderOptions& options, const Stopwatch& of_ladder, ThreadPool& pool,
-                                  const Watcher& watcher, Ladder& ladder) {
+                                  FirstEncoder first, const LadderOptions& options, const Stopwatch& of_ladder,
+                                  ThreadPool& pool, const Watcher& watcher, Ladder& ladder) {
   const Stopwatch watch;
-  SMIDGEN_ASSIGN(EncoderFit fit, choose_precision(rows, f32, options, pool, watcher));
+  SMIDGEN_ASSIGN(EncoderFit fit, choose_precision(rows, f32, std::move(first), options, pool, watcher));
   const Precision precision = fit.encoder->precision();
   SMIDGEN_ASSIGN(std::unique_ptr<Rung> rung, EncoderRung::create(fit.encoder, std::move(fit.head.head)));
   TrainedRung trained = finished("encoder", std::move(rung), std::move(fit.head),
@@ -276,6 +296,52 @@ Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_pt
     SMIDGEN_TRY(tune(rows, *fit.encoder, fit.embeddings, options, options.seconds_max - of_ladder.seconds(), pool,
                      watcher, trained, ladder));
   return trained;
+}
+
+// Which form of a model's labels is fitted: judged by a head on the encoder's embeddings, else by `linear`.
+Result<LabelTreatment> treat_by_head(const TrainingRows& rows, const EmbeddingMatrix& features, ThreadPool& pool,
+                                     const Watcher& watcher) {
+  SMIDGEN_ASSIGN(const HeadTrainer trainer,
+                 HeadTrainer::create(features.values, features.dimensions, rows.labels, rows.label_count, pool));
+  const std::vector<std::uint32_t> all = all_rows(rows);
+  SMIDGEN_ASSIGN(const HeadSearch search,
+                 trainer.cross_validate(all, rows.fold_of, rows.folds, default_head_c_grid(), watcher, &rows.targets));
+  const CrossFit fit = [&](std::span<const std::uint32_t> on, std::span<const std::uint32_t> held,
+                           const FitTargets& targets) -> Result<std::vector<float>> {
+    HeadOptions options;
+    options.tolerance = 1e-5;
+    options.targets = &targets;
+    SMIDGEN_ASSIGN(const HeadFit fitted, trainer.fit(on, search.c, watcher, nullptr, options));
+    std::vector<float> scores(held.size() * rows.label_count);
+    trainer.score(fitted, held, scores);
+    return scores;
+  };
+  return treat_labels(rows, fit, watcher);
+}
+
+Result<LabelTreatment> treat_by_linear(const TrainingRows& rows, std::uint64_t seed, ThreadPool& pool,
+                                       const Watcher& watcher) {
+  SMIDGEN_ASSIGN(LinearTrainer trainer,
+                 LinearTrainer::create(rows.texts, rows.labels, rows.label_count, pool, watcher));
+  LinearSearchOptions search;
+  search.seed = seed;
+  search.targets = &rows.targets;
+  search.keep_grid = {1};
+  const std::vector<std::uint32_t> all = all_rows(rows);
+  SMIDGEN_ASSIGN(const LinearChoice choice, trainer.choose(all, rows.fold_of, rows.folds, {}, search, watcher));
+  const CrossFit fit = [&](std::span<const std::uint32_t> on, std::span<const std::uint32_t> held,
+                           const FitTargets& targets) -> Result<std::vector<float>> {
+    LinearSettings settings = choice.settings;
+    settings.targets = &targets;
+    SMIDGEN_ASSIGN(const std::unique_ptr<LinearRung> rung, trainer.fit(on, settings, watcher));
+    std::vector<float> scores(held.size() * rows.label_count);
+    const auto scratch = rung->make_scratch();
+    for (std::size_t i = 0; i < held.size(); ++i)
+      rung->score_text(rows.texts[held[i]], *scratch,
+                       std::span(scores).subspan(i * rows.label_count, rows.label_count));
+    return scores;
+  };
+  return treat_labels(rows, fit, watcher);
 }
 
 }  // namespace
@@ -302,7 +368,7 @@ Precision Ladder::encoder_precision() const {
   return Precision::kF32;
 }
 
-Result<Ladder> train_ladder(const TrainingRows& rows, const LadderOptions& options, ThreadPool& pool,
+Result<Ladder> train_ladder(const TrainingRows& given, const LadderOptions& options, ThreadPool& pool,
                             const Watcher& watcher) {
   const Stopwatch watch;
   Ladder ladder;
@@ -311,6 +377,25 @@ Result<Ladder> train_ladder(const TrainingRows& rows, const LadderOptions& optio
     SMIDGEN_ASSIGN(Encoder loaded, Encoder::load(options.encoder_folder, {.tokens_max = options.tokens_max}));
     encoder = std::make_shared<const Encoder>(std::move(loaded));
   }
+  FirstEncoder first;
+  if (options.encoder) {
+    SMIDGEN_ASSIGN(first.encoder, in_precision(encoder, options, options.precision.value_or(Precision::kF32)));
+  }
+  std::optional<TrainingRows> treated;
+  if (!given.from_model.empty()) {
+    const Watcher of_labels = named(watcher, "labels");
+    if (options.encoder) {
+      const Stopwatch embedding;
+      SMIDGEN_ASSIGN(first.embeddings, embed(given, *first.encoder, options, pool, of_labels));
+      first.embedding_seconds = embedding.seconds();
+    }
+    SMIDGEN_ASSIGN(ladder.labels, first.embeddings ? treat_by_head(given, *first.embeddings, pool, of_labels)
+                                                   : treat_by_linear(given, options.seed, pool, of_labels));
+    ladder.notes.push_back(ladder.labels->in_words());
+    treated = given;
+    treated->targets = std::move(ladder.labels->targets);
+  }
+  const TrainingRows& rows = treated ? *treated : given;
   if (options.linear) {
     SMIDGEN_ASSIGN(TrainedRung trained, train_linear(rows, options, pool, named(watcher, "linear")));
     ladder.rungs.push_back(std::move(trained));
@@ -321,8 +406,8 @@ Result<Ladder> train_ladder(const TrainingRows& rows, const LadderOptions& optio
     ladder.rungs.push_back(std::move(trained));
   }
   if (options.encoder) {
-    SMIDGEN_ASSIGN(TrainedRung trained,
-                   train_encoder(rows, encoder, options, watch, pool, named(watcher, "encoder"), ladder));
+    SMIDGEN_ASSIGN(TrainedRung trained, train_encoder(rows, encoder, std::move(first), options, watch, pool,
+                                                      named(watcher, "encoder"), ladder));
     ladder.rungs.push_back(std::move(trained));
   }
   if (ladder.rungs.empty()) return Error::usage("no rung to train");

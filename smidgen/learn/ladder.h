@@ -3,6 +3,7 @@
 //
 //   fit + tune rows, K folds by unit  -->  settings (C, feature set) and out-of-fold scores (calibration, blending,
 //                                          candidates, notable rows)
+//   labels of models: the form they are fitted in (label_cleaning.h), before anything else
 //   fit rows  --fit-->  pruning of linear  --judged on-->  tune rows
 //   fit + tune rows  -->  the rung that is kept
 #pragma once
@@ -20,6 +21,7 @@
 #include "smidgen/base/result.h"
 #include "smidgen/base/thread_pool.h"
 #include "smidgen/learn/embeddings.h"
+#include "smidgen/learn/label_cleaning.h"
 #include "smidgen/model/rung.h"
 
 namespace smidgen {
@@ -35,6 +37,9 @@ struct TrainingRows {
   std::vector<std::uint32_t> dataset_rows;  // where each row stands in the Dataset,
   std::vector<std::uint64_t> lines;         // and in the file (1-based line)
   std::size_t label_count = 0;
+  FitTargets targets;                    // what fits aim at (fit_targets.h); labels are what they are judged by
+  std::vector<std::uint8_t> from_model;  // (rows) 1 where a model gave the label; empty: people gave all
+  std::string models;                    // whose, "gpt-4o"
   std::size_t size() const { return texts.size(); }
 };
 
@@ -69,9 +74,10 @@ struct TrainedRung {
 };
 
 struct Ladder {
-  std::vector<TrainedRung> rungs;  // in ladder order
-  std::vector<std::string> notes;  // sentences for the user
-  double tuning_minutes = 0;       // estimate of what fine-tuning would take, when there was no time for it; 0: unknown
+  std::vector<TrainedRung> rungs;        // in ladder order
+  std::vector<std::string> notes;        // sentences for the user
+  std::optional<LabelTreatment> labels;  // where a model gave some of them; its targets are moved from
+  double tuning_minutes = 0;  // estimate of what fine-tuning would take, when there was no time for it; 0: unknown
   // Folders a later run would go on from, were this one killed now: to be removed when its result stands.
   std::vector<std::string> leftovers;
   void remove_leftovers() const;

@@ -19,10 +19,27 @@ struct Epoch {
   double gap = 0, loss = 0;  // sums over rows, times their weights
 };
 
+// With two labels a target is one number.
+double share_of_second(std::span<const SoftLabel> target) {
+  double share = 0;
+  for (const SoftLabel& entry : target)
+    if (entry.label == 1) share += static_cast<double>(entry.share);
+  return share;
+}
+
+// (lanes), the rest of `out` zero.
+void spread(std::span<const SoftLabel> target, std::span<float> out) {
+  std::fill(out.begin(), out.end(), 0.0F);
+  if (out.size() == 1) {
+    out[0] = static_cast<float>(share_of_second(target));
+    return;
+  }
+  for (const SoftLabel& entry : target) out[entry.label] += entry.share;
+}
+
 class Descent {
  public:
-  Descent(const LinearDesign& design, std::span<const std::uint32_t> y, std::span<const float> row_weights, float c,
-          LinearFit& fit)
+  Descent(const LinearDesign& design, const SoftLabels& y, std::span<const float> row_weights, float c, LinearFit& fit)
       : design_(design),
         y_(y),
         row_weights_(row_weights),
@@ -60,10 +77,10 @@ class Descent {
     if (!(cost_of_row > 0)) return;
     float* p = fit_.p.data() + row * fit_.lanes;
     gather(row);
-    // The row's own columns: their weights are cost * (e_y - p) * value.
+    // The row's own columns: their weights are cost * (y - p) * value.
     const float own = cost_of_row * design_.own_square[row];
     for (std::size_t k = 0; k < fit_.labels; ++k) scores_[k] -= own * p[k];
-    scores_[y_[row]] += own;
+    for (const SoftLabel& entry : y_.of(row)) scores_[entry.label] += own * entry.share;
     SimplexStep call;
     call.scores = scores_.data();
     call.p = p;
@@ -75,7 +92,10 @@ class Descent {
     kernels_.simplex_step(call);
     fit_.p_log_p[row] = call.p_log_p;
     epoch.gap += std::max(0.0, static_cast<double>(cost_of_row) * call.gap);
-    epoch.loss += static_cast<double>(cost_of_row) * (call.log_sum - scores_[y_[row]]);
+    double score_of_target = 0;
+    for (const SoftLabel& entry : y_.of(row))
+      score_of_target += static_cast<double>(entry.share) * static_cast<double>(scores_[entry.label]);
+    epoch.loss += static_cast<double>(cost_of_row) * (call.log_sum - score_of_target);
     for (std::size_t k = 0; k < fit_.lanes; ++k) change_[k] *= cost_of_row;
     scatter(row);
   }
@@ -85,7 +105,7 @@ class Descent {
     const double cost_of_row = cost(row);
     if (!(cost_of_row > 0)) return;
     gather(row);
-    const double y = y_[row], p = fit_.p[row];
+    const double y = share_of_second(y_.of(row)), p = fit_.p[row];
     const double z = scores_[0] + cost_of_row * design_.own_square[row] * (y - p);
     const double a = cost_of_row * (design_.square[row] + kBiasSquare), v = z + a * p;
     const double log_sum = std::max(z, 0.0) + std::log1p(std::exp(-std::fabs(z)));
@@ -112,7 +132,7 @@ class Descent {
 
   const LinearKernels& kernels_ = linear_kernels();
   const LinearDesign& design_;
-  std::span<const std::uint32_t> y_;
+  const SoftLabels& y_;
   std::span<const float> row_weights_;
   float c_;
   LinearFit& fit_;
@@ -120,7 +140,7 @@ class Descent {
 };
 
 // Starts at p = y for every row: W = 0, feasible.
-void start(const LinearDesign& design, std::span<const std::uint32_t> y, std::size_t labels, LinearFit& fit) {
+void start(const LinearDesign& design, const SoftLabels& y, std::size_t labels, LinearFit& fit) {
   fit.labels = labels;
   fit.lanes = linear_lanes(labels);
   fit.weights.assign(design.shared_columns * fit.lanes, 0.0F);
@@ -128,41 +148,45 @@ void start(const LinearDesign& design, std::span<const std::uint32_t> y, std::si
   if (fit.lanes > 1)
     std::fill(fit.bias.begin() + static_cast<std::ptrdiff_t>(labels), fit.bias.end(), kLinearPaddingBias);
   fit.p.assign(design.rows * fit.lanes, 0.0F);
-  for (std::size_t row = 0; row < design.rows; ++row) {
-    if (fit.lanes == 1) {
-      fit.p[row] = static_cast<float>(y[row]);
-    } else {
-      fit.p[row * fit.lanes + y[row]] = 1.0F;
-    }
-  }
   fit.p_log_p.assign(design.rows, 0.0F);
+  for (std::size_t row = 0; row < design.rows; ++row) {
+    spread(y.of(row), std::span(fit.p).subspan(row * fit.lanes, fit.lanes));
+    double p_log_p = 0;
+    for (const SoftLabel& entry : y.of(row)) {
+      const double p = static_cast<double>(entry.share);
+      if (p > 0 && p < 1) p_log_p += p * std::log(p);
+    }
+    fit.p_log_p[row] = static_cast<float>(p_log_p);
+  }
 }
 
-// sum over rows of cost * (e_y - p), the intercept's constraint violation: moves the proximal centre.
-void recentre(std::span<const std::uint32_t> y, std::span<const float> row_weights, LinearFit& fit) {
+// sum over rows of cost * (y - p), the intercept's constraint violation: moves the proximal centre.
+void recentre(const SoftLabels& y, std::span<const float> row_weights, LinearFit& fit) {
   std::vector<double> sum(fit.lanes);
-  for (std::size_t row = 0; row < y.size(); ++row) {
+  for (std::size_t row = 0; row < y.rows(); ++row) {
     const double cost = fit.c * (row_weights.empty() ? 1.0 : row_weights[row]);
     for (std::size_t k = 0; k < fit.lanes; ++k) sum[k] -= cost * fit.p[row * fit.lanes + k];
     if (fit.lanes == 1) {
-      sum[0] += cost * y[row];
+      sum[0] += cost * share_of_second(y.of(row));
     } else {
-      sum[y[row]] += cost;
+      for (const SoftLabel& entry : y.of(row)) sum[entry.label] += cost * static_cast<double>(entry.share);
     }
   }
   for (std::size_t k = 0; k < fit.lanes; ++k) fit.bias[k] += kBiasSquare * static_cast<float>(sum[k]);
 }
 
-// |W|^2 over the columns that stand in one row, whose weights are cost * (e_y - p) * value.
-double own_square_of(const LinearDesign& design, std::span<const std::uint32_t> y, std::span<const float> row_weights,
+// |W|^2 over the columns that stand in one row, whose weights are cost * (y - p) * value.
+double own_square_of(const LinearDesign& design, const SoftLabels& y, std::span<const float> row_weights,
                      const LinearFit& fit) {
   double sum = 0;
+  std::vector<float> target(fit.lanes);
   for (std::size_t row = 0; row < design.rows; ++row) {
     const double cost = fit.c * (row_weights.empty() ? 1.0 : row_weights[row]);
     const float* p = fit.p.data() + row * fit.lanes;
     double square = 0;
+    spread(y.of(row), target);
     for (std::size_t k = 0; k < fit.lanes; ++k) {
-      const double residual = (fit.lanes == 1 ? y[row] : (k == y[row])) - static_cast<double>(p[k]);
+      const double residual = static_cast<double>(target[k]) - static_cast<double>(p[k]);
       square += residual * residual;
     }
     sum += cost * cost * square * design.own_square[row];
@@ -178,10 +202,10 @@ double square_of(const std::vector<float>& values) {
 
 }  // namespace
 
-Status fit_linear(const LinearDesign& design, std::span<const std::uint32_t> y, std::size_t labels,
+Status fit_linear(const LinearDesign& design, const SoftLabels& y, std::size_t labels,
                   std::span<const float> row_weights, const LinearSolverOptions& options, const Watcher& watcher,
                   LinearFit& fit) {
-  SMIDGEN_CHECK(y.size() == design.rows && labels >= 2 && options.c > 0);
+  SMIDGEN_CHECK(y.rows() == design.rows && labels >= 2 && options.c > 0);
   if (fit.labels == 0) {
     start(design, y, labels, fit);
   } else {
@@ -208,8 +232,8 @@ Status fit_linear(const LinearDesign& design, std::span<const std::uint32_t> y, 
   return Ok{};
 }
 
-std::vector<float> all_weights(const LinearDesign& design, std::span<const std::uint32_t> y,
-                               std::span<const float> row_weights, const LinearFit& fit) {
+std::vector<float> all_weights(const LinearDesign& design, const SoftLabels& y, std::span<const float> row_weights,
+                               const LinearFit& fit) {
   std::vector<float> weights(design.columns * fit.lanes);
   std::copy(fit.weights.begin(), fit.weights.end(), weights.begin());
   for (std::size_t row = 0; row < design.rows; ++row) {
@@ -220,9 +244,9 @@ std::vector<float> all_weights(const LinearDesign& design, std::span<const std::
       const float value = cost * design.own_values[e];
       for (std::size_t k = 0; k < fit.lanes; ++k) out[k] = -value * p[k];
       if (fit.lanes == 1) {
-        out[0] += value * static_cast<float>(y[row]);
+        out[0] += value * static_cast<float>(share_of_second(y.of(row)));
       } else {
-        out[y[row]] += value;
+        for (const SoftLabel& entry : y.of(row)) out[entry.label] += value * entry.share;
       }
     }
   }

@@ -1,11 +1,12 @@
 // Multinomial logistic regression with L2 on sparse rows, to convergence, by dual coordinate descent.
 //
 // Problem (scikit-learn's LogisticRegression): minimise over weights W (columns, labels) and intercepts b
-//   P = 1/2 |W|^2 + C sum_i c_i loss_i,   loss_i = log sum_k exp(z_ik) - z_i,y_i,   z_i = W' x_i + b;
-// with two labels one vector w and the logistic loss.
+//   P = 1/2 |W|^2 + C sum_i c_i loss_i,   loss_i = log sum_k exp(z_ik) - y_i' z_i,   z_i = W' x_i + b,
+// where y_i is the row's target: a unit vector, or a teacher's distribution over labels. With two labels it is one
+// vector w and the logistic loss.
 //
 // Method (Yu, Huang, Lin, "Dual coordinate descent methods for logistic regression and maximum entropy models", 2011):
-// every row has dual variables p_i on the probability simplex, W = C sum_i c_i (e_{y_i} - p_i) x_i, and the duality gap
+// every row has dual variables p_i on the probability simplex, W = C sum_i c_i (y_i - p_i) x_i, and the duality gap
 // is
 //   C sum_i c_i KL(p_i || softmax(z_i)),
 // zero exactly at the optimum. A step solves one row's sub-problem: with a = C c_i |x_i|^2, find p' with
@@ -27,6 +28,7 @@
 
 #include "smidgen/base/progress.h"
 #include "smidgen/learn/linear_features.h"
+#include "smidgen/text/soft_labels.h"
 
 namespace smidgen {
 
@@ -50,14 +52,14 @@ struct LinearFit {
   bool converged = false;
 };
 
-// y: label of each training row of the design, in [0, labels). row_weights: c_i >= 0, or empty for 1.
+// y: target of each training row of the design, over [0, labels). row_weights: c_i >= 0, or empty for 1.
 // `fit` is empty (labels == 0) or the outcome of a fit of the same design.
-Status fit_linear(const LinearDesign& design, std::span<const std::uint32_t> y, std::size_t labels,
+Status fit_linear(const LinearDesign& design, const SoftLabels& y, std::size_t labels,
                   std::span<const float> row_weights, const LinearSolverOptions& options, const Watcher& watcher,
                   LinearFit& fit);
 
 // Weights of all columns, those of single rows included: (columns, lanes).
-std::vector<float> all_weights(const LinearDesign& design, std::span<const std::uint32_t> y,
-                               std::span<const float> row_weights, const LinearFit& fit);
+std::vector<float> all_weights(const LinearDesign& design, const SoftLabels& y, std::span<const float> row_weights,
+                               const LinearFit& fit);
 
 }  // namespace smidgen

@@ -19,7 +19,8 @@ namespace {
 struct FloatModel {
   LinearDesign design;
   std::vector<std::uint32_t> label_of_class;  // labels present in the training rows, rising
-  std::vector<std::uint32_t> y;               // class of each training row
+  SoftLabels y;                               // over classes, of each training row
+  std::vector<float> row_weights;             // of each training row; empty: 1
   LinearFit fit;
   std::vector<float> weights;  // (columns, lanes of the classes)
 };
@@ -51,11 +52,17 @@ class SharedWatcher {
 };
 
 void start_model(std::span<const NgramCounts* const> counts, std::span<const std::uint32_t> labels,
-                 std::size_t label_count, std::span<const std::uint32_t> rows, const LinearFeatureSet& set,
+                 std::size_t label_count, std::span<const std::uint32_t> rows, const LinearSettings& settings,
                  FloatModel& model) {
-  model.design = LinearDesign::build(counts, rows, set);
+  model.design = LinearDesign::build(counts, rows, settings.features);
+  const FitTargets* targets = settings.targets;
+  const bool soft = targets != nullptr && targets->soft.rows() > 0;
   std::vector<std::uint32_t> class_of_label(label_count, 0);
-  for (const std::uint32_t row : rows) class_of_label[labels[row]] = 1;
+  for (const std::uint32_t row : rows) {
+    class_of_label[labels[row]] = 1;
+    if (soft)
+      for (const SoftLabel& entry : targets->soft.of(row)) class_of_label[entry.label] = 1;
+  }
   // Two labels are fitted as one output, three or more as many: so at least three stay of three or more.
   std::size_t present = static_cast<std::size_t>(std::count(class_of_label.begin(), class_of_label.end(), 1U));
   for (std::uint32_t label = 0; label < label_count && present < 3; ++label) {
@@ -67,7 +74,12 @@ void start_model(std::span<const NgramCounts* const> counts, std::span<const std
     class_of_label[label] = static_cast<std::uint32_t>(model.label_of_class.size());
     model.label_of_class.push_back(label);
   }
-  for (const std::uint32_t row : rows) model.y.push_back(class_of_label[labels[row]]);
+  for (const std::uint32_t row : rows) {
+    const SoftLabel whole{labels[row], 1.0F};
+    model.y.add_row(soft ? targets->soft.of(row) : std::span(&whole, 1));
+    if (targets != nullptr && !targets->weights.empty()) model.row_weights.push_back(targets->weights[row]);
+  }
+  model.y.renumber(class_of_label);
 }
 
 Status run_fit(const LinearSettings& settings, const Watcher& watcher, FloatModel& model) {
@@ -75,8 +87,9 @@ Status run_fit(const LinearSettings& settings, const Watcher& watcher, FloatMode
   options.c = settings.c;
   options.gap_max = settings.gap_max;
   options.seed = settings.seed;
-  SMIDGEN_TRY(fit_linear(model.design, model.y, model.label_of_class.size(), {}, options, watcher, model.fit));
-  model.weights = all_weights(model.design, model.y, {}, model.fit);
+  SMIDGEN_TRY(
+      fit_linear(model.design, model.y, model.label_of_class.size(), model.row_weights, options, watcher, model.fit));
+  model.weights = all_weights(model.design, model.y, model.row_weights, model.fit);
   return Ok{};
 }
 
@@ -311,7 +324,9 @@ Result<std::vector<LinearTrial>> LinearTrainer::try_settings(std::span<const std
     LinearSettings settings;
     settings.seed = options.seed;
     settings.gap_max = options.gap_max;
-    start_model(blocks_of(sets[set]), labels_, label_count_, cut[fold].fitted, sets[set], model);
+    settings.features = sets[set];
+    settings.targets = options.targets;
+    start_model(blocks_of(sets[set]), labels_, label_count_, cut[fold].fitted, settings, model);
     for (std::size_t c = 0; c < grid.size(); ++c) {
       settings.c = grid[c];
       const Status status = run_fit(settings, shared.view(), model);
@@ -341,7 +356,7 @@ Status LinearTrainer::choose_pruning(std::span<const std::uint32_t> fit_rows, st
   for (const std::uint32_t row : tune_rows) truth.push_back(labels_[row]);
   const LinearFeatureSet& features = choice.settings.features;
   FloatModel model;
-  start_model(blocks_of(features), labels_, label_count_, fit_rows, features, model);
+  start_model(blocks_of(features), labels_, label_count_, fit_rows, choice.settings, model);
   SMIDGEN_TRY(run_fit(choice.settings, watcher, model));
   const ScoreQuality full = score_quality(tune_scores(model, tune_rows, label_count_), truth, label_count_);
   std::vector<double> keeps = options.keep_grid;
@@ -375,6 +390,7 @@ Result<LinearChoice> LinearTrainer::choose(std::span<const std::uint32_t> rows, 
   choice.settings.features = best.features;
   choice.settings.c = best.c;
   choice.settings.seed = options.seed;
+  choice.settings.targets = options.targets;
   choice.accuracy = best.quality.accuracy;
   std::vector<char> in_tune(texts_.size(), 0);
   for (const std::uint32_t row : tune) in_tune[row] = 1;
@@ -395,7 +411,7 @@ Result<std::vector<float>> LinearTrainer::out_of_fold(std::span<const std::uint3
   pool_->parallel_for(folds, [&](std::size_t fold, std::size_t) {
     const auto& [fitted, held, places] = cut[fold];
     FloatModel model;
-    start_model(blocks_of(settings.features), labels_, label_count_, fitted, settings.features, model);
+    start_model(blocks_of(settings.features), labels_, label_count_, fitted, settings, model);
     const Status status = run_fit(settings, shared.view(), model);
     auto rung = status.ok() ? LinearRung::create(pack(model, settings, label_count_))
                             : Result<std::unique_ptr<LinearRung>>(status.error());
@@ -421,7 +437,7 @@ Result<std::unique_ptr<LinearRung>> LinearTrainer::fit(std::span<const std::uint
   SMIDGEN_CHECK(!rows.empty());
   SMIDGEN_TRY(count_blocks(std::span(&settings.features, 1), watcher));
   FloatModel model;
-  start_model(blocks_of(settings.features), labels_, label_count_, rows, settings.features, model);
+  start_model(blocks_of(settings.features), labels_, label_count_, rows, settings, model);
   SMIDGEN_TRY(run_fit(settings, watcher, model));
   return LinearRung::create(pack(model, settings, label_count_));
 }

@@ -20,6 +20,7 @@
 #include "smidgen/base/progress.h"
 #include "smidgen/base/result.h"
 #include "smidgen/base/thread_pool.h"
+#include "smidgen/learn/fit_targets.h"
 #include "smidgen/learn/linear_features.h"
 #include "smidgen/learn/score_quality.h"
 #include "smidgen/model/linear.h"
@@ -29,10 +30,11 @@ namespace smidgen {
 // All that decides a fit.
 struct LinearSettings {
   LinearFeatureSet features;
-  double c = 20;           // as in scikit-learn: the loss' weight against 1/2 |W|^2
-  double keep = 1;         // share of the rows of weights that is kept, the most important first
-  double gap_max = 0.003;  // converged: duality gap <= gap_max * objective
-  std::uint64_t seed = 0;  // of the order of descent
+  double c = 20;                        // as in scikit-learn: the loss' weight against 1/2 |W|^2
+  double keep = 1;                      // share of the rows of weights that is kept, the most important first
+  double gap_max = 0.003;               // converged: duality gap <= gap_max * objective
+  std::uint64_t seed = 0;               // of the order of descent
+  const FitTargets* targets = nullptr;  // by row of the trainer's texts; none: their labels
 };
 
 struct LinearSearchOptions {
@@ -43,6 +45,7 @@ struct LinearSearchOptions {
   double log_loss_ratio_max = 1.0025;  // 1 % more was measured to cost 0.3 to 0.6 points in cross-validation
   double gap_max = 0.01;               // of the trials; the chosen one is fitted to LinearSettings::gap_max
   std::uint64_t seed = 0;
+  const FitTargets* targets = nullptr;  // of every fit; judged by the labels all the same
 };
 // Tokens and characters; the same with words, which doubles the weight of whole words. By five-fold cross-validation on
 // nine sets one of the two was the best or within 0.002 of the least log loss of words, tokens, or both beside

@@ -122,7 +122,7 @@ TEST(LinearDesign, MergedColumnsKeepEveryInnerProduct) {
 
 // The gradient of the primal objective at the solution, by direct sums in double.
 double gradient_norm(const LinearDesign& design, std::span<const std::uint32_t> y, const LinearFit& fit, bool start) {
-  const std::vector<float> weights = all_weights(design, y, {}, fit);
+  const std::vector<float> weights = all_weights(design, SoftLabels::of_labels(y), {}, fit);
   const std::size_t lanes = fit.lanes;
   std::vector<double> gradient(weights.begin(), weights.end()), bias(lanes);
   if (start) std::fill(gradient.begin(), gradient.end(), 0.0);
@@ -169,11 +169,48 @@ TEST(LinearSolver, ReachesTheOptimumOfThePrimal) {
     LinearFit fit;
     for (const double c : {1.0, 20.0}) {  // the second starts from the first
       options.c = c;
-      ASSERT_TRUE(fit_linear(design, corpus.labels, labels, {}, options, {}, fit).ok());
+      ASSERT_TRUE(fit_linear(design, SoftLabels::of_labels(corpus.labels), labels, {}, options, {}, fit).ok());
       EXPECT_LT(gradient_norm(design, corpus.labels, fit, false),
                 5e-3 * gradient_norm(design, corpus.labels, fit, true))
           << labels << " labels, C " << c;
     }
+  }
+}
+
+// A row with a soft target is as good as copies of it, one for each label, weighted by its shares.
+TEST(LinearSolver, SoftTargetsActAsWeightedCopies) {
+  for (const std::size_t labels : {2, 3}) {
+    const Corpus corpus = make_corpus(60, labels, 9);
+    const NgramCounts words = count_ngrams(corpus.texts, NgramBlock::kWords, {});
+    const NgramCounts* blocks[] = {&words};
+    std::vector<std::uint32_t> rows;  // every row once for each label, so that both fits have one design
+    for (std::uint32_t row = 0; row < 60; ++row) rows.insert(rows.end(), labels, row);
+    const LinearDesign design = LinearDesign::build(blocks, rows, {});
+    SoftLabels soft, copies;
+    std::vector<float> once, shares;
+    for (std::uint32_t row = 0; row < 60; ++row) {
+      const float top = 0.5F + 0.4F * static_cast<float>(row) / 60.0F;
+      std::vector<SoftLabel> entries;
+      for (std::uint32_t label = 0; label < labels; ++label)
+        entries.push_back({label, label == corpus.labels[row] ? top : (1 - top) / static_cast<float>(labels - 1)});
+      for (std::uint32_t label = 0; label < labels; ++label) {
+        soft.add_row(entries);
+        once.push_back(label == 0 ? 1.0F : 0.0F);
+        const SoftLabel whole{label, 1.0F};
+        copies.add_row({&whole, 1});
+        shares.push_back(entries[label].share);
+      }
+    }
+    LinearSolverOptions options;
+    options.gap_max = 1e-6;
+    options.epochs_max = 600;
+    LinearFit one, many;
+    ASSERT_TRUE(fit_linear(design, soft, labels, once, options, {}, one).ok());
+    ASSERT_TRUE(fit_linear(design, copies, labels, shares, options, {}, many).ok());
+    ASSERT_EQ(one.weights.size(), many.weights.size());
+    for (std::size_t i = 0; i < one.weights.size(); ++i) EXPECT_NEAR(one.weights[i], many.weights[i], 0.02) << labels;
+    EXPECT_NEAR(one.objective, many.objective, 1e-3 * many.objective);
+    EXPECT_LT(one.gap, 1e-5 * one.objective);
   }
 }
 
@@ -193,10 +230,11 @@ TEST(LinearSolver, RowWeightsActAsRepeatedRows) {
   options.epochs_max = 300;
   LinearFit twice, weighted;
   std::vector<float> weights(81, 1.0F);
-  ASSERT_TRUE(fit_linear(design, y, 3, weights, options, {}, twice).ok());
+  const SoftLabels whole = SoftLabels::of_labels(y);
+  ASSERT_TRUE(fit_linear(design, whole, 3, weights, options, {}, twice).ok());
   weights[0] = 2.0F;
   weights[80] = 0.0F;
-  ASSERT_TRUE(fit_linear(design, y, 3, weights, options, {}, weighted).ok());
+  ASSERT_TRUE(fit_linear(design, whole, 3, weights, options, {}, weighted).ok());
   for (std::size_t i = 0; i < twice.weights.size(); ++i) EXPECT_NEAR(twice.weights[i], weighted.weights[i], 0.02);
 }
 

@@ -72,7 +72,11 @@ Result<CertifySet> certify_set_of_test(const Dataset& data, const Dataset& test,
   std::unordered_set<std::uint32_t> chosen;
   for (std::uint32_t row = 0; row < test.chosen.size(); ++row)
     if (test.chosen[row] != 0) chosen.insert(test.units[row]);
+  const LabelSources sources = label_sources(test);
+  std::vector<bool> by_people(test.size());
+  for (const std::uint32_t row : sources.human_rows) by_people[row] = true;
   for (const std::uint32_t row : one_row_per_unit(test, set.salt)) {
+    if (!sources.human_rows.empty() && !by_people[row]) continue;  // some labels are people's: only those count
     if (known.contains(test.unit_keys[test.units[row]]) || chosen.contains(test.units[row])) continue;
     const std::string& label = test.label_names[test.labels[row]];
     const auto at = std::lower_bound(data.label_names.begin(), data.label_names.end(), label);
@@ -134,6 +138,25 @@ void describe(const Dataset& data, const PickRequest& request, const PickService
   report.accuracy_target = request.accuracy;
   report.confidence = request.confidence;
   report.risk = request.risk_all ? "all" : "selective";
+  const LabelSources sources = label_sources(request.test != nullptr ? *request.test : data);
+  if (!sources.human_rows.empty()) return;
+  report.labels_from = sources.models;
+  report.notes.push_back(
+      fmt::format("All labels that certify are from {0}: every accuracy here is agreement with {0}, not with people.",
+                  sources.models));
+}
+
+// What was found out about labels of models, in terms of the file.
+void report_labels(const Dataset& data, const Ladder& ladder, const TrainingRows& training, PickReport& report) {
+  report.label_treatment = ladder.labels;
+  if (!ladder.labels) return;
+  for (const LabelDoubt& doubt : ladder.labels->doubts)
+    report.label_doubts.push_back({training.lines[doubt.row],
+                                   {},
+                                   data.label_names[doubt.label],
+                                   data.label_names[doubt.likelier],
+                                   static_cast<double>(doubt.p_likelier),
+                                   static_cast<double>(doubt.p_label)});
 }
 
 void describe_split(const Dataset& data, const Split& split, const CertifySet& certify, const PickRequest& request,
@@ -222,6 +245,9 @@ Result<CertificationOptions> certification_options(const Dataset& data, const Ce
   options.coverage_min = request.coverage_min;
   options.units_certify = certify.texts.size();
   options.label_names = data.label_names;
+  const LabelSources sources = label_sources(request.test != nullptr ? *request.test : data);
+  if (sources.human_rows.empty()) options.labels_from = sources.models;
+  options.people_only = !sources.human_rows.empty() && sources.model_rows > 0;
   options.unit = unit_in_words(data, request);
   for (std::size_t label = 0; label < data.label_names.size(); ++label)
     if (certify.label_units[label] == 0) options.not_claimed.push_back(data.label_names[label]);
@@ -636,6 +662,7 @@ Result<PickReport> pick(const Dataset& data, const PickRequest& request, const P
         "The encoder was not fine-tuned. `--minutes-max {:.0f}` would be enough for it here: an estimate from "
         "the time the texts took to embed. What it would gain is not known before.",
         std::ceil(1.2 * ladder.tuning_minutes + 1)));
+  report_labels(data, ladder, training, report);
   for (const TrainedRung& rung : ladder.rungs)
     report.tokens_max = std::max<std::uint64_t>(report.tokens_max, rung.rung->tokens_max());
   const std::vector<std::string_view> timed = timed_texts(training);

@@ -72,6 +72,7 @@ struct TrainSummary {
   std::vector<std::string> rungs;   // those the bundle runs
   double accuracy_out_of_fold = 0;  // of the calibrated policy
   std::vector<std::string> chosen;  // settings of each rung, in words
+  std::string labels_from;          // a model, when all labels are its: the accuracy is agreement with it
   std::vector<std::string> notes;
   double seconds = 0;
 };

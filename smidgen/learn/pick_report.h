@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "smidgen/learn/label_cleaning.h"
 #include "smidgen/model/bundle.h"
 #include "smidgen/text/dataset.h"
 
@@ -104,6 +105,10 @@ struct PickReport {
   std::string split_salt;
   std::uint64_t attempts = 1;
   std::vector<std::string> labels_too_few;  // wholly in fit, nothing claimed
+  // A model, when its labels certify: every accuracy here is then agreement with it. Empty: people's labels.
+  std::string labels_from;
+  std::optional<LabelTreatment> label_treatment;  // where a model gave some labels of fit and tune; without targets
+  std::vector<NotableRow> label_doubts;           // its doubts by line of the file, without texts
 
   // What was asked.
   double accuracy_target = 0, confidence = 0.95;

@@ -299,8 +299,50 @@ Result<SplitShares> parse_split_shares(std::string_view text) {
   return SplitShares{values[0] / sum, values[1] / sum, values[2] / sum};
 }
 
+namespace {
+
+// Rows that people labelled are split as usual; those of models join fit, or tune where their unit is, and where it
+// certifies they are not used.
+Result<Split> split_people(const Dataset& data, const LabelSources& sources, const SplitOptions& options) {
+  const Dataset people = select_rows(data, sources.human_rows);
+  auto made = Splitter(people, options).run();
+  if (!made.ok())
+    return std::move(made).error().hint(
+        "only rows that people labelled certify: label more of them, or pass --test FILE");
+  Split split = std::move(*made);
+  for (Rows* rows : {&split.fit, &split.tune, &split.certify})
+    for (std::uint32_t& row : *rows) row = sources.human_rows[row];
+  std::vector<Part> parts(data.unit_keys.size(), Part::kFit);
+  std::vector<bool> in_fit(data.unit_keys.size());
+  for (const std::uint32_t row : split.tune) parts[data.units[row]] = Part::kTune;
+  for (const std::uint32_t row : split.certify) parts[data.units[row]] = Part::kCertify;
+  for (const std::uint32_t row : split.fit) in_fit[data.units[row]] = true;
+  for (std::uint32_t row = 0, next = 0; row < data.size(); ++row) {
+    if (next < sources.human_rows.size() && sources.human_rows[next] == row) {
+      ++next;
+      continue;
+    }
+    const std::uint32_t unit = data.units[row];
+    if (parts[unit] == Part::kCertify) {
+      ++split.rows_unused;
+      continue;
+    }
+    (parts[unit] == Part::kTune ? split.tune : split.fit).push_back(row);
+    if (parts[unit] == Part::kTune || in_fit[unit]) continue;
+    in_fit[unit] = true;
+    ++split.units_fit;
+  }
+  for (Rows* rows : {&split.fit, &split.tune}) std::sort(rows->begin(), rows->end());
+  return split;
+}
+
+}  // namespace
+
 Result<Split> make_split(const Dataset& data, const SplitOptions& options) {
-  return Splitter(data, options).run();
+  const LabelSources sources = label_sources(data);
+  if (sources.human_rows.empty() || sources.model_rows == 0 || options.certify_elsewhere)
+    return Splitter(data, options).run();
+  return split_people(data, sources, options);
 }
 
 std::vector<std::uint32_t> one_row_per_unit(const Dataset& data, std::string_view salt) {

@@ -58,6 +58,7 @@ struct Split {
   std::string id;                // names the certify units and the salt: what AttemptLog counts by
 };
 
+// Where people gave some of the labels and models others (Dataset::sources), only people's certify.
 // By time when data.times is not empty: certify takes the newest units, a unit being as new as its newest row (equal
 // times are ordered by hash). Fails (kBadData) with the number of units needed when there are too few, or when times
 // cannot be compared.

@@ -46,6 +46,34 @@ bool disjoint(const std::set<std::string>& a, const std::set<std::string>& b) {
   return std::none_of(a.begin(), a.end(), [&](const std::string& key) { return b.contains(key); });
 }
 
+TEST(Split, OnlyPeoplesLabelsCertify) {
+  // 300 rows of people, 700 of a model; 40 texts stand in both, and the label l3 is the model's alone.
+  std::string csv = "text,label,by\n";
+  for (int i = 0; i < 700; ++i) csv += "text " + std::to_string(i) + ",l" + std::to_string(i % 4) + ",gpt-4o\n";
+  for (int i = 660; i < 960; ++i) csv += "text " + std::to_string(i) + ",l" + std::to_string(i % 3) + ",human\n";
+  ReadOptions options;
+  options.source_column = "by";
+  const Dataset data = dataset_of(csv, options);
+  const Split split = split_of(data);
+  EXPECT_EQ(split.certify.size(), split.units_certify);
+  EXPECT_NEAR(static_cast<double>(split.certify.size()), 0.4 * 300, 30);
+  for (const std::uint32_t row : split.certify) EXPECT_GE(row, 700U);
+  EXPECT_EQ(split.fit.size() + split.tune.size() + split.certify.size() + split.rows_unused, data.size());
+  const auto fit = keys_of(data, split.fit), tune = keys_of(data, split.tune), certify = keys_of(data, split.certify);
+  EXPECT_TRUE(disjoint(fit, certify) && disjoint(tune, certify) && disjoint(fit, tune));
+  EXPECT_EQ(fit.size(), split.units_fit);
+  EXPECT_GT(split.rows_unused, 0U);  // a model's rows of units that certify
+  EXPECT_EQ(split.labels_too_few, (Rows{3}));
+  // A model's rows do not move what people's certify on.
+  const Dataset people = select_rows(data, label_sources(data).human_rows);
+  EXPECT_EQ(split_of(people).id, split.id);
+  // Nothing certified: all rows are equal.
+  SplitOptions elsewhere;
+  elsewhere.certify_elsewhere = true;
+  const Split all = split_of(data, elsewhere);
+  EXPECT_EQ(all.fit.size() + all.tune.size(), data.size());
+}
+
 TEST(SplitShares, FollowTheProtocol) {
   EXPECT_DOUBLE_EQ(default_split_shares(100).certify, 0.4);
   EXPECT_DOUBLE_EQ(default_split_shares(1000).certify, 0.4);

@@ -119,7 +119,11 @@ Result<std::vector<TrainSummary>> train(const Dataset& data, const std::string& 
     written.push_back(std::move(summary));
   }
   ladder.remove_leftovers();
-  for (TrainSummary& one : written) one.notes = ladder.notes;
+  const LabelSources sources = label_sources(data);
+  for (TrainSummary& one : written) {
+    one.notes = ladder.notes;
+    if (sources.human_rows.empty()) one.labels_from = sources.models;
+  }
   for (TrainSummary& one : written)
     one.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return written;

@@ -13,7 +13,11 @@ Result<TrainingRows> cut_training_rows(const Dataset& data, const Split& split, 
   std::merge(split.fit.begin(), split.fit.end(), split.tune.begin(), split.tune.end(), rows.dataset_rows.begin());
   std::vector<bool> is_tune(data.size());
   for (const std::uint32_t row : split.tune) is_tune[row] = true;
+  const LabelSources sources = label_sources(data);
+  if (sources.model_rows > 0) rows.models = sources.models;
   for (const std::uint32_t row : rows.dataset_rows) {
+    if (data.soft.rows() > 0) rows.targets.soft.add_row(data.soft.of(row));
+    if (sources.model_rows > 0) rows.from_model.push_back(data.source_names[data.sources[row]] == kHumanSource ? 0 : 1);
     (is_tune[row] ? rows.tune : rows.fit).push_back(static_cast<std::uint32_t>(rows.texts.size()));
     rows.texts.push_back(data.texts[row]);
     rows.labels.push_back(data.labels[row]);

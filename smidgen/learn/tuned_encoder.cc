@@ -76,7 +76,9 @@ class Tuning {
   // least to one epoch, when its share of the time that is left is not enough; the epochs it took are then all that the
   // later parts take.
   Result<Fitted> fit(const Rows& on, const Rows& held, TunePlan& plan, std::size_t part, double seconds_left) {
-    SMIDGEN_ASSIGN(HeadFit start, heads_.fit(on, options_.c, watcher_));
+    HeadOptions towards;
+    towards.targets = &rows_.targets;
+    SMIDGEN_ASSIGN(HeadFit start, heads_.fit(on, options_.c, watcher_, nullptr, towards));
     SMIDGEN_ASSIGN(TrainableEncoder trainable, load());
     FineTuneOptions options;
     options.epochs = plan.epochs;
@@ -98,7 +100,7 @@ class Tuning {
     const std::string stage = fmt::format("fine-tuning, part {} of {}", part + 1, plan.folds + 1);
     if (watcher_.progress)
       inner.progress = [&](const ProgressEvent& event) { watcher_.progress({stage, event.fraction, event.detail}); };
-    SMIDGEN_ASSIGN(const FineTuneReport report, fine_tune(trainable, start.head, tokens(on), options, inner));
+    SMIDGEN_ASSIGN(const FineTuneReport report, fine_tune(trainable, start.head, tokens(fitted(on)), options, inner));
     plan.epochs = std::min(plan.epochs, report.out_of_patience ? best_epoch(report.epochs) + 1 : report.epochs.size());
     resumed_ = resumed_ || report.resumed_steps > 0;
     return Fitted{std::move(trainable), std::move(start.head)};
@@ -144,6 +146,10 @@ class Tuning {
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       hash.add(rows_.texts[i]);
       hash.add(fmt::format("\n{} {}\n", rows_.labels[i], rows_.fold_of[i]));
+      if (rows_.targets.soft.rows() > 0)
+        for (const SoftLabel& entry : rows_.targets.soft.of(i))
+          hash.add(fmt::format("{} {}\n", entry.label, entry.share));
+      if (!rows_.targets.weights.empty()) hash.add(fmt::format("{}\n", rows_.targets.weights[i]));
     }
     std::error_code code;
     const auto place = std::filesystem::absolute(options_.folder, code);
@@ -153,9 +159,20 @@ class Tuning {
     return to_hex(hash.finish());
   }
 
+  // Without the rows that are not to be fitted on.
+  Rows fitted(const Rows& on) const {
+    if (rows_.targets.weights.empty()) return on;
+    Rows some;
+    for (const std::uint32_t row : on)
+      if (rows_.targets.weights[row] > 0) some.push_back(row);
+    return some;
+  }
+
   TokenRows tokens(const Rows& of) const {
     TokenRows out;
     for (const std::uint32_t row : of) {
+      if (rows_.targets.soft.rows() > 0) out.targets.soft.add_row(rows_.targets.soft.of(row));
+      if (!rows_.targets.weights.empty()) out.targets.weights.push_back(rows_.targets.weights[row]);
       out.ids.push_back(ids_[row]);
       out.labels.push_back(rows_.labels[row]);
     }

@@ -37,6 +37,7 @@ struct Certificate {
   std::vector<Target> targets;
   std::vector<std::string> assumptions, not_claimed;  // sentences; labels with too few units
   std::uint64_t tested = 0;  // candidates of the fixed sequence that were tested, the failing one included
+  std::string labels_from;   // a model, when its labels and not people's certified: agreement with it; else empty
   std::string test_sha256;   // of the file that certified (--test); empty when a part of the data did
 };
 

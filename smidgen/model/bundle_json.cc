@@ -277,6 +277,7 @@ Result<std::string> certificate_to_json(const Certificate& c) {
                      {"targets", targets},
                      {"assumptions", c.assumptions},
                      {"not_claimed", c.not_claimed},
+                     {"labels_from", c.labels_from},
                      {"data_sha256", c.data_sha256},
                      {"test_sha256", c.test_sha256},
                      {"split_salt", c.split_salt},
@@ -376,7 +377,7 @@ Result<Certificate> certificate_from_json(std::string_view text) {
       root, {"format",     "certified", "statement",   "risk",        "alpha",       "delta",      "n_units",
              "n_answered", "errors",    "coverage",    "p_value",     "lower_bound", "method",     "candidates",
              "attempts",   "targets",   "assumptions", "not_claimed", "data_sha256", "split_salt", "bundle_sha256",
-             "precision",  "version",   "tested",      "test_sha256"},
+             "precision",  "version",   "tested",      "test_sha256", "labels_from"},
       "certificate.json"));
   Certificate c;
   SMIDGEN_ASSIGN(c.certified, json_bool(root, "certified"));
@@ -392,6 +393,7 @@ Result<Certificate> certificate_from_json(std::string_view text) {
   SMIDGEN_ASSIGN(c.targets, read_targets(root));
   SMIDGEN_ASSIGN(c.assumptions, strings_at(root, "assumptions", 0, 1000, 1 << 16));
   SMIDGEN_ASSIGN(c.not_claimed, strings_at(root, "not_claimed", 0, kLabelsMax, kLabelBytesMax));
+  SMIDGEN_ASSIGN(c.labels_from, json_string(root, "labels_from", 4096));
   SMIDGEN_ASSIGN(c.data_sha256, json_string(root, "data_sha256", 64));
   SMIDGEN_ASSIGN(c.test_sha256, json_string(root, "test_sha256", 64));
   SMIDGEN_ASSIGN(c.split_salt, json_string(root, "split_salt", 256));
