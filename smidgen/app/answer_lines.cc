@@ -38,11 +38,16 @@ void append_top(std::string& out, const Answer& answer, const std::vector<std::s
 }  // namespace
 
 void append_answer(std::string& out, const Record& record, const Answer& answer, const std::vector<std::string>& labels,
-                   std::size_t top, bool other_precision) {
+                   std::size_t top, bool other_precision, bool with_text) {
   out += '{';
   if (!record.id_json.empty()) {
     out += "\"id\":";
     out += record.id_json;
+    out += ',';
+  }
+  if (with_text) {
+    out += "\"text\":";
+    append_json_string(out, record.text);
     out += ',';
   }
   out += "\"label\":";

@@ -134,6 +134,14 @@ void declare_reading(CLI::App& verb, ReadOptions& read, RawOptions& raw, bool la
   if (!labelled) return;
   read.label_column = "label";
   verb.add_option("--label-column", read.label_column, "column or key of the label [label]")->type_name("NAME");
+  verb.add_option("--soft-column", read.soft_column,
+                  "column or key of a teacher's probabilities, {\"label\": p, ..}, as `run --top` writes them")
+      ->type_name("NAME");
+  verb.add_option("--source-column", read.source_column,
+                  "column or key that says who gave the label: human, or a model")
+      ->type_name("NAME");
+  verb.add_option("--labels-from", read.labels_from, "who gave the labels, where no column says it: human, or a model")
+      ->type_name("NAME");
 }
 
 void declare_output(CLI::App& verb, std::string& out, bool& force) {
@@ -252,6 +260,7 @@ void declare_run(CLI::App& verb, RunOptions& o, RawOptions& raw) {
   verb.add_option("--top", o.top, "add the probabilities of the K likeliest labels")
       ->check(CLI::Range(1, 65536))
       ->type_name("K");
+  verb.add_flag("--with-text", o.with_text, "repeat the text on every line: what `train --soft-column` learns from");
   verb.add_option("--precision", raw.arithmetic, "of the encoder; another than the bundle's is not certified [auto]")
       ->check(kArithmetic)
       ->type_name("P");

@@ -152,6 +152,8 @@ Json to_json(const EvalOptions& options, const Dataset& data, const Findings& f)
     root["selective_accuracy_low"] = f.kept_interval.low;
     root["selective_accuracy_high"] = f.kept_interval.high;
   }
+  const LabelSources sources = label_sources(data);
+  root["labels_from"] = sources.model_rows > 0 ? Json(sources.models) : Json(nullptr);
   return root;
 }
 
@@ -252,6 +254,10 @@ int run_eval(const EvalOptions& options, App& app) {
   if (!answers.ok()) return app.fail(answers.error());
   const Findings findings = measure(classifier->bundle(), *data, *answers);
   warn_of_unknown_labels(findings, app);
+  if (const LabelSources sources = label_sources(*data); sources.model_rows > 0)
+    app.warn(fmt::format("{} of {} labels are from {}: what is right there is agreement with it, not with people",
+                         with_thousands(sources.model_rows), with_thousands(data->size()),
+                         for_terminal(sources.models)));
   if (!options.predictions.empty())
     if (const Status status = write_predictions(options.predictions, classifier->bundle(), *data, *answers);
         !status.ok())

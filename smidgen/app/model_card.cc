@@ -98,9 +98,10 @@ std::string data_section(const PickReport& report) {
 std::string measured_section(const PickReport& report) {
   std::string out = fmt::format(
       "## Measured\n\nOn {}, every one answered locally. Times: one row at a time, one thread of {}.\n\n"
-      "| rung | accuracy | 95 % interval | macro-F1 | p50 | p99 | size | memory |\n"
+      "| rung | {} | 95 % interval | macro-F1 | p50 | p99 | size | memory |\n"
       "|---|---:|---:|---:|---:|---:|---:|---:|\n",
-      counted(report.units_certify, "held-out row", "held-out rows"), for_markdown(report.machine, 200));
+      counted(report.units_certify, "held-out row", "held-out rows"), for_markdown(report.machine, 200),
+      report.labels_from.empty() ? "accuracy" : "agreement with " + for_markdown(report.labels_from, 200));
   for (const auto& row : report.rows) {
     out += fmt::format("| {}{}{} | {} | {} .. {} | {} | {} | {} | {} | {} |\n", for_markdown(row.name),
                        row.blended ? ", blended" : "", row.chosen ? " (chosen)" : "", rounded_down(row.accuracy, 3),

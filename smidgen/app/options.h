@@ -71,6 +71,7 @@ struct RunOptions {
   std::string labels;              // --labels a,b,c or @FILE: `bundle` is an encoder, labels go by similarity
   std::string label_template;      // empty: the default
   std::size_t top = 0;
+  bool with_text = false;
   std::optional<Precision> precision;  // of the encoder; none: the bundle's
   bool strict = false;
   std::string out;    // empty or "-": standard output

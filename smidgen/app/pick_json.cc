@@ -1,5 +1,6 @@
 #include "smidgen/app/pick_json.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "smidgen/app/foreign_text.h"
@@ -53,7 +54,8 @@ Json split_of(const PickReport& report) {
           {"certify", {{"rows", report.rows_certify}, {"units", report.units_certify}}},
           {"certify_path", string_or_null(report.certify_path)},
           {"rows_unused", report.rows_unused},
-          {"labels_too_few", strings(report.labels_too_few)}};
+          {"labels_too_few", strings(report.labels_too_few)},
+          {"labels_from", string_or_null(report.labels_from)}};
 }
 
 Json rungs_of(const PickReport& report) {
@@ -117,8 +119,40 @@ Json certificate_of(const PickReport& report) {
           {"precision", valid_utf8(proof.precision)},
           {"version", valid_utf8(proof.version)},
           {"targets", std::move(targets)},
+          {"labels_from", string_or_null(proof.labels_from)},
           {"assumptions", strings(proof.assumptions)},
           {"not_claimed", strings(proof.not_claimed)}};
+}
+
+Json labels_of(const PickReport& report) {
+  if (!report.label_treatment) return nullptr;
+  constexpr std::size_t kDoubtsListed = 1000;
+  const LabelTreatment& labels = *report.label_treatment;
+  Json forms = Json::array(), doubts = Json::array();
+  for (const LabelTrial& trial : labels.trials)
+    forms.push_back({{"form", trial.form},
+                     {"accuracy", trial.accuracy},
+                     {"loss", trial.loss},
+                     {"gain", trial.gain},
+                     {"gain_error", trial.gain_error},
+                     {"used", trial.used}});
+  for (std::size_t i = 0; i < std::min(kDoubtsListed, report.label_doubts.size()); ++i) {
+    const NotableRow& row = report.label_doubts[i];
+    doubts.push_back({{"line", row.line},
+                      {"label", valid_utf8(row.label)},
+                      {"likelier", valid_utf8(row.answer)},
+                      {"p_label", row.label_probability},
+                      {"p_likelier", row.confidence}});
+  }
+  return {{"models", valid_utf8(labels.models)},
+          {"rows_models", labels.model_rows},
+          {"rows_people", labels.human_rows},
+          {"rows_judged", labels.judged_rows},
+          {"judged_by", labels.judged_by_people ? "people" : "all"},
+          {"forms", std::move(forms)},
+          {"rows_doubted", labels.doubts.size()},
+          {"cleaned", labels.cleaned},
+          {"doubts", std::move(doubts)}};
 }
 
 Json refusal_of(const PickReport& report) {
@@ -192,6 +226,7 @@ std::string pick_json(const PickReport& report) {
        {{"accuracy", report.accuracy_target}, {"confidence", report.confidence}, {"risk", valid_utf8(report.risk)}}},
       {"refusal", refusal_of(report)},
       {"cost", cost_of(report.cost)},
+      {"labels_of_models", labels_of(report)},
       {"rows_cut", report.rows_cut},
       {"tokens_max", report.tokens_max},
       {"notes", strings(report.notes)}};

@@ -44,9 +44,10 @@ double smallest_price(const std::vector<PickRow>& rows) {
 }
 
 // The table's cells, heading first. `narrow` says the same in fewer columns: no "blended", short headings.
-std::vector<Cells> table_cells(const std::vector<PickRow>& rows, bool narrow) {
+std::vector<Cells> table_cells(const std::vector<PickRow>& rows, bool agreement, bool narrow) {
   const double smallest = smallest_price(rows);
-  std::vector<Cells> lines = {{"", narrow ? "accuracy (95 %)" : "accuracy (95 % interval)", "p50", "size", "trained",
+  const std::string share = agreement ? "agreement" : "accuracy";
+  std::vector<Cells> lines = {{"", share + (narrow ? " (95 %)" : " (95 % interval)"), "p50", "size", "trained",
                                narrow ? "USD/1M" : "USD per 1M rows"}};
   for (const auto& row : rows) {
     lines.push_back({for_terminal(row.name, 24) + (row.blended && !narrow ? ", blended" : ""),
@@ -60,8 +61,8 @@ std::vector<Cells> table_cells(const std::vector<PickRow>& rows, bool narrow) {
 }
 
 // The same as lines of a terminal.
-std::vector<std::string> table_lines(const std::vector<PickRow>& rows, bool narrow) {
-  const std::vector<Cells> lines = table_cells(rows, narrow);
+std::vector<std::string> table_lines(const std::vector<PickRow>& rows, bool agreement, bool narrow) {
+  const std::vector<Cells> lines = table_cells(rows, agreement, narrow);
   std::array<std::size_t, 6> widths{};
   for (const auto& line : lines)
     for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], Paper::columns(line[i]));
@@ -82,7 +83,7 @@ std::vector<std::string> table_lines(const std::vector<PickRow>& rows, bool narr
 
 // For other programs: cells between tabs, the last one says which row is chosen.
 void plain_table(const PickReport& report, Paper& paper) {
-  const std::vector<Cells> lines = table_cells(report.rows, true);
+  const std::vector<Cells> lines = table_cells(report.rows, !report.labels_from.empty(), true);
   for (std::size_t i = 0; i < lines.size(); ++i) {
     std::string text;
     for (const std::string& cell : lines[i]) text += cell + "\t";
@@ -91,9 +92,9 @@ void plain_table(const PickReport& report, Paper& paper) {
 }
 
 void ruled_table(const PickReport& report, Paper& paper) {
-  std::vector<std::string> lines = table_lines(report.rows, false);
+  std::vector<std::string> lines = table_lines(report.rows, !report.labels_from.empty(), false);
   const bool fits = std::all_of(lines.begin(), lines.end(), [&paper](const auto& line) { return paper.fits(line); });
-  if (!fits) lines = table_lines(report.rows, true);
+  if (!fits) lines = table_lines(report.rows, !report.labels_from.empty(), true);
   for (std::size_t i = 0; i < lines.size(); ++i)
     paper.line(paper.inked(i == 0 ? Ink::kDim : report.rows[i - 1].chosen ? Ink::kGood : Ink::kPlain, lines[i]));
 }
@@ -113,12 +114,15 @@ std::string certified_sentence(const PickReport& report) {
                                         level_percent(1 - proof.alpha));
   const std::string units = with_thousands(proof.n_units), errors = with_thousands(proof.errors);
   const std::string untouched = "; none of the rows was used for training or tuning).";
+  const bool people = report.labels_from.empty();
+  const std::string right = people ? "are right" : "agree with " + for_terminal(report.labels_from);
+  const std::string wrong = people ? " wrong" : " different";
   if (proof.risk == "all") {
-    return claim + "all answers, the large model's included, are right (exact binomial bound; " + units +
-           " held-out rows, " + errors + " wrong" + untouched;
+    return claim + "all answers, the large model's included, " + right + " (exact binomial bound; " + units +
+           " held-out rows, " + errors + wrong + untouched;
   }
-  return claim + "the answers given locally are right (exact binomial bound; of " + units + " held-out rows " +
-         with_thousands(proof.n_answered) + " were answered locally, " + errors + " of them wrong" + untouched;
+  return claim + "the answers given locally " + right + " (exact binomial bound; of " + units + " held-out rows " +
+         with_thousands(proof.n_answered) + " were answered locally, " + errors + " of them" + wrong + untouched;
 }
 
 void chosen(const PickReport& report, Paper& paper) {
@@ -129,7 +133,8 @@ void chosen(const PickReport& report, Paper& paper) {
   } else {
     text += fmt::format("It answers {} of the held-out rows", answered_percent(report.coverage));
   }
-  text += fmt::format(", {} of the answers right; ", rounded_down(report.selective_accuracy, 3));
+  text += fmt::format(", {} of the answers {}; ", rounded_down(report.selective_accuracy, 3),
+                      report.labels_from.empty() ? "right" : "in agreement with " + for_terminal(report.labels_from));
   text += report.coverage >= 1 ? "none goes to the large model."
                                : escalated_percent(report.coverage) + " go to the large model.";
   paper.sentence(report.certified ? "chosen:" : "nearest:", text);

@@ -277,6 +277,7 @@ int run_run(const RunOptions& options, App& app) {
   PipelineOptions pipeline;
   pipeline.threads = options.texts.empty() ? app.threads() : 1;
   pipeline.top = options.top;
+  pipeline.with_text = options.with_text;
   pipeline.strict = options.strict;
   pipeline.cancelled = interrupted;
   if (!screen && options.texts.empty())

@@ -147,7 +147,7 @@ BatchPtr take(Shared& shared) {
   }
 }
 
-void answer(Batch& batch, Classifier::Session& session, const Bundle& bundle, std::size_t top,
+void answer(Batch& batch, Classifier::Session& session, const Bundle& bundle, const PipelineOptions& options,
             std::vector<std::string_view>& texts) {
   const BundleInfo& info = bundle.info;
   texts.clear();
@@ -164,17 +164,17 @@ void answer(Batch& batch, Classifier::Session& session, const Bundle& bundle, st
       continue;
     }
     const Answer& one = answers[next++];
-    append_answer(batch.lines, record, one, info.labels, top, bundle.other_precision);
+    append_answer(batch.lines, record, one, info.labels, options.top, bundle.other_precision, options.with_text);
     batch.escalated += one.decision.escalated;
     ++batch.rows_at_rung[one.decision.stage];
   }
 }
 
-void work(Shared& shared, const Classifier& classifier, std::size_t top, std::uint64_t& cut) {
+void work(Shared& shared, const Classifier& classifier, const PipelineOptions& options, std::uint64_t& cut) {
   auto session = classifier.session();
   std::vector<std::string_view> texts;
   while (BatchPtr batch = take(shared)) {
-    answer(*batch, session, classifier.bundle(), top, texts);
+    answer(*batch, session, classifier.bundle(), options, texts);
     std::lock_guard lock(shared.mutex);
     const std::uint64_t number = batch->number;
     shared.done.emplace(number, std::move(batch));
@@ -238,8 +238,7 @@ PipelineSummary run_pipeline(RecordSource source, const Classifier& classifier, 
     reader =
         std::thread([shared, strict = options.strict] { guarded(*shared, true, [&] { read_all(*shared, strict); }); });
     for (std::size_t i = 0; i < options.threads; ++i)
-      workers.emplace_back(
-          [&, i] { guarded(*shared, false, [&] { work(*shared, classifier, options.top, cut[i]); }); });
+      workers.emplace_back([&, i] { guarded(*shared, false, [&] { work(*shared, classifier, options, cut[i]); }); });
   } catch (const std::exception&) {  // no more threads: fewer do, but none does nothing
     if (workers.empty()) summary.error = Error::io("cannot start a thread").hint("free memory, or raise `ulimit -u`");
   }

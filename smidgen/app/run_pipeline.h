@@ -29,8 +29,9 @@ using LineSink = std::function<Status(std::string_view lines)>;
 
 struct PipelineOptions {
   std::size_t threads = 1;
-  std::size_t top = 0;  // probabilities of this many labels on every line; 0: none
-  bool strict = false;  // the first bad row ends the run with its error
+  std::size_t top = 0;     // probabilities of this many labels on every line; 0: none
+  bool with_text = false;  // the row's text on every line
+  bool strict = false;     // the first bad row ends the run with its error
   std::function<bool()> cancelled = {};
   std::function<void(std::uint64_t rows)> written = {};  // after every write, and about ten times a second
 };
@@ -49,10 +50,10 @@ PipelineSummary run_pipeline(RecordSource source, const Classifier& classifier, 
                              const LineSink& sink);
 
 // One answer as a JSON line:
-// {"id":..,"label":..,"confidence":..,"rung":..,"escalated":..[,"certified":false][,"probabilities":{..}]}
+// {"id":..,["text":..,]"label":..,"confidence":..,"rung":..,"escalated":..[,"certified":false][,"probabilities":{..}]}
 // `other_precision`: not that of the bundle, and so not what was certified.
 void append_answer(std::string& out, const Record& record, const Answer& answer, const std::vector<std::string>& labels,
-                   std::size_t top, bool other_precision = false);
+                   std::size_t top, bool other_precision = false, bool with_text = false);
 // A bad row as a JSON line:
 // {["id":..,]"line":..,"error":..,"label":null,"confidence":null,"rung":null,"escalated":true}
 void append_bad_row(std::string& out, const Record& record);

@@ -5,6 +5,7 @@
 
 #include "smidgen/app/commands.h"
 #include "smidgen/app/figures.h"
+#include "smidgen/app/foreign_text.h"
 #include "smidgen/app/ladder_choice.h"
 #include "smidgen/app/load_data.h"
 #include "smidgen/learn/pick.h"
@@ -21,6 +22,8 @@ std::string to_json(const std::vector<TrainSummary>& summaries) {
                         {"rungs", summary.rungs},
                         {"settings", summary.chosen},
                         {"accuracy_out_of_fold", summary.accuracy_out_of_fold},
+                        {"labels_from", summary.labels_from.empty() ? nlohmann::ordered_json(nullptr)
+                                                                    : nlohmann::ordered_json(summary.labels_from)},
                         {"notes", summary.notes},
                         {"seconds", summary.seconds},
                         {"certified", false}});
@@ -34,11 +37,13 @@ std::string to_text(const Dataset& data, const std::vector<TrainSummary>& summar
   for (const TrainSummary& summary : summaries) {
     for (std::size_t rung = 0; rung < summary.rungs.size(); ++rung)
       text += fmt::format("  {:<8} {}\n", summary.rungs[rung], summary.chosen[rung]);
-    text += fmt::format("accuracy out-of-fold: {:.3f} (an estimate; `pick` certifies, this certifies nothing)\n",
-                        summary.accuracy_out_of_fold);
+    text +=
+        fmt::format("{} out-of-fold: {:.3f} (an estimate; `pick` certifies, this certifies nothing)\n",
+                    summary.labels_from.empty() ? "accuracy" : "agreement with " + for_terminal(summary.labels_from),
+                    summary.accuracy_out_of_fold);
     text += fmt::format("written: {}\n", summary.bundle);
     if (&summary == &summaries.back())
-      for (const std::string& note : summary.notes) text += "note: " + note + "\n";
+      for (const std::string& note : summary.notes) text += "note: " + for_terminal(note, 1000) + "\n";
   }
   return text;
 }
