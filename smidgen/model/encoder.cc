@@ -14,10 +14,7 @@ namespace smidgen {
 
 namespace {
 
-// Tokens that share one pass over the weights. More would stream the weights less often but push the activations
-// (6 * 384 * 4 bytes a token in MiniLM's perceptron) out of the second-level cache.
-constexpr std::size_t kTokensPerPass = 192;
-constexpr std::size_t kTokensPerItem = 2 * kTokensPerPass;  // enough to hide handing out the work
+constexpr std::size_t kTokensPerItem = 2 * Encoder::kTokensPerPass;  // enough to hide handing out the work
 
 }  // namespace
 

@@ -36,6 +36,10 @@ struct EncoderOptions {
 
 class Encoder {
  public:
+  // Tokens that share one pass over the weights. More would stream the weights less often but push the activations
+  // (6 * 384 * 4 bytes a token in MiniLM's perceptron) out of the second-level cache.
+  static constexpr std::size_t kTokensPerPass = 192;
+
   class Scratch {
    private:
     friend class Encoder;
@@ -62,6 +66,32 @@ class Encoder {
   // out: (sequences, dimensions()). Each sequence has its special tokens, 1..tokens_max() ids, all in
   // [0, vocabulary_size()); an empty one gives zeros.
   void embed(std::span<const std::span<const std::int32_t>> sequences, Scratch& scratch, float* out) const;
+  // Sequences on their way up the layers: one that leaves at an inner layer has cost only those below it, and one that
+  // goes on does not compute them again. Belongs to one thread at a time.
+  //
+  //   encoder.start(sequences, climb);
+  //   encoder.climb(2, scratch, climb, vectors);       // of all sequences, read after layer 2
+  //   Encoder::keep({0, 3}, climb);                    // the others have an answer
+  //   encoder.climb(6, scratch, climb, vectors);       // of sequences 0 and 3; the vectors of embed(), to the bit
+  class Climb {
+   public:
+    std::size_t size() const { return lengths_.size(); }  // sequences that still climb
+    std::size_t layers() const { return layers_; }        // that have run
+
+   private:
+    friend class Encoder;
+    std::vector<std::int32_t> ids_;
+    std::vector<std::size_t> lengths_;
+    std::vector<float> rows_;  // (tokens, hidden) after layers_ layers; empty when none has run
+    std::size_t layers_ = 0;
+  };
+  void start(std::span<const std::span<const std::int32_t>> sequences, Climb& climb) const;
+  // Runs layers up to `layers` (more than climb.layers(), at most config().body.layers). out: (climb.size(),
+  // dimensions()), pooled as the folder says from what stands there.
+  void climb(std::size_t layers, Scratch& scratch, Climb& climb, float* out) const;
+  // which: rising places among the climb's sequences.
+  void keep(std::span<const std::uint32_t> which, Climb& climb) const;
+
   // One text; true when it was cut to tokens_max().
   bool embed_text(std::string_view text, Scratch& scratch, float* out) const;
   // Many sequences over a pool, a piece at a time; the same numbers for any number of threads. Fails only with

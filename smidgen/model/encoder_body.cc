@@ -122,20 +122,38 @@ void EncoderBody::add_rotary(const AttentionSpan& span, Layer& layer) {
 }
 
 void EncoderBody::forward(const Batch& batch, Scratch& scratch) const {
-  std::size_t longest = 0, total = 0;
-  for (const std::size_t length : batch.lengths) {
-    longest = std::max(longest, length);
-    total += length;
-  }
-  SMIDGEN_CHECK(longest <= config_.positions && total == batch.ids.size());
-  SMIDGEN_CHECK(batch.types.empty() || batch.types.size() == batch.ids.size());
-  reserve(longest, scratch);
-  embed_tokens(batch, scratch);
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    run_attention(layers_[i], batch.lengths, scratch);
-    run_perceptron(layers_[i], qkv_of(i + 1), scratch);
-  }
+  run(batch, 0, config_.layers, scratch);
   if (final_norm_) final_norm_->apply(scratch.x_, scratch.x_);
+}
+
+void EncoderBody::run(const Batch& batch, std::size_t first, std::size_t last, Scratch& scratch) const {
+  SMIDGEN_CHECK(first <= last && last <= layers_.size());
+  std::size_t longest = 0;
+  for (const std::size_t length : batch.lengths) longest = std::max(longest, length);
+  SMIDGEN_CHECK(longest <= config_.positions);
+  reserve(longest, scratch);
+  if (first == 0) {
+    std::size_t total = 0;
+    for (const std::size_t length : batch.lengths) total += length;
+    SMIDGEN_CHECK(total == batch.ids.size());
+    SMIDGEN_CHECK(batch.types.empty() || batch.types.size() == batch.ids.size());
+    embed_tokens(batch, scratch);
+  }
+  for (std::size_t layer = first; layer < last; ++layer) {
+    run_attention(layers_[layer], batch.lengths, scratch);
+    run_perceptron(layers_[layer], qkv_of(layer + 1), scratch);
+  }
+}
+
+void EncoderBody::set_rows(std::span<const float> rows, Scratch& scratch) const {
+  scratch.x_.resize(rows.size() / config_.hidden, config_.hidden);
+  std::copy(rows.begin(), rows.end(), scratch.x_.f32());
+}
+
+const float* EncoderBody::exit_rows(Scratch& scratch) const {
+  if (!final_norm_) return scratch.x_.f32();
+  final_norm_->apply(scratch.x_, scratch.normed_);
+  return scratch.normed_.f32();
 }
 
 void EncoderBody::reserve(std::size_t longest, Scratch& scratch) const {

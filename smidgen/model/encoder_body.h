@@ -28,8 +28,10 @@ class EncoderBody {
   // Buffers of a forward pass; grow to the largest seen. One per thread.
   class Scratch {
    public:
-    // The last pass's output, (tokens, hidden).
+    // The last forward()'s output, (tokens, hidden).
     const Activations& output() const { return x_; }
+    // What run() left, before any final norm.
+    const float* rows() const { return x_.f32(); }
 
    private:
     friend class EncoderBody;
@@ -51,6 +53,16 @@ class EncoderBody {
 
   // Writes scratch.output().
   void forward(const Batch& batch, Scratch& scratch) const;
+
+  // The same in parts. Layers first .. last - 1 of a batch, whose tokens the scratch must hold as they stood after
+  // `first` layers: run() with that `last` left them there, or set_rows() put them back. With first 0 they are embedded
+  // from ids, else only batch.lengths is looked at. In parts or at once: the same numbers, to the bit.
+  void run(const Batch& batch, std::size_t first, std::size_t last, Scratch& scratch) const;
+  // rows: (tokens, hidden), from Scratch::rows().
+  void set_rows(std::span<const float> rows, Scratch& scratch) const;
+  // What a head after the layers that ran would read, (tokens, hidden): the rows, behind the final norm where the body
+  // has one. Valid until the scratch is used again; rows() stay.
+  const float* exit_rows(Scratch& scratch) const;
 
   const BodyConfig& config() const { return config_; }
   const Kernels& kernels() const { return *kernels_; }
