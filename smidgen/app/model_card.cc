@@ -41,7 +41,8 @@ std::string front_matter(const PickReport& report) {
       "metrics:\n- accuracy\n- f1\n";
   const auto chosen =
       std::find_if(report.rows.begin(), report.rows.end(), [](const PickRow& row) { return row.chosen; });
-  if (chosen == report.rows.end()) return out + "---\n\n";
+  // A hub would show agreement with a model as accuracy.
+  if (chosen == report.rows.end() || !report.labels_from.empty()) return out + "---\n\n";
   out += fmt::format(
       "model-index:\n- name: {}\n  results:\n  - task:\n      type: text-classification\n    dataset:\n      name: {}\n"
       "      type: local\n    metrics:\n    - type: accuracy\n      value: {}\n    - type: f1\n      name: macro-F1\n"

@@ -121,6 +121,17 @@ TEST(PickJson, HasTheFieldsOthersRelyOnInOrder) {
   EXPECT_TRUE(root["refusal"].is_null());
 }
 
+TEST(PickViews, NeverCallAgreementWithAModelAccuracy) {
+  PickReport report = sample::certified();
+  report.labels_from = "gpt-4o";
+  const std::string card = render_model_card(report), table = render_pick_table(report, false, 200);
+  EXPECT_EQ(card.find("type: accuracy"), std::string::npos);
+  EXPECT_NE(card.find("| rung | agreement with gpt-4o |"), std::string::npos);
+  EXPECT_NE(table.find("agreement (95 % interval)"), std::string::npos);
+  EXPECT_NE(table.find("the answers given locally agree with gpt-4o"), std::string::npos);
+  EXPECT_EQ(table.find("accuracy"), std::string::npos);
+}
+
 TEST(PickJson, IsDocumented) {
   const auto page = read_file(std::string(SMIDGEN_SOURCE_DIR) + "/docs/pick_json.md", 1 << 20);
   ASSERT_TRUE(page.ok()) << page.error().message();
