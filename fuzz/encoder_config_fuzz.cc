@@ -1,6 +1,6 @@
 // Any bytes as the small files of an encoder's folder must give a config that keeps its promises, or one error that
-// names a file. The input is config.json, then after NUL bytes modules.json, 1_Pooling/config.json and
-// sentence_bert_config.json; those that are missing are not in the folder.
+// names a file. The input is config.json, then after NUL bytes modules.json, 1_Pooling/config.json,
+// sentence_bert_config.json and int8_smoothing.json; those that are missing are not in the folder.
 #include <unistd.h>
 
 #include <cstddef>
@@ -12,6 +12,7 @@
 
 #include "smidgen/model/encoder_config.h"
 #include "smidgen/model/encoder_heads.h"
+#include "smidgen/model/smoothing.h"
 
 namespace {
 
@@ -25,6 +26,17 @@ void check_body(const smidgen::BodyConfig& body) {
   SMIDGEN_CHECK(!body.padding_id || body.first_position == static_cast<std::size_t>(*body.padding_id) + 1);
 }
 
+void check_smoothing(const std::string& folder, const smidgen::BodyConfig& body) {
+  const auto smoothing = smidgen::Smoothing::load(folder, body.layers, body.hidden);
+  if (!smoothing.ok()) return SMIDGEN_CHECK(smoothing.error().message().find("int8_smoothing") != std::string::npos);
+  if (!*smoothing) return;
+  SMIDGEN_CHECK((*smoothing)->inputs.size() == 2 * body.layers);
+  for (const smidgen::SmoothingExponents& exponents : (*smoothing)->inputs) {
+    SMIDGEN_CHECK(exponents.size() == body.hidden);
+    for (const int exponent : exponents) SMIDGEN_CHECK(exponent >= -12 && exponent <= 12);
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -33,7 +45,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::filesystem::create_directories(folder / "1_Pooling");
   std::string_view rest(reinterpret_cast<const char*>(data), size);
   bool there = true;
-  for (const char* name : {"config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json"}) {
+  for (const char* name : {"config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
+                           smidgen::Smoothing::kFileName}) {
     std::filesystem::remove(folder / name);
     if (!there) continue;
     const std::string_view file = rest.substr(0, rest.find('\0'));
@@ -44,6 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto config = smidgen::EncoderConfig::load(folder.string());
   if (config.ok()) {
     check_body(config->body);
+    check_smoothing(folder.string(), config->body);
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     if (const auto head = smidgen::HeadConfig::from_json(text.substr(0, text.find('\0')), config->body); head.ok()) {
       SMIDGEN_CHECK(!head->labels.empty() && head->labels.size() <= 65536);

@@ -1,5 +1,5 @@
 """Writes the seeds fuzz/corpus/encoder_config/: config.json, modules.json, 1_Pooling/config.json and
-sentence_bert_config.json with NUL bytes between them. The configs are those of tests/golden.
+sentence_bert_config.json and int8_smoothing.json with NUL bytes between them. The configs are those of tests/golden.
 
     python3 fuzz/make_encoder_config_seeds.py
 """
@@ -26,6 +26,8 @@ def main():
     seeds |= {
         "pooled": "\0".join([packed(bert), packed(MODULES), packed(OLD_POOLING), packed({"max_seq_length": 20})]),
         "pooled_new": "\0".join([packed(bert), packed(MODULES[:2]), packed(NEW_POOLING)]),
+        "smoothed": "\0".join([packed(bert), packed(MODULES[:1]), packed(OLD_POOLING), packed({}),
+                               packed({"format": 1, "inputs": [[i % 5 - 2 for i in range(bert["hidden_size"])]] * (2 * bert["num_hidden_layers"])})]),
         "no_type": packed({k: v for k, v in bert.items() if k != "model_type"}),
         "decoder": packed({**bert, "is_decoder": True}),
         "relative": packed({**bert, "position_embedding_type": "relative_key"}),
