@@ -311,6 +311,9 @@ struct Bf16Pairs {
   }
   static Sum none() { return _mm512_setzero_ps(); }
   static Sum dot(Sum sum, Weights w, Row a) {
+#ifdef __clang__
+    __asm__("" : "+v"(w), "+v"(a));  // clang 16 crashes when it folds the loads into this instruction
+#endif
     return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(w), reinterpret_cast<__m512bh>(a));
   }
 };
