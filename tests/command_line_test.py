@@ -57,7 +57,7 @@ def declared():
 
     verbs = {name: options(bodies[name]) for name in bodies.keys() - shared - {'globals', 'all'}}
     verbs |= {name: verbs.get(name, set()) for name in re.findall(r'verb\("(\w+)"\)', source)}
-    verbs['run'] -= {'--label-column'}  # a run reads no labels
+    verbs['run'] -= {'--label-column', '--soft-column', '--source-column', '--labels-from'}  # a run reads no labels
     return verbs | {'': options(bodies['globals'])}
 
 
