@@ -127,7 +127,7 @@ class Contrast {
     std::error_code code;
     std::filesystem::create_directories(options_.folder, code);
     if (code) return Error(ErrorKind::kCannotCreate, "cannot create folder: " + code.message()).in(options_.folder);
-    SMIDGEN_TRY(encoder_.save(options_.folder));
+    SMIDGEN_TRY(encoder_.save_for_other_weights(options_.folder));
     return trainable.save_weights(options_.folder + "/" + trainable.config().body_prefix + "model.safetensors");
   }
 

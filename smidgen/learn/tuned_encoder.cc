@@ -128,10 +128,7 @@ class Tuning {
     std::error_code code;
     std::filesystem::create_directories(options_.folder, code);
     if (code) return Error(ErrorKind::kCannotCreate, "cannot create folder: " + code.message()).in(options_.folder);
-    SMIDGEN_TRY(encoder_.save(options_.folder));
-    // It was found for other weights.
-    std::filesystem::remove(
-        std::filesystem::path(options_.folder) / trainable.config().body_prefix / Smoothing::kFileName, code);
+    SMIDGEN_TRY(encoder_.save_for_other_weights(options_.folder));
     return trainable.save_weights(options_.folder + "/" + trainable.config().body_prefix + "model.safetensors");
   }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
 
 #include <cerrno>
 #include <cstring>
@@ -17,6 +18,7 @@
 #include "smidgen/base/out_of_memory.h"
 #include "smidgen/base/sha256.h"
 #include "smidgen/model/bundle_json.h"
+#include "smidgen/model/smoothing.h"
 
 namespace smidgen {
 
@@ -88,6 +90,22 @@ Status check_files(const std::string& folder, const BundleManifest& manifest) {
                              listed->second.substr(0, 12) + "..")
           .in(full)
           .hint(kTampered);
+  }
+  return Ok{};
+}
+
+// int8 multiplies what its smoothing says, which is measured anew, on whatever machine, where it is missing: then what
+// runs would not be what was certified.
+Status check_smoothing(const std::string& folder, const BundleManifest& manifest) {
+  if (manifest.info.precision != Precision::kInt8) return Ok{};
+  for (const BundleRung& rung : manifest.info.rungs) {
+    const auto is_here = [&](const auto& file) {
+      return file.first.starts_with(rung.path + "/") && file.first.ends_with(std::string("/") + Smoothing::kFileName);
+    };
+    if (rung.kind == RungKind::kEncoder && std::none_of(manifest.files.begin(), manifest.files.end(), is_here))
+      return Error::bad_data(std::string("an encoder in int8 lacks ") + Smoothing::kFileName)
+          .in(folder + "/" + rung.path)
+          .hint("make the bundle again: an older version wrote it, or it was changed");
   }
   return Ok{};
 }
@@ -170,6 +188,7 @@ Result<Bundle> Bundle::load(const std::string& folder, const RungLoader& loader,
   auto manifest = manifest_from_json(text);
   if (!manifest.ok()) return std::move(manifest).error().in(path);
   SMIDGEN_TRY(check_files(folder, *manifest));
+  SMIDGEN_TRY(check_smoothing(folder, *manifest));
   Bundle bundle;
   bundle.info = std::move(manifest->info);
   bundle.sha256 = sha256_hex(text);

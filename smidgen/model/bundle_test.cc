@@ -200,6 +200,7 @@ TEST_F(BundleTest, ContradictionsAreRefused) {
       {"-1e6..1e6", [](json& m) { m["rungs"][0]["stacks"]["weights"]["linear"] = 1e30; }},
       {"`threshold`", [](json& m) { m["rungs"][0]["threshold"] = -0.1; }},
       {"`precision`", [](json& m) { m["precision"] = "fp8"; }},
+      {"lacks int8_smoothing.json", [](json& m) { m["precision"] = "int8"; }},
       {"format 2 is unknown", [](json& m) { m["format"] = 2; }},
       {"unknown field `extra`", [](json& m) { m["extra"] = 1; }},
       {"inside the rungs' folders", [](json& m) { m["files"]["linear/../../x"] = std::string(64, '0'); }},

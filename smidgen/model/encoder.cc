@@ -117,7 +117,7 @@ Status Encoder::embed_all(std::span<const std::span<const std::int32_t>> sequenc
   return Ok{};
 }
 
-Status Encoder::save(const std::string& folder) const {
+Status Encoder::save_for_other_weights(const std::string& folder) const {
   for (const std::string& name : config_.files) {
     const std::filesystem::path target = std::filesystem::path(folder) / name;
     std::error_code failed;
@@ -128,6 +128,11 @@ Status Encoder::save(const std::string& folder) const {
     if (failed)
       return Error::io("cannot copy " + name + " from " + folder_ + ": " + failed.message()).in(target.string());
   }
+  return Ok{};
+}
+
+Status Encoder::save(const std::string& folder) const {
+  SMIDGEN_TRY(save_for_other_weights(folder));
   if (precision() != Precision::kInt8) return Ok{};
   return body_.smoothing().save((std::filesystem::path(folder) / config_.body_prefix).string());
 }

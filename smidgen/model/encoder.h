@@ -101,6 +101,8 @@ class Encoder {
 
   // Copies the files it was loaded from to `folder` (which exists), so that load(folder) gives the same encoder.
   Status save(const std::string& folder) const;
+  // The same for other weights, which the caller writes: without what was measured of these (smoothing.h).
+  Status save_for_other_weights(const std::string& folder) const;
 
  private:
   Encoder(std::string folder, EncoderConfig config, EncoderBody body)

@@ -53,7 +53,9 @@ Result<std::optional<Smoothing>> Smoothing::load(const std::string& folder, std:
   if (!std::filesystem::exists(path, ignored)) return std::optional<Smoothing>();
   Result<Smoothing> smoothing = read(path, layers, hidden);
   if (!smoothing.ok())
-    return Error(smoothing.error()).in(path).hint("delete the file: it is made anew from the weights");
+    return Error(smoothing.error())
+        .in(path)
+        .hint("take another copy of the model, or one without this file: then it is measured anew");
   return std::optional<Smoothing>(std::move(smoothing).value());
 }
 

@@ -98,6 +98,11 @@ TEST_F(SmoothingFile, ASavedEncoderKeepsItsSmoothing) {
   ASSERT_TRUE(found.ok()) << found.error().message();
   ASSERT_TRUE(found->save(folder_).ok());
   EXPECT_TRUE(std::filesystem::exists(folder_ + "/" + Smoothing::kFileName));
+  const std::string other = folder_ + "/other";
+  std::filesystem::create_directories(other);
+  ASSERT_TRUE(found->save_for_other_weights(other).ok());
+  EXPECT_TRUE(std::filesystem::exists(other + "/config.json"));
+  EXPECT_FALSE(std::filesystem::exists(other + "/" + Smoothing::kFileName));
   const auto kept = Encoder::load_body(folder_, {.precision = Precision::kInt8});
   ASSERT_TRUE(kept.ok()) << kept.error().message();
   const std::vector<std::int32_t> ids = {2, 5, 9, 30, 3};
