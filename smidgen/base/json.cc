@@ -64,11 +64,19 @@ Result<JsonDocument> JsonDocument::parse(std::string_view text) try {
   return out_of_memory();
 }
 
-Result<JsonDocument> JsonDocument::load(const std::string& path, std::uint64_t bytes_max) try {
+namespace {
+
+Result<JsonDocument> read_and_parse(const std::string& path, std::uint64_t bytes_max) {
   SMIDGEN_ASSIGN(const std::string text, read_file(path, bytes_max));
-  auto document = parse(text);
+  auto document = JsonDocument::parse(text);
   if (!document.ok()) return std::move(document).error().in(path);
   return document;
+}
+
+}  // namespace
+
+Result<JsonDocument> JsonDocument::load(const std::string& path, std::uint64_t bytes_max) try {
+  return read_and_parse(path, bytes_max);
 } catch (const std::bad_alloc&) {
   return out_of_memory();
 }
