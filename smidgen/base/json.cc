@@ -49,14 +49,14 @@ Error wrong(std::string_view key, const std::string& wanted) {
 
 Result<JsonDocument> JsonDocument::parse(std::string_view text) try {
   JsonDocument document;
+  const auto refused = [](const char* what, simdjson::error_code code) -> Error {
+    if (code == simdjson::MEMALLOC) return out_of_memory();
+    return Error::bad_data(std::string(what) + simdjson::error_message(code));
+  };
   if (const auto code = document.parser_->allocate(text.size() + 1, kDepthMax); code != simdjson::SUCCESS)
-    return code == simdjson::MEMALLOC ? out_of_memory()
-                                      : Error::bad_data(std::string("JSON: ") + simdjson::error_message(code));
+    return refused("JSON: ", code);
   const auto result = document.parser_->parse(text.data(), text.size());
-  if (const auto code = result.get(document.root_); code == simdjson::MEMALLOC)
-    return out_of_memory();
-  else if (code != simdjson::SUCCESS)
-    return Error::bad_data(std::string("not valid JSON: ") + simdjson::error_message(code));
+  if (const auto code = result.get(document.root_); code != simdjson::SUCCESS) return refused("not valid JSON: ", code);
   if (const auto key = duplicate_key(document.root_))
     return Error::bad_data("JSON object has the key \"" + *key + "\" twice");
   return document;
@@ -64,19 +64,11 @@ Result<JsonDocument> JsonDocument::parse(std::string_view text) try {
   return out_of_memory();
 }
 
-namespace {
-
-Result<JsonDocument> read_and_parse(const std::string& path, std::uint64_t bytes_max) {
+Result<JsonDocument> JsonDocument::load(const std::string& path, std::uint64_t bytes_max) try {
   SMIDGEN_ASSIGN(const std::string text, read_file(path, bytes_max));
-  auto document = JsonDocument::parse(text);
+  auto document = parse(text);
   if (!document.ok()) return std::move(document).error().in(path);
   return document;
-}
-
-}  // namespace
-
-Result<JsonDocument> JsonDocument::load(const std::string& path, std::uint64_t bytes_max) try {
-  return read_and_parse(path, bytes_max);
 } catch (const std::bad_alloc&) {
   return out_of_memory();
 }
