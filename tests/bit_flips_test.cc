@@ -1,5 +1,7 @@
-// Ten thousand single bit flips in each format: a typed error, or what the file said before, or (where the bit was
-// content) something as valid as before. Never a crash, a number that is none, or an id that no vocabulary has.
+// Single bit flips: 10,000 in safetensors and in config.json, 5,000 each in CSV and in JSON lines, 3,333 in each
+// tokenizer, 600 in a model whose vectors are computed each time, about 1,000 over a bundle's files: a typed error, or
+// what the file said before, or (where the bit was content) something as valid as before. Never a crash, a number that
+// is none, or an id that no vocabulary has.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
