@@ -32,10 +32,12 @@ def main():
         state = folder / 'state'
         command = [PROGRAM, 'train', folder / 'rows.csv', '--rung', 'encoder', '--encoder', ROOT / 'tests' / 'golden' / 'tiny_bert',
                    '--minutes-max', '30', '--out', folder / 'bundle', '--quiet', '--force']
-        environment = {**os.environ, 'XDG_STATE_HOME': str(state), 'XDG_CACHE_HOME': str(folder / 'cache')}
+        environment = {key: value for key, value in os.environ.items() if not key.startswith('SMIDGEN_')} | {
+            'HOME': str(folder), 'XDG_CONFIG_HOME': str(folder / 'config'), 'XDG_STATE_HOME': str(state),
+            'XDG_CACHE_HOME': str(folder / 'cache')}
 
         def run(seconds=None):
-            child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            child = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             try:
                 return child.communicate(timeout=seconds)[0], child.returncode
             except subprocess.TimeoutExpired:
