@@ -14,15 +14,32 @@ namespace smidgen {
 
 namespace {
 
-constexpr std::string_view kSettable[] = {"seed",           "threads",       "quiet",
-                                          "plain",          "no-color",      "no-input",
-                                          "format",         "delimiter",     "text-column",
-                                          "label-column",   "id-column",     "group",
-                                          "time",           "confidence",    "split",
-                                          "encoder",        "tokens-max",    "precision",
-                                          "latency-ms-max", "memory-mb-max", "minutes-max",
-                                          "large-model",    "prices",        "large-usd-per-1k-rows",
-                                          "no-texts",       "top",           "usd-per-core-hour"};
+constexpr std::string_view kSettable[] = {"seed",
+                                          "threads",
+                                          "quiet",
+                                          "plain",
+                                          "no-color",
+                                          "no-input",
+                                          "format",
+                                          "delimiter",
+                                          "text-column",
+                                          "label-column",
+                                          "id-column",
+                                          "encoder",
+                                          "tokens-max",
+                                          "precision",
+                                          "latency-ms-max",
+                                          "memory-mb-max",
+                                          "minutes-max",
+                                          "large-model",
+                                          "prices",
+                                          "large-usd-per-1k-rows",
+                                          "no-texts",
+                                          "top",
+                                          "usd-per-core-hour"};
+// They decide what a certificate says, and of which rows.
+constexpr std::string_view kCertified[] = {"confidence", "split", "group", "time"};
+constexpr char kCertifiedHint[] = "it decides what is certified, so it stands on the command line only";
 
 std::string variable_of(std::string_view option) {
   std::string name = "SMIDGEN_";
@@ -46,6 +63,11 @@ Status check_names(const std::vector<Setting>& settings) {
   for (const Setting& one : settings) {
     if (!one.section.empty() && std::find(verbs.begin(), verbs.end(), one.section) == verbs.end())
       return unknown(one, "[" + one.section + "] is not a command", one.section, verbs);
+    if (std::find(std::begin(kCertified), std::end(kCertified), one.key) != std::end(kCertified))
+      return Error(ErrorKind::kConfig, "no setting `" + one.key + "`")
+          .in(one.where)
+          .at_line(one.line)
+          .hint(kCertifiedHint);
     if (std::find(std::begin(kSettable), std::end(kSettable), one.key) == std::end(kSettable))
       return unknown(one, "no setting `" + one.key + "`", one.key, names_of(kSettable));
   }
@@ -79,6 +101,11 @@ std::span<const std::string_view> settable_options() {
 
 Result<std::vector<Setting>> read_settings() {
   std::vector<Setting> settings;
+  for (const std::string_view option : kCertified) {  // ignoring one would promise something else than was asked
+    const std::string name = variable_of(option);
+    if (const char* value = std::getenv(name.c_str()); value != nullptr && value[0] != '\0')
+      return Error(ErrorKind::kConfig, "is no setting").in(name).hint(kCertifiedHint);
+  }
   for (const std::string_view option : kSettable) {
     const std::string name = variable_of(option);
     if (const char* value = std::getenv(name.c_str()); value != nullptr && value[0] != '\0')

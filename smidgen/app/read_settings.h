@@ -12,11 +12,12 @@
 
 namespace smidgen {
 
-// Options that may be set: those that describe data and machine. None that writes, replaces or waives anything: a
-// folder from somebody else may hold a smidgen.conf.
+// Options that may be set: those that describe data and machine. None that writes, replaces or waives anything,
+// or decides what is certified: a folder from somebody else may hold a smidgen.conf.
 std::span<const std::string_view> settable_options();
 
-// All settings, nearest first; an unknown key, or a section that is no command, is ErrorKind::kConfig.
+// All settings, nearest first. ErrorKind::kConfig: an unknown key, a section that is no command, or a variable such as
+// SMIDGEN_CONFIDENCE for what stands on the command line only.
 Result<std::vector<Setting>> read_settings();
 
 }  // namespace smidgen
