@@ -243,13 +243,15 @@ PipelineSummary run_pipeline(RecordSource source, const Classifier& classifier, 
     if (workers.empty()) summary.error = Error::io("cannot start a thread").hint("free memory, or raise `ulimit -u`");
   }
   if (!reader.joinable()) return summary;
-  if (!summary.error) write_all(*shared, options, sink, summary);
+  // Whatever happens there, the threads must be joined.
+  if (!summary.error) guarded(*shared, false, [&] { write_all(*shared, options, sink, summary); });
   {
     std::lock_guard lock(shared->mutex);
     shared->stopping = true;
     shared->for_reader.notify_all();
     shared->for_workers.notify_all();
     summary.reader_blocked = !shared->reader_done;
+    if (!summary.error) summary.error = shared->fault;
   }
   for (std::thread& worker : workers) worker.join();
   if (summary.reader_blocked) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <new>
 #include <thread>
 
 #include "smidgen/base/json.h"
@@ -118,6 +119,19 @@ TEST(RunPipelineTest, AFailingSinkStopsTheRun) {
   });
   EXPECT_EQ(calls, 3);
   EXPECT_THAT(summary.error->message(), HasSubstr("no space left"));
+}
+
+TEST(RunPipelineTest, ASinkWithoutMemoryStopsTheRun) {
+  const Classifier classifier = two_labels();
+  int calls = 0;
+  const auto summary = run_pipeline(counted(1U << 30), classifier, {.threads = 2}, [&](std::string_view) -> Status {
+    if (++calls == 3) throw std::bad_alloc();
+    return Ok{};
+  });
+  EXPECT_EQ(calls, 3);
+  ASSERT_TRUE(summary.error);
+  EXPECT_EQ(summary.error->kind(), ErrorKind::kIo);
+  EXPECT_THAT(summary.error->message(), HasSubstr("out of memory"));
 }
 
 TEST(RunPipelineTest, CancelEndsAnEndlessRun) {
