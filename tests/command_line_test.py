@@ -204,6 +204,13 @@ def test_full_disk_and_closed_pipe():
         assert done.stdout == '0\n' and not done.stderr, (arguments, done.stdout, done.stderr)
 
 
+def test_temporary_folder_that_is_none():
+    """A file system's error is told as such, not as a lack of memory; the doctor needs no temporary folder."""
+    done = subprocess.run([PROGRAM, 'doctor'], cwd=FOLDER, env=ENVIRONMENT | {'TMPDIR': '/nonexistent'}, check=False,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    assert done.returncode in (0, 1) and 'out of memory' not in done.stderr and 'pip' in done.stdout, done
+
+
 def test_full_file_system():
     """A file system of a few KiB: exit 74 wherever it fills, and nothing torn is left."""
     probe = shell('bash', 'mkdir -p small; unshare -rm mount -t tmpfs -o size=4k none small')

@@ -67,12 +67,14 @@ std::string caches() {
 }
 
 std::string pip_version() {
-  const std::string log = (fs::temp_directory_path() / fmt::format("smidgen-doctor.{}", ::getpid())).string();
+  std::error_code code;
+  fs::path folder = fs::temp_directory_path(code);
+  if (code) folder = "/tmp";  // TMPDIR names no folder
+  const std::string log = (folder / fmt::format("smidgen-doctor.{}", ::getpid())).string();
   std::string version;
   if (const auto outcome = run_process({"python3", "-m", "pip", "--version"}, log);
       outcome.ok() && outcome->exit_code == 0)
     version = outcome->output.substr(0, outcome->output.find(" from "));
-  std::error_code code;
   fs::remove(log, code);
   return version;
 }

@@ -38,14 +38,30 @@ int memory_is_full() {
   return 74;
 }
 
+// In pieces: a failure here is nobody's to hear of.
+void say(const char* text) {
+  if (::write(STDERR_FILENO, text, std::strlen(text)) < 0) return;
+}
+
+int system_failed(const std::system_error& error) {
+  if (error.code() == std::errc::not_enough_memory) return memory_is_full();
+  say("smidgen: ");
+  if (error.code() == std::errc::resource_unavailable_try_again)
+    say("cannot start a thread; free memory, give fewer --threads, or raise `ulimit -u`");
+  else
+    say(error.what());  // a std::filesystem::filesystem_error names its paths there
+  say("\n");
+  return 74;
+}
+
 // A thread that cannot get memory has nobody to return an error to.
 [[noreturn]] void on_terminate() {
   try {
     if (std::current_exception() != nullptr) std::rethrow_exception(std::current_exception());
   } catch (const std::bad_alloc&) {
     ::_exit(memory_is_full());
-  } catch (const std::system_error&) {  // no thread could be started: memory again, or `ulimit -u`
-    ::_exit(memory_is_full());
+  } catch (const std::system_error& error) {
+    ::_exit(system_failed(error));
   } catch (...) {
   }
   std::abort();
@@ -75,7 +91,7 @@ int main(int argc, char** argv) {
     return run_smidgen(argc, argv);
   } catch (const std::bad_alloc&) {
     return memory_is_full();
-  } catch (const std::system_error&) {
-    return memory_is_full();
+  } catch (const std::system_error& error) {
+    return system_failed(error);
   }
 }

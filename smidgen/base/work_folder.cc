@@ -46,9 +46,9 @@ Error taken(const std::string& out, const std::string& path) {
 
 // The mark goes last, so that a process that dies on the way leaves a folder that is known to be ours.
 void remove_all_but_mark(const std::string& path) {
-  std::error_code code;
-  for (const auto& entry : fs::directory_iterator(path, code))
-    if (entry.path().filename() != kMark) fs::remove_all(entry.path(), code);
+  std::error_code walk, ignored;  // a destructor comes here too: nothing may throw
+  for (fs::directory_iterator at(path, walk), end; !walk && at != end; at.increment(walk))
+    if (at->path().filename() != kMark) fs::remove_all(at->path(), ignored);
 }
 
 // Clears what a process that died left here. Anything else is somebody's, and stays.

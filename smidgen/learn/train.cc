@@ -57,13 +57,13 @@ Status check_folder_of_all(const std::string& out, bool force) {
   if (!fs::exists(out, code)) return Ok{};
   if (!force)
     return Error(ErrorKind::kCannotCreate, "already exists").in(out).hint("choose another --out or pass --force");
-  for (const auto& entry : fs::directory_iterator(out, code)) {
-    const std::string name = entry.path().filename().string();
+  for (fs::directory_iterator at(out, code), end; !code && at != end; at.increment(code)) {
+    const std::string name = at->path().filename().string();
     if (std::find(std::begin(kBundlesOfAll), std::end(kBundlesOfAll), name) == std::end(kBundlesOfAll))
       return Error(ErrorKind::kCannotCreate, "holds \"" + name + "\", which is not from `train --rung all`")
           .in(out)
           .hint("choose another --out");
-    SMIDGEN_TRY(check_bundle_target(entry.path().string(), true));
+    SMIDGEN_TRY(check_bundle_target(at->path().string(), true));
   }
   if (code) return Error(ErrorKind::kCannotCreate, "cannot list: " + code.message()).in(out);
   return Ok{};
