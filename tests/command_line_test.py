@@ -346,7 +346,11 @@ def test_interrupts():
 
 
 def test_interrupts_of_a_wait_for_input():
-    for arguments in (['run', 't.smidgen'], ['run', 't.smidgen', '--out', 'i.jsonl']):
+    for arguments in (['run', 't.smidgen'], ['run', 't.smidgen', '--out', 'i.jsonl'],
+                      ['eval', 't.smidgen', '-', '--format', 'csv'],
+                      ['plan', '-', '--encoder', str(ROOT / 'tests' / 'golden' / 'tiny_bert')],
+                      ['train', '-', '--format', 'csv', '--rung', 'linear', '--out', 'i.smidgen'],
+                      ['pick', '-', '--format', 'csv', '--accuracy', '0.9', '--rungs', 'linear', '--out', 'i.smidgen']):
         interrupt([*arguments, '--quiet'], 0.1, stdin=subprocess.PIPE)
         assert not (FOLDER / 'i.jsonl').exists() and not (FOLDER / 'i.smidgen').exists()
 

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "smidgen/app/commands.h"
 #include "smidgen/app/foreign_text.h"
@@ -13,6 +15,7 @@
 #include "smidgen/base/json_write.h"
 #include "smidgen/base/thread_pool.h"
 #include "smidgen/model/question_answering.h"
+#include "smidgen/text/byte_window.h"
 
 namespace smidgen {
 
@@ -27,8 +30,21 @@ struct Asked {
   std::shared_ptr<const std::string> passage;
 };
 
+// Ctrl-C ends the wait for a pipe.
+Result<std::string> read_standard_input() {
+  SMIDGEN_ASSIGN(const OpenedSource opened, open_byte_source("-", interrupted));
+  std::string text;
+  for (std::vector<char> buffer(1U << 16);;) {
+    SMIDGEN_ASSIGN(const std::size_t got, opened.source->read(buffer.data(), buffer.size()));
+    if (got == 0) return text;
+    if (text.size() + got > kPassageBytesMax)
+      return Error::bad_data("larger than the limit of " + std::to_string(kPassageBytesMax) + " bytes").in("<stdin>");
+    text.append(buffer.data(), got);
+  }
+}
+
 Result<std::shared_ptr<const std::string>> read_passage(const std::string& path) {
-  SMIDGEN_ASSIGN(std::string text, read_file(path == "-" ? "/dev/stdin" : path, kPassageBytesMax));
+  SMIDGEN_ASSIGN(std::string text, path == "-" ? read_standard_input() : read_file(path, kPassageBytesMax));
   return std::make_shared<const std::string>(std::move(text));
 }
 

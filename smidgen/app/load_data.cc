@@ -17,7 +17,9 @@ constexpr std::size_t kNamesMax = 4096;  // of a folder that are looked at for a
 }  // namespace
 
 Result<Dataset> load_data(const std::string& path, const ReadOptions& read, const App& app) {
-  auto data = Dataset::load(path, read);
+  ReadOptions watched = read;
+  watched.cancelled = interrupted;
+  auto data = Dataset::load(path, watched);
   if (!data.ok()) return missing_file(std::move(data).error(), path);
   say_delimiter(path, data->delimiter_found, app);
   return data;

@@ -26,6 +26,7 @@ struct Unlabelled {
 
 Result<Unlabelled> read_unlabelled(const std::string& path, ReadOptions read, const App& app) {
   read.label_column.clear();
+  read.cancelled = interrupted;
   SMIDGEN_ASSIGN(const auto reader, RecordReader::open(path, read));
   say_delimiter(path, reader->delimiter_found(), app);
   Unlabelled rows;

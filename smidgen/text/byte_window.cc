@@ -1,6 +1,7 @@
 #include "smidgen/text/byte_window.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,10 +14,12 @@ namespace smidgen {
 
 namespace {
 
+constexpr int kTickMs = 100;  // a signal may come just before a wait, or to another thread: no wait is longer
+
 class FileSource : public ByteSource {
  public:
-  FileSource(int descriptor, bool owned, std::string path)
-      : descriptor_(descriptor), owned_(owned), path_(std::move(path)) {}
+  FileSource(int descriptor, bool owned, std::string path, std::function<bool()> cancelled)
+      : descriptor_(descriptor), owned_(owned), path_(std::move(path)), cancelled_(std::move(cancelled)) {}
   FileSource(const FileSource&) = delete;
   FileSource& operator=(const FileSource&) = delete;
   ~FileSource() override {
@@ -25,6 +28,12 @@ class FileSource : public ByteSource {
 
   Result<std::size_t> read(char* out, std::size_t size) override {
     for (;;) {
+      if (cancelled_) {
+        pollfd wait{descriptor_, POLLIN, 0};
+        const int ready = ::poll(&wait, 1, kTickMs);
+        if (cancelled_()) return Error::cancelled();
+        if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
+      }
       const ssize_t got = ::read(descriptor_, out, size);
       if (got >= 0) return static_cast<std::size_t>(got);
       if (errno != EINTR) return Error::io(std::string("cannot read: ") + std::strerror(errno)).in(path_);
@@ -35,6 +44,7 @@ class FileSource : public ByteSource {
   int descriptor_;
   bool owned_;
   std::string path_;
+  std::function<bool()> cancelled_;
 };
 
 class MemorySource : public ByteSource {
@@ -54,16 +64,18 @@ class MemorySource : public ByteSource {
 
 }  // namespace
 
-Result<OpenedSource> open_byte_source(const std::string& path) {
-  if (path == "-") return OpenedSource{std::make_unique<FileSource>(STDIN_FILENO, false, "<stdin>")};
+Result<OpenedSource> open_byte_source(const std::string& path, std::function<bool()> cancelled) {
+  if (path == "-")
+    return OpenedSource{std::make_unique<FileSource>(STDIN_FILENO, false, "<stdin>", std::move(cancelled))};
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0 && errno == EINTR && cancelled && cancelled()) return Error::cancelled();  // a pipe by name
   if (descriptor < 0) {
     const bool refused = errno == EACCES || errno == EPERM;
     return Error(refused ? ErrorKind::kPermission : ErrorKind::kNoInput,
                  std::string("cannot open: ") + std::strerror(errno))
         .in(path);
   }
-  auto source = std::make_unique<FileSource>(descriptor, true, path);
+  auto source = std::make_unique<FileSource>(descriptor, true, path, std::move(cancelled));
   struct stat info {};
   const bool known = ::fstat(descriptor, &info) == 0;
   if (known && S_ISDIR(info.st_mode)) return Error::no_input("is a folder, a file is wanted").in(path);

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,12 +22,13 @@ class ByteSource {
   virtual Result<std::size_t> read(char* out, std::size_t size) = 0;
 };
 
-// "-" is standard input. Missing: kNoInput; unreadable: kPermission; a folder: kNoInput.
+// "-" is standard input. Missing: kNoInput; unreadable: kPermission; a folder: kNoInput. Once `cancelled` (may be
+// empty) is true a read ends with kCancelled within 100 ms, also one that waits for a pipe.
 struct OpenedSource {
   std::unique_ptr<ByteSource> source;
   std::uint64_t bytes = 0;  // size of a regular file, else 0
 };
-Result<OpenedSource> open_byte_source(const std::string& path);
+Result<OpenedSource> open_byte_source(const std::string& path, std::function<bool()> cancelled = {});
 // `bytes` must outlive the source.
 std::unique_ptr<ByteSource> memory_byte_source(std::string_view bytes);
 

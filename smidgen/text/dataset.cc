@@ -305,7 +305,7 @@ Result<Dataset> collect(std::unique_ptr<ByteSource> source, const std::string& n
 }  // namespace
 
 Result<Dataset> Dataset::load(const std::string& path, const ReadOptions& options) try {
-  SMIDGEN_ASSIGN(OpenedSource opened, open_byte_source(path));
+  SMIDGEN_ASSIGN(OpenedSource opened, open_byte_source(path, options.cancelled));
   SMIDGEN_ASSIGN(Dataset data,
                  collect(std::move(opened.source), path == "-" ? "<stdin>" : path, options, opened.bytes));
   data.path = path;

@@ -126,7 +126,7 @@ Result<std::unique_ptr<RecordReader>> read_records(std::unique_ptr<ByteSource> s
 }
 
 Result<std::unique_ptr<RecordReader>> RecordReader::open(const std::string& path, const ReadOptions& options) try {
-  SMIDGEN_ASSIGN(OpenedSource opened, open_byte_source(path));
+  SMIDGEN_ASSIGN(OpenedSource opened, open_byte_source(path, options.cancelled));
   return read_records(std::move(opened.source), path == "-" ? "<stdin>" : path, options);
 } catch (const std::bad_alloc&) {
   return out_of_memory();

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,6 +42,8 @@ struct ReadOptions {
   // Between the columns of CSV and TSV: any ASCII character but a quote or a line end. 0: the format's own, or, where
   // the header is then one column, whichever of , ; tab | makes it several.
   char delimiter = 0;
+  // Asked while bytes of a file or of standard input are awaited; true ends the reading with kCancelled.
+  std::function<bool()> cancelled = {};
 };
 
 // One row. Strings own their bytes. `error` set: the other fields but `line` and `id_json` are meaningless.

@@ -49,6 +49,33 @@ ReadOptions labelled() {
 
 using Rows = std::vector<std::string>;
 
+TEST(RecordReader, AWaitForAPipeCanBeCancelled) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  ASSERT_EQ(::write(ends[1], "one\ntwo\n", 8), 8);
+  int asked = 0;
+  auto reader = RecordReader::open("/dev/fd/" + std::to_string(ends[0]),
+                                   {.format = DataFormat::kLines, .cancelled = [&] { return ++asked > 3; }});
+  ASSERT_TRUE(reader.ok()) << reader.error().message();
+  Record record;
+  EXPECT_TRUE(*(*reader)->next(record));
+  EXPECT_TRUE(*(*reader)->next(record));
+  EXPECT_EQ(record.text, "two");
+  const auto third = (*reader)->next(record);
+  ASSERT_FALSE(third.ok());
+  EXPECT_EQ(third.error().kind(), ErrorKind::kCancelled);
+  EXPECT_EQ(asked, 4);
+  ASSERT_EQ(::write(ends[1], "three\n", 6), 6);
+  reader = RecordReader::open("/dev/fd/" + std::to_string(ends[0]),
+                              {.format = DataFormat::kLines, .cancelled = [] { return false; }});
+  ASSERT_TRUE(reader.ok()) << reader.error().message();
+  ::close(ends[1]);
+  EXPECT_TRUE(*(*reader)->next(record));
+  EXPECT_EQ(record.text, "three");
+  EXPECT_FALSE(*(*reader)->next(record));
+  ::close(ends[0]);
+}
+
 TEST(RecordReader, ReadsCsv) {
   EXPECT_EQ(read_all("text,label\na,b\n", "f.csv", labelled()), Rows({"2:a|b||||"}));
   EXPECT_EQ(read_all("\xef\xbb\xbf\r\n\"label\" , text \r\n b ,\" a,\r\n\"\"x\"\" \"\r\n\r\n,\r\nc,d", "f.CSV",
