@@ -152,6 +152,8 @@ Status Collector::add_soft(Record& record) {
     if (!shares.ok()) return row_error(name_, record.line, shares.error().what());
     if (record.label.empty()) record.label = shares->front().first;
     for (auto& [label, share] : *shares) entries.push_back({soft_numbers_.number_of(std::move(label)), share});
+  } else if (record.label.empty()) {
+    return row_error(name_, record.line, "neither a label nor probabilities").hint("label the row or remove it");
   }
   data_.soft.add_row(entries);
   return Ok{};

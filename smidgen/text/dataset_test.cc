@@ -189,6 +189,31 @@ TEST(Dataset, ReadsAProbabilityForEachLabel) {
   }
 }
 
+// A row without a label takes none from the row before, whichever format says it.
+TEST(Dataset, ReadsProbabilitiesWithoutALabelColumn) {
+  ReadOptions options;
+  options.soft_column = "p";
+  options.source_column = "by";
+  const Dataset csv = dataset_of(
+      "text,p,by\n1,\"{\"\"a\"\":0.9}\",x\n2,\"{\"\"b\"\":0.8}\",y\n3,\"{\"\"a\"\":0.7}\",x\n4,\"{\"\"b\"\":0.6}\",\n",
+      options);
+  const auto lines = Dataset::from_memory(
+      "{\"text\":\"1\",\"p\":{\"a\":0.9},\"by\":\"x\"}\n{\"text\":\"2\",\"p\":{\"b\":0.8},\"by\":\"y\"}\n"
+      "{\"text\":\"3\",\"p\":{\"a\":0.7},\"by\":\"x\"}\n{\"text\":\"4\",\"p\":{\"b\":0.6},\"by\":null}\n",
+      "x.jsonl", options);
+  ASSERT_TRUE(lines.ok()) << lines.error().message();
+  EXPECT_EQ(csv.labels, (Numbers{0, 1, 0, 1}));
+  EXPECT_EQ(lines->labels, csv.labels);
+  EXPECT_EQ(csv.source_names, (std::vector<std::string>{"an unnamed model", "x", "y"}));
+  EXPECT_EQ(csv.sources, (Numbers{1, 2, 1, 0}));
+  EXPECT_EQ(lines->sources, csv.sources);
+  options.source_column.clear();
+  EXPECT_EQ(error_of("text,p\n1,\"{\"\"a\"\":0.9}\"\n2,\"{\"\"a\"\":0.9}\"\n3,\n", options),
+            "f.csv:4: neither a label nor probabilities; label the row or remove it");
+  EXPECT_EQ(Dataset::from_memory("{\"text\":\"1\",\"p\":null}\n", "x.jsonl", options).error().message(),
+            "x.jsonl:1: neither a label nor probabilities; label the row or remove it");
+}
+
 TEST(Dataset, KnowsWhoGaveTheLabels) {
   ReadOptions options;
   options.source_column = "by";

@@ -181,8 +181,7 @@ void DelimitedReader::fill(Record& record, std::string_view bytes) const {
 }
 
 Result<bool> DelimitedReader::next(Record& record) try {
-  record.error.reset();
-  record.id_json.clear();
+  forget_row(record);
   // A blank line moves the position, so the record's own place is known only after the scan.
   std::optional<Error> too_large;
   SMIDGEN_ASSIGN(const bool found, scan_record(too_large));

@@ -87,9 +87,7 @@ class LinesReader : public RecordReader {
   explicit LinesReader(OpenedInput input) : lines_(std::move(input)) {}
 
   Result<bool> next(Record& record) override try {
-    record.error.reset();
-    record.id_json.clear();
-    record.sampled.clear();
+    forget_row(record);
     SMIDGEN_ASSIGN(const bool found, lines_.advance());
     if (!found) return false;
     record.line = lines_.number();
@@ -122,9 +120,7 @@ class JsonlReader : public RecordReader {
 };
 
 Result<bool> JsonlReader::next(Record& record) try {
-  record.error.reset();
-  record.id_json.clear();
-  record.sampled.clear();
+  forget_row(record);
   do {
     SMIDGEN_ASSIGN(const bool found, lines_.advance());
     if (!found) return false;
@@ -162,10 +158,7 @@ Status JsonlReader::fill(Record& record, std::string_view line) const {
       SMIDGEN_TRY(take(record, *wanted, value));
       continue;
     }
-    if (!wanted->required) {
-      (record.*wanted->member).clear();  // not that of the row before
-      continue;
-    }
+    if (!wanted->required) continue;
     std::vector<std::string> keys;
     const simdjson::dom::object object = root.get_object().value_unsafe();
     for (const auto field : object) keys.emplace_back(field.key);

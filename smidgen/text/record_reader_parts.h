@@ -24,6 +24,14 @@ struct OpenedInput {
   std::uint64_t line = 1;  // of window.unread()[0]
 };
 
+// What a row may lack would else be that of the row before.
+inline void forget_row(Record& record) {
+  record.error.reset();
+  for (const auto member : {&Record::label, &Record::group, &Record::time, &Record::extra, &Record::soft,
+                            &Record::source, &Record::id_json, &Record::sampled})
+    (record.*member).clear();
+}
+
 // `own`: what the format's name promises; options.delimiter goes before it.
 Result<std::unique_ptr<RecordReader>> make_delimited_reader(OpenedInput input, char own, const ReadOptions& options);
 Result<std::unique_ptr<RecordReader>> make_jsonl_reader(OpenedInput input, const ReadOptions& options);
