@@ -87,7 +87,8 @@ Error row_error(const std::string& name, std::uint64_t line, std::string what) {
   return Error::bad_data(std::move(what)).in(name).at_line(line);
 }
 
-// A teacher's probabilities as names and shares, likeliest first: what `run --top` writes.
+// A teacher's probabilities as names and shares above 0, likeliest first: what `run --top` writes. Names that are one
+// without their white space are one label.
 using NamedShares = std::vector<std::pair<std::string, float>>;
 Result<NamedShares> parse_shares(const std::string& json) {
   constexpr double kSumMax = 1.01;  // rounded probabilities may add up to a little more than 1
@@ -95,15 +96,23 @@ Result<NamedShares> parse_shares(const std::string& json) {
   SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::parse(json));
   simdjson::dom::object object;
   if (document.root().get(object) != simdjson::SUCCESS) return Error::bad_data("the probabilities are no JSON object");
+  std::vector<std::string> names;
+  Numbering numbers(names);
+  std::vector<double> share_of;
   double sum = 0;
   for (const auto field : object) {
     double share = 0;
     if (field.value.get(share) != simdjson::SUCCESS || !(share >= 0 && share <= 1))
       return Error::bad_data("the probability of " + quoted_for_message(field.key) + " is no number from 0 to 1");
     sum += share;
-    if (share > 0) shares.emplace_back(std::string(trim_ascii(field.key)), static_cast<float>(share));
+    const std::uint32_t number = numbers.number_of(std::string(trim_ascii(field.key)));
+    share_of.resize(names.size());
+    share_of[number] += share;
   }
-  if (shares.empty() || sum > kSumMax) return Error::bad_data("the probabilities do not add up to at most 1");
+  if (sum > kSumMax) return Error::bad_data("the probabilities do not add up to at most 1");
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (const auto share = static_cast<float>(share_of[i]); share > 0) shares.emplace_back(std::move(names[i]), share);
+  if (shares.empty()) return Error::bad_data("no probability is above 0");
   std::stable_sort(shares.begin(), shares.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
   return shares;
 }
@@ -227,14 +236,17 @@ void Collector::keep_soft_of_labels() {
   std::vector<SoftLabel> entries;
   for (std::size_t row = 0; row < data_.soft.rows(); ++row) {
     entries.clear();
-    float sum = 0;
+    double sum = 0;
     for (const SoftLabel& entry : data_.soft.of(row)) {
       if (label_of[entry.label] == kNone) continue;
       entries.push_back({label_of[entry.label], entry.share});
       sum += entry.share;
     }
-    for (SoftLabel& entry : entries) entry.share /= sum;
-    if (entries.empty()) entries.push_back({data_.labels[row], 1.0F});
+    if (!(sum > 0)) {
+      entries.assign(1, {data_.labels[row], 1.0F});
+      sum = 1;
+    }
+    for (SoftLabel& entry : entries) entry.share = static_cast<float>(entry.share / sum);
     kept.add_row(entries);
   }
   data_.soft = std::move(kept);

@@ -189,6 +189,36 @@ TEST(Dataset, ReadsAProbabilityForEachLabel) {
   }
 }
 
+// 1e-50 is above 0 as a double and 0 as a float, 1e-45 the least float.
+TEST(Dataset, ScalesTheLeastProbabilities) {
+  ReadOptions options;
+  options.soft_column = "p";
+  const auto data = Dataset::from_memory(
+      "{\"text\":\"1\",\"label\":\"a\",\"p\":{\"a\":1e-50,\"other\":0.9}}\n"  // nothing of a row's label
+      "{\"text\":\"2\",\"label\":\"b\",\"p\":{\"a\":1e-45,\"b\":1e-50}}\n"
+      "{\"text\":\"3\",\"label\":\"b\",\"p\":{\"a\":0.25,\"b\":0.25,\" a \":0.5}}\n"
+      "{\"text\":\"4\",\"p\":{\"b\":0.4,\"a\":0.3,\" a\":0.3}}\n",
+      "x.jsonl", options);
+  ASSERT_TRUE(data.ok()) << data.error().message();
+  EXPECT_EQ(data->labels, (Numbers{0, 1, 1, 0}));
+  const std::vector<std::vector<SoftLabel>> wanted = {
+      {{0, 1.0F}}, {{0, 1.0F}}, {{0, 0.75F}, {1, 0.25F}}, {{0, 0.6F}, {1, 0.4F}}};
+  for (std::size_t row = 0; row < wanted.size(); ++row) {
+    ASSERT_EQ(data->soft.of(row).size(), wanted[row].size()) << row;
+    for (std::size_t i = 0; i < wanted[row].size(); ++i) {
+      EXPECT_EQ(data->soft.of(row)[i].label, wanted[row][i].label) << row;
+      EXPECT_FLOAT_EQ(data->soft.of(row)[i].share, wanted[row][i].share) << row;
+    }
+  }
+  for (const char* none : {"{}", "{\"a\":0}", "{\"a\":1e-50}"})
+    EXPECT_EQ(
+        Dataset::from_memory("{\"text\":\"1\",\"label\":\"a\",\"p\":" + std::string(none) + "}\n", "x.jsonl", options)
+            .error()
+            .message(),
+        "x.jsonl:1: no probability is above 0")
+        << none;
+}
+
 // A row without a label takes none from the row before, whichever format says it.
 TEST(Dataset, ReadsProbabilitiesWithoutALabelColumn) {
   ReadOptions options;
