@@ -158,6 +158,7 @@ Status Collector::add_soft(Record& record) {
   std::vector<SoftLabel> entries;
   if (!record.soft.empty() && record.soft != "null") {
     auto shares = parse_shares(record.soft);
+    if (!shares.ok() && shares.error().kind() == ErrorKind::kIo) return std::move(shares).error();  // out of memory
     if (!shares.ok()) return row_error(name_, record.line, shares.error().what());
     if (record.label.empty()) record.label = shares->front().first;
     for (auto& [label, share] : *shares) entries.push_back({soft_numbers_.number_of(std::move(label)), share});

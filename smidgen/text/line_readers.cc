@@ -141,6 +141,7 @@ Result<bool> JsonlReader::next(Record& record) try {
 
 Status JsonlReader::fill(Record& record, std::string_view line) const {
   auto parsed = JsonDocument::parse(line);
+  if (!parsed.ok() && parsed.error().kind() == ErrorKind::kIo) return std::move(parsed).error();  // out of memory
   if (!parsed.ok()) {
     const bool valid = !parsed.error().what().starts_with("not valid JSON");  // but a key stands twice
     const bool comma = trim_ascii(line).ends_with(',');
