@@ -1,6 +1,8 @@
 // `plan`: which rows to label next, as CSV, and what to expect of so many more labels.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "smidgen/app/commands.h"
@@ -11,12 +13,67 @@
 #include "smidgen/app/models.h"
 #include "smidgen/base/file.h"
 #include "smidgen/learn/plan_labels.h"
+#include "smidgen/text/column_names.h"
 
 namespace smidgen {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+// Whether the columns are found and the first row is one.
+bool can_read(const std::string& path, const ReadOptions& read) {
+  const auto reader = RecordReader::open(path, read);
+  Record record;
+  return reader.ok() && (*reader)->next(record).ok() && !record.error;
+}
+
+// One of two files may be what an earlier round wrote, and --format and --delimiter meant for the other: a file they
+// do not fit is read as it shows itself. A stream cannot be looked at twice.
+bool let_show_itself(const std::string& path, ReadOptions& read, const App& app) {
+  if (read.format == DataFormat::kAuto && read.delimiter == 0) return false;
+  std::error_code code;
+  if (path == "-" || !std::filesystem::is_regular_file(path, code) || can_read(path, read)) return false;
+  ReadOptions own = read;
+  own.format = DataFormat::kAuto;
+  own.delimiter = 0;
+  if (!can_read(path, own)) return false;
+  read = own;
+  app.say("smidgen: " + for_terminal(path, 200) +
+          ": read as its name and first line say, for --format and --delimiter fit the other file only");
+  return true;
+}
+
+std::string id_name(const ReadOptions& read) {
+  return read.id_column.empty() ? "id" : read.id_column;
+}
+
+// Of the CSV. Those for labels, probabilities and sources are left open, so that the next round finds what it is told
+// to read.
+std::vector<std::string> open_columns(const ReadOptions& read) {
+  std::vector<std::string> names = {read.label_column.empty() ? "label" : read.label_column};
+  if (!read.soft_column.empty()) names.push_back(read.soft_column);
+  if (!read.source_column.empty()) names.push_back(read.source_column);
+  return names;
+}
+std::vector<std::string> column_names(const ReadOptions& read, bool has_ids) {
+  std::vector<std::string> names = {read.text_column};
+  if (has_ids) names.push_back(id_name(read));
+  for (std::string& name : open_columns(read)) names.push_back(std::move(name));
+  names.emplace_back("reason");
+  names.emplace_back(kSampledColumn);
+  return names;
+}
+
+// A header with a name twice could not be read back.
+Status check_columns(const ReadOptions& read) {
+  std::vector<std::string> names = column_names(read, id_name(read) != read.text_column);
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice == names.end()) return Ok{};
+  return Error::usage("the CSV to write would have two columns " + quoted_for_message(*twice))
+      .hint("give the text, the label or whatever has that name another");
+}
 
 struct Unlabelled {
   std::vector<std::string> texts, ids;  // ids: as JSON, empty where a row has none
@@ -25,7 +82,6 @@ struct Unlabelled {
 };
 
 Result<Unlabelled> read_unlabelled(const std::string& path, ReadOptions read, const App& app) {
-  read.label_column.clear();
   read.cancelled = interrupted;
   SMIDGEN_ASSIGN(const auto reader, RecordReader::open(path, read));
   say_delimiter(path, reader->delimiter_found(), app);
@@ -39,12 +95,13 @@ Result<Unlabelled> read_unlabelled(const std::string& path, ReadOptions read, co
     rows.lines.push_back(record.line);
     rows.has_ids = rows.has_ids || !record.id_json.empty();
   }
+  if (id_name(read) == read.text_column) rows.has_ids = false;  // one column cannot be written twice
   if (rows.texts.empty()) return Error::bad_data("has no rows").in(path);
   return rows;
 }
 
 std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  if (text.find_first_of(",\"\r\n") == std::string::npos && trim_ascii(text) == text) return text;
   std::string out = "\"";
   for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
   return out + "\"";
@@ -58,12 +115,15 @@ std::string id_text(const std::string& json) {
 }
 
 std::string to_csv(const LabelPlan& plan, const Unlabelled& from, const PlanOptions& options) {
-  std::string csv = csv_field(options.read.text_column) + (from.has_ids ? ",id," : ",") +
-                    csv_field(options.read.label_column) + ",reason,sampled\n";
+  std::string csv;
+  for (const std::string& name : column_names(options.read, from.has_ids))
+    csv += (csv.empty() ? "" : ",") + csv_field(name);
+  csv += "\n";
+  const std::string left_open(open_columns(options.read).size(), ',');
   for (const PlannedRow& row : plan.rows) {
     csv += csv_field(from.texts[row.row]) + ",";
     if (from.has_ids) csv += csv_field(id_text(from.ids[row.row])) + ",";
-    csv += "," + csv_field(row.reason) + (row.chosen ? ",chosen\n" : ",random\n");
+    csv += left_open + csv_field(row.reason) + (row.chosen ? ",chosen\n" : ",random\n");
   }
   return csv;
 }
@@ -126,10 +186,18 @@ std::string summary(const LabelPlan& plan, const PlanOptions& options) {
 Result<LabelPlan> make(const PlanOptions& options, App& app, Unlabelled& unlabelled) {
   SMIDGEN_ASSIGN(const std::string folder, find_encoder(options.encoder));
   std::optional<Dataset> labelled;
+  ReadOptions read = options.read;
+  read.label_column.clear();
+  read.soft_column.clear();
+  read.source_column.clear();
+  read.labels_from.clear();
   if (options.files.size() == 2) {
-    SMIDGEN_ASSIGN(labelled, load_data(options.files.front(), options.read, app));
+    ReadOptions of_labelled = options.read;
+    of_labelled.id_column.clear();  // it is copied from the unlabelled rows
+    if (!let_show_itself(options.files.front(), of_labelled, app)) let_show_itself(options.files.back(), read, app);
+    SMIDGEN_ASSIGN(labelled, load_data(options.files.front(), of_labelled, app));
   }
-  SMIDGEN_ASSIGN(unlabelled, read_unlabelled(options.files.back(), options.read, app));
+  SMIDGEN_ASSIGN(unlabelled, read_unlabelled(options.files.back(), read, app));
   SMIDGEN_ASSIGN(const Encoder encoder, Encoder::load(folder, {.tokens_max = options.tokens_max}));
   PlanRequest request;
   request.rows = options.rows;
@@ -150,6 +218,7 @@ int run_plan(const PlanOptions& options, App& app) {
   if (const Status status = keep_input(options.out, options.files); !status.ok()) return app.fail(status.error());
   if (to_file)
     if (const Status status = keep_existing(options.out, options.force); !status.ok()) return app.fail(status.error());
+  if (const Status status = check_columns(options.read); !status.ok()) return app.fail(status.error());
   Unlabelled unlabelled;
   const auto plan = make(options, app, unlabelled);
   if (!plan.ok()) return app.fail(plan.error());
