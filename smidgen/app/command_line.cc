@@ -319,7 +319,8 @@ void declare_bench(CLI::App& verb, BenchOptions& o) {
 void declare_plan(CLI::App& verb, PlanOptions& o, RawOptions& raw) {
   verb.add_option("FILES", o.files, "labelled rows, then unlabelled rows; or unlabelled rows alone")
       ->required()
-      ->expected(1, 2);
+      ->expected(1, 2)
+      ->check(kName);
   verb.add_option("--rows,-n", o.rows, "rows to label next [100]")->check(CLI::Range(1, 1000000))->type_name("N");
   verb.add_option("--accuracy,-a", o.accuracy, "coverage is estimated at this accuracy [0.9]")
       ->check(kShare)
@@ -387,6 +388,11 @@ Status finish_run(RunOptions& o, const RawOptions& raw, const GlobalOptions&) {
   if (!o.label_template.empty() && o.labels.empty())
     return Error::usage("--template says what the labels of --labels stand in").hint("give --labels A,B,..");
   return Ok{};
+}
+
+Status check_streams(const std::vector<std::string>& files) {
+  if (std::count(files.begin(), files.end(), "-") < 2) return Ok{};
+  return Error::usage("standard input cannot be both files").hint("name one of them");
 }
 
 // ---- the tree ----
@@ -618,7 +624,10 @@ Result<Command> chosen(const std::string& verb, Options& options, const GlobalOp
   finish_reading(options.eval.read, options.raw);
   finish_reading(options.plan.read, options.raw);
   if (verb == "train") return Command(std::move(options.train));
-  if (verb == "plan") return Command(std::move(options.plan));
+  if (verb == "plan") {
+    SMIDGEN_TRY(check_streams(options.plan.files));
+    return Command(std::move(options.plan));
+  }
   if (verb == "eval") return Command(std::move(options.eval));
   if (verb == "ask") return Command(std::move(options.ask));
   if (verb == "show") return Command(std::move(options.show));
