@@ -45,7 +45,7 @@ class Contrast {
         if (half_of(row) != half) on.push_back(row);
       parts_.push_back(std::move(on));
     }
-    for (const Rows& part : parts_) work_ += work_of(part.size());
+    for (const Rows& part : parts_) work_ += work_of(fitted(part).size());
   }
 
   struct Fitted {
@@ -55,7 +55,8 @@ class Contrast {
 
   // A half with fewer than two labels teaches nothing.
   bool possible() const {
-    return std::all_of(parts_.begin(), parts_.end(), [&](const Rows& part) {
+    return std::all_of(parts_.begin(), parts_.end(), [&](const Rows& whole) {
+      const Rows part = fitted(whole);
       return std::any_of(part.begin(), part.end(),
                          [&](std::uint32_t row) { return rows_.labels[row] != rows_.labels[part.front()]; });
     });
@@ -87,7 +88,9 @@ class Contrast {
                    HeadTrainer::create(embeddings.values, embeddings.dimensions, rows_.labels, labels, pool_));
     std::vector<float> scores(rows_.size() * labels);
     for (std::size_t half = 0; half < kHalves; ++half) {
-      SMIDGEN_ASSIGN(const HeadFit fit, heads.fit(parts_[1 + half], options_.c, watcher_));
+      HeadOptions head;
+      head.targets = &rows_.targets;
+      SMIDGEN_ASSIGN(const HeadFit fit, heads.fit(fitted(parts_[1 + half]), options_.c, watcher_, nullptr, head));
       for (const std::uint32_t row : parts_[0])
         if (half_of(row) == half)
           fit.head.log_probabilities(embeddings.row(row), std::span(scores).subspan(row * labels, labels));
@@ -100,7 +103,7 @@ class Contrast {
     SMIDGEN_ASSIGN(TrainableEncoder trainable,
                    TrainableEncoder::load(encoder_.folder(), TrainableEncoder::fast_precision(encoder_.kernels()),
                                           encoder_.kernels(), pool_));
-    const TokenRows on = tokens(parts_[part]);
+    const TokenRows on = tokens(fitted(parts_[part]));
     const ContrastOptions options = contrast_options(on.ids.size(), options_.seed);
     const double before = work_done_, share = work_of(on.ids.size()) / static_cast<double>(options.steps);
     std::size_t steps = 0;
@@ -118,7 +121,9 @@ class Contrast {
                    HeadTrainer::create(embeddings, trainable.dimensions(), on.labels, rows_.label_count, pool_));
     Rows all(on.labels.size());
     std::iota(all.begin(), all.end(), 0U);
-    SMIDGEN_ASSIGN(HeadFit head, heads.fit(all, kHeadC, watcher_));
+    HeadOptions head_options;
+    head_options.targets = &on.targets;
+    SMIDGEN_ASSIGN(HeadFit head, heads.fit(all, kHeadC, watcher_, nullptr, head_options));
     return Fitted{std::move(trainable), std::move(head.head)};
   }
 
@@ -140,9 +145,18 @@ class Contrast {
     const ContrastOptions options = contrast_options(rows, 1);
     return static_cast<double>(options.steps * std::min(rows, options.batch_rows));
   }
+  // Without the rows that are not to be fitted on.
+  Rows fitted(const Rows& on) const {
+    Rows some;
+    for (const std::uint32_t row : on)
+      if (rows_.targets.weights.empty() || rows_.targets.weights[row] > 0) some.push_back(row);
+    return some;
+  }
   TokenRows tokens(const Rows& of) const {
     TokenRows out;
     for (const std::uint32_t row : of) {
+      if (rows_.targets.soft.rows() > 0) out.targets.soft.add_row(rows_.targets.soft.of(row));
+      if (!rows_.targets.weights.empty()) out.targets.weights.push_back(rows_.targets.weights[row]);
       out.ids.push_back(ids_[row]);
       out.labels.push_back(rows_.labels[row]);
     }

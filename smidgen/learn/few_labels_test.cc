@@ -118,6 +118,32 @@ TEST_F(FewLabelsTest, IsWrittenAndLoadsAgain) {
   ASSERT_TRUE(rung.ok()) << rung.error().message();
 }
 
+// A teacher that is sure of nothing makes heads that are not, and a row without weight moves nothing.
+TEST_F(FewLabelsTest, FitsWhatATeacherSays) {
+  TrainingRows rows = rows_of(40, 2);
+  TuneOptions options;
+  options.seconds_max = 1000;
+  options.folder = folder_;
+  std::string why_not;
+  auto hard = contrast_encoder(rows, encoder_, embed(rows), options, pool_, {}, why_not);
+  ASSERT_TRUE(hard.ok() && hard->has_value());
+  rows.targets.weights.assign(40, 1.0F);
+  rows.targets.weights[3] = 0;
+  for (std::uint32_t row = 0; row < 40; ++row)
+    rows.targets.soft.add_row(std::vector<SoftLabel>{{rows.labels[row], 0.6F}, {1 - rows.labels[row], 0.4F}});
+  auto soft = contrast_encoder(rows, encoder_, embed(rows), options, pool_, {}, why_not);
+  ASSERT_TRUE(soft.ok() && soft->has_value());
+  const auto surest = [](const std::vector<float>& scores) {
+    return std::exp(*std::max_element(scores.begin(), scores.end())) - 0.5F;
+  };
+  EXPECT_LT(surest((*soft)->moved.out_of_fold), surest((*hard)->moved.out_of_fold) / 2);
+  EXPECT_LT(surest((*soft)->frozen_out_of_fold), surest((*hard)->frozen_out_of_fold) / 2);
+  rows.labels[3] = 0;
+  auto other = contrast_encoder(rows, encoder_, embed(rows), options, pool_, {}, why_not);
+  ASSERT_TRUE(other.ok() && other->has_value());
+  EXPECT_EQ((*other)->moved.out_of_fold, (*soft)->moved.out_of_fold);
+}
+
 TEST_F(FewLabelsTest, StopsEarlyWhenTimeIsShort) {
   TuneOptions options;
   options.seconds_max = 1e-6;

@@ -90,9 +90,12 @@ Result<Head> fit_head(const Story& story) {
   std::iota(all.begin(), all.end(), 0U);
   const std::vector<std::uint8_t> folds = assign_folds(data, all, kCurveFolds, story.request.seed);
   const Rows fold_of(folds.begin(), folds.end());
+  const FitTargets targets{data.soft, {}};
+  HeadOptions options;
+  options.targets = &targets;
   SMIDGEN_ASSIGN(const HeadSearch search,
-                 trainer.cross_validate(all, fold_of, kCurveFolds, default_head_c_grid(), story.watcher));
-  SMIDGEN_ASSIGN(HeadFit fit, trainer.fit(all, search.c, story.watcher));
+                 trainer.cross_validate(all, fold_of, kCurveFolds, default_head_c_grid(), story.watcher, &targets));
+  SMIDGEN_ASSIGN(HeadFit fit, trainer.fit(all, search.c, story.watcher, nullptr, options));
   return Head{std::move(trainer), std::move(fit)};
 }
 
@@ -168,6 +171,9 @@ Result<CurvePoints> measure_curve(const HeadTrainer& heads, const Dataset& data,
   Rows judged;
   for (std::uint32_t row = 0; row < data.size(); ++row)
     if (data.chosen.empty() || data.chosen[row] == 0) judged.push_back(row);
+  const FitTargets targets{data.soft, {}};
+  HeadOptions options;
+  options.targets = &targets;
   CurvePoints points;
   points.rows = judged.size();
   points.repeats = std::clamp<std::size_t>(
@@ -194,7 +200,7 @@ Result<CurvePoints> measure_curve(const HeadTrainer& heads, const Dataset& data,
     random.shuffle(std::span(on));
     for (std::size_t s = 0; s < kCurveSizes && !off.empty(); ++s) {
       const std::size_t size = std::min(on.size(), static_cast<std::size_t>(points.sizes[s]));
-      SMIDGEN_ASSIGN(const HeadFit fit, heads.fit(std::span(on).first(size), c, watcher));
+      SMIDGEN_ASSIGN(const HeadFit fit, heads.fit(std::span(on).first(size), c, watcher, nullptr, options));
       scores.resize(off.size() * labels);
       heads.score(fit, off, scores);
       for (std::size_t i = 0; i < off.size(); ++i) {

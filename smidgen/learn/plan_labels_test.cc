@@ -103,6 +103,26 @@ TEST_F(PlanLabelsTest, SaysWhenItCannotEstimate) {
   EXPECT_EQ(from_chosen->notes[0], "No estimate: it takes 40 labelled rows drawn at random, and there are 0.");
 }
 
+// A teacher that is sure of nothing makes a head that is not, for the choice of rows and for the estimate.
+TEST_F(PlanLabelsTest, FitsWhatATeacherSays) {
+  Dataset data = labelled_rows(80);
+  const std::vector<std::string_view> texts(data.texts.begin(), data.texts.end());
+  const EmbeddingMatrix x = *embed_all(encoder_, texts, pool_, {});
+  const HeadTrainer heads = *HeadTrainer::create(x.values, x.dimensions, data.labels, 2, pool_);
+  const auto surest = [&] {
+    const CurvePoints points = *measure_curve(heads, data, 64, 1, {});
+    return *std::max_element(points.confidence.back().begin(), points.confidence.back().end());
+  };
+  EXPECT_GT(surest(), 0.8F);
+  for (const std::uint32_t label : data.labels)
+    data.soft.add_row(std::vector<SoftLabel>{{label, 0.6F}, {1 - label, 0.4F}});
+  EXPECT_LT(surest(), 0.75F);
+  const auto found = plan(&data, open_texts(60), {.rows = 40});
+  ASSERT_TRUE(found.ok()) << found.error().message();
+  for (const PlannedRow& row : found->rows)  // "unsure: plus 0.61, minus 0.39"
+    if (row.chosen) EXPECT_LT(std::stod(row.reason.substr(row.reason.find("0."))), 0.75) << row.reason;
+}
+
 TEST_F(PlanLabelsTest, TakesWhatThereIs) {
   const auto all = plan(nullptr, open_texts(7), {.rows = 100});
   ASSERT_TRUE(all.ok());
