@@ -14,6 +14,7 @@
 #include "smidgen/base/atomic_file.h"
 #include "smidgen/base/random.h"
 #include "smidgen/base/sha256.h"
+#include "smidgen/learn/checkpoint_file.h"
 #include "smidgen/tensor/training_kernels.h"
 
 namespace smidgen {
@@ -170,7 +171,7 @@ class Run {
 
   Result<FineTuneReport> run() {
     if (order_.empty()) return report_;
-    if (!options_.checkpoint.empty()) SMIDGEN_TRY(restore());
+    if (!options_.checkpoint.empty()) restore();
     while (report_.epochs.size() < epochs_) {
       if (at_ == 0) random_.shuffle(std::span(order_));
       while (at_ < order_.size()) {
@@ -315,48 +316,86 @@ class Run {
     for (const FineTuneEpoch& epoch : report_.epochs)
       ends += fmt::format("{} {} {} {} {} ", epoch.loss, epoch.accuracy, epoch.held_loss, epoch.held_accuracy,
                           epoch.seconds);
-    SMIDGEN_TRY(write_safetensors(options_.checkpoint, std::move(tensors),
-                                  {{"key", key()},
-                                   {"state", fmt::format("{} {} {} {} {} {} {}", report_.steps, at_, random_.state(),
-                                                         loss_sum_, right_, epochs_, seconds())},
-                                   {"epochs", ends}}));
+    SMIDGEN_TRY(write_training_file(options_.checkpoint, std::move(tensors),
+                                    {{"key", key()},
+                                     {"state", fmt::format("{} {} {} {} {} {} {}", report_.steps, at_, random_.state(),
+                                                           loss_sum_, right_, epochs_, seconds())},
+                                     {"epochs", ends}}));
     saved_ = std::chrono::steady_clock::now();
     save_seconds_ = seconds_since(start);
     return Ok{};
   }
 
-  Status restore() {
+  // The checkpoint of other rows or options is not looked at, a damaged one neither: training then begins anew.
+  void restore() {
     remove_leftovers(options_.checkpoint);
     std::error_code code;
-    if (!std::filesystem::exists(options_.checkpoint, code)) return Ok{};
-    SMIDGEN_ASSIGN(const Safetensors file, Safetensors::open(options_.checkpoint));
-    const auto text = [&](const char* name) {
-      const auto at = file.metadata().find(name);
-      return at == file.metadata().end() ? std::string() : at->second;
-    };
-    if (text("key") != key()) return Ok{};
+    if (!std::filesystem::exists(options_.checkpoint, code)) return;
+    if (const Status read = read_checkpoint(); !read.ok())
+      report_.note = fmt::format("Training began anew: where it stood could not be read ({} {}).", options_.checkpoint,
+                                 read.error().message());
+  }
+
+  // Changes nothing unless all of it is right.
+  Status read_checkpoint() {
+    SMIDGEN_ASSIGN(const Safetensors file, open_training_file(options_.checkpoint));
+    if (text_of(file, "key") != key()) return Ok{};
+    Place place;
+    SMIDGEN_TRY(read_place(file, place));
+    std::vector<std::uint32_t> order(order_.size());
+    SMIDGEN_ASSIGN(const TensorView stored, file.get("order", DType::kU32, std::vector<std::size_t>{order.size()}));
+    std::memcpy(order.data(), stored.bytes.data(), stored.bytes.size());
+    std::vector<std::uint32_t> sorted = order;
+    std::sort(sorted.begin(), sorted.end());
+    for (std::size_t i = 0; i < sorted.size(); ++i)
+      if (sorted[i] != i) return Error::bad_data("does not name every row once");
+    std::vector<std::vector<float>> floats;
+    std::vector<std::pair<std::string, std::vector<float>*>> parts = {{"head weights", &head_.weights},
+                                                                      {"head bias", &head_.bias}};
+    for (std::size_t i = 0; i < 4; ++i) parts.emplace_back(kMoments[i], &head_state_.moments()[i]);
+    for (const auto& [name, to] : parts) {
+      SMIDGEN_ASSIGN(std::vector<float> values, file.floats(name, {to->size()}));
+      floats.push_back(std::move(values));
+    }
     SMIDGEN_TRY(encoder_.restore(file));
-    const auto read = [&](const char* name, std::vector<float>& to) -> Status {
-      SMIDGEN_ASSIGN(to, file.floats(name, {to.size()}));
-      return Ok{};
-    };
-    SMIDGEN_TRY(read("head weights", head_.weights));
-    SMIDGEN_TRY(read("head bias", head_.bias));
-    for (std::size_t i = 0; i < 4; ++i) SMIDGEN_TRY(read(kMoments[i], head_state_.moments()[i]));
-    SMIDGEN_ASSIGN(const TensorView order, file.get("order", DType::kU32, std::vector<std::size_t>{order_.size()}));
-    std::memcpy(order_.data(), order.bytes.data(), order.bytes.size());
-    std::istringstream state(text("state")), ends(text("epochs"));
+    for (std::size_t i = 0; i < parts.size(); ++i) *parts[i].second = std::move(floats[i]);
+    order_ = std::move(order);
+    report_ = std::move(place.report);
+    at_ = place.at;
+    epochs_ = place.epochs;
+    right_ = place.right;
+    random_ = Random(place.random);
+    loss_sum_ = place.loss_sum;
+    seconds_before_ = place.seconds;
+    report_.resumed_steps = report_.steps;
+    rows_before_ = static_cast<double>(report_.epochs.size() * order_.size() + at_);
+    return Ok{};
+  }
+
+  // What the metadata of a checkpoint say.
+  struct Place {
+    FineTuneReport report;
+    std::size_t at = 0, epochs = 0, right = 0;
     std::uint64_t random = 0;
-    state >> report_.steps >> at_ >> random >> loss_sum_ >> right_ >> epochs_ >> seconds_before_;
-    if (!state || at_ > order_.size()) return Error::bad_data("is not a checkpoint").in(options_.checkpoint);
-    random_ = Random(random);
+    double loss_sum = 0, seconds = 0;
+  };
+  Status read_place(const Safetensors& file, Place& place) const {
+    std::istringstream state(text_of(file, "state")), ends(text_of(file, "epochs"));
+    state >> place.report.steps >> place.at >> place.random >> place.loss_sum >> place.right >> place.epochs >>
+        place.seconds;
+    if (!state) return Error::bad_data("is not a checkpoint");
     FineTuneEpoch epoch;
     while (ends >> epoch.loss >> epoch.accuracy >> epoch.held_loss >> epoch.held_accuracy >> epoch.seconds) {
       ++epoch.epoch;
-      report_.epochs.push_back(epoch);
+      place.report.epochs.push_back(epoch);
     }
-    report_.resumed_steps = report_.steps;
-    rows_before_ = static_cast<double>(report_.epochs.size() * order_.size() + at_);
+    const std::size_t done = place.report.epochs.size(), batch = options_.batch_rows;
+    const auto steps_of = [&](std::size_t rows) { return (rows + batch - 1) / batch; };
+    if (!ends.eof() || place.at >= order_.size() || place.at % batch != 0 || place.right > place.at ||
+        place.epochs > options_.epochs || done > place.epochs || (done == place.epochs && place.at > 0) ||
+        place.report.steps != done * steps_of(order_.size()) + steps_of(place.at) || !std::isfinite(place.loss_sum) ||
+        !(place.seconds >= 0) || !std::isfinite(place.seconds))
+      return Error::bad_data("stands where training cannot");
     return Ok{};
   }
 

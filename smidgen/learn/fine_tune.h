@@ -41,7 +41,7 @@ struct FineTuneOptions {
   std::uint64_t seed = 1;
   // Where training stands, written every so many seconds (more rarely when writing takes more than 2 % of the time) and
   // when stopped; found there by the same call, it goes on from it, to the bit. Empty: none. The file of a run with
-  // other `checkpoint_key`, rows or options is not looked at and replaced.
+  // other `checkpoint_key`, rows or options is not looked at and replaced; so is a damaged one, with a note.
   std::string checkpoint, checkpoint_key;
   double checkpoint_seconds = 30;
   // Rows nothing is fitted on, scored after each epoch. With `patience` training ends when that many epochs in a row
@@ -65,6 +65,7 @@ struct FineTuneReport {
   double seconds = 0, rows_per_second = 0;  // of all runs that took part
   std::size_t resumed_steps = 0;            // that a checkpoint saved
   bool out_of_patience = false;
+  std::string note;  // a sentence for the user: the checkpoint was damaged; may be empty
 };
 
 // Softmax cross-entropy of a head on embeddings, averaged over the batch by class weight (and the targets' weight of

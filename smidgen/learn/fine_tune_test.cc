@@ -11,7 +11,10 @@
 #include <csignal>
 #include <filesystem>
 
+#include "smidgen/base/atomic_file.h"
+#include "smidgen/base/file.h"
 #include "smidgen/base/random.h"
+#include "smidgen/learn/checkpoint_file.h"
 
 namespace smidgen {
 namespace {
@@ -254,6 +257,68 @@ TEST_F(CheckpointTest, OfOtherRowsIsNotLookedAt) {
   const auto report = fine_tune(*encoder, head, order_task(101), options, {});
   ASSERT_TRUE(report.ok()) << report.error().message();
   EXPECT_EQ(report->resumed_steps, 0U);
+}
+
+// Whatever a file says that looks like a checkpoint: training ends with the bits it would have without it.
+TEST_F(CheckpointTest, ADamagedOneBeginsAnewAndSaysSo) {
+  const Trained whole = train(0);
+  fs::remove_all(folder_);
+  ASSERT_FALSE(train(5).report.ok());
+  const std::string path = (folder_ / "checkpoint").string();
+  const std::string good = *read_file(path, 1 << 24);
+  Random random(5);
+  for (int attempt = 0; attempt < 30; ++attempt) {
+    std::string bad = good;
+    // Half of them in the header, where the numbers are.
+    const std::size_t at = random.below(attempt % 2 == 0 ? 4096 : bad.size());
+    bad[at] = static_cast<char>(bad[at] ^ (1 << random.below(8)));
+    if (attempt == 28) bad.resize(bad.size() / 2);
+    if (attempt == 29) bad.clear();
+    ASSERT_TRUE(write_file_atomic(path, bad).ok());
+    const Trained rest = train(0);
+    ASSERT_TRUE(rest.report.ok()) << at << ' ' << rest.report.error().message();
+    EXPECT_EQ(rest.scores, whole.scores) << at;
+    EXPECT_EQ(rest.report->note.empty(), rest.report->resumed_steps == 5) << at << rest.report->note;
+  }
+}
+
+// Files that are whole but say what cannot be.
+TEST_F(CheckpointTest, AnImpossibleOneBeginsAnewAndSaysSo) {
+  const Trained whole = train(0);
+  fs::remove_all(folder_);
+  ASSERT_FALSE(train(5).report.ok());
+  const std::string path = (folder_ / "checkpoint").string();
+  const std::string good = *read_file(path, 1 << 24);
+  const auto expect_anew = [&](const char* part, const std::string& wanted, std::vector<std::uint32_t> order) {
+    ASSERT_TRUE(write_file_atomic(path, good).ok());
+    const Safetensors file = *open_training_file(path);
+    std::vector<NamedTensor> tensors;
+    for (const std::string& name : file.names()) {
+      const TensorView& view = *file.find(name);
+      tensors.push_back({name, view.dtype, view.shape, view.bytes});
+      if (name == "order" && !order.empty()) tensors.back().bytes = as_bytes(std::span<const std::uint32_t>(order));
+    }
+    std::map<std::string, std::string> metadata(file.metadata().begin(), file.metadata().end());
+    metadata.erase("format");
+    if (!wanted.empty()) metadata[part] = wanted;
+    ASSERT_TRUE(write_training_file(path, tensors, metadata).ok());
+    const Trained rest = train(0);
+    ASSERT_TRUE(rest.report.ok()) << wanted << rest.report.error().message();
+    EXPECT_EQ(rest.scores, whole.scores) << wanted;
+    EXPECT_NE(rest.report->note, "") << wanted;
+    EXPECT_EQ(rest.report->resumed_steps, 0U);
+  };
+  std::vector<std::uint32_t> twice(100), beyond(100);
+  for (std::uint32_t i = 0; i < 100; ++i) twice[i] = i / 2, beyond[i] = i + 1000000;
+  expect_anew("", "", twice);
+  expect_anew("", "", beyond);
+  // steps, rows done, random, loss, right, epochs, seconds, out of patience; of 100 rows in batches of 16, 3 epochs.
+  for (const char* state :
+       {"5 100 7 1 0 3 1 0", "5 81 7 1 0 3 1 0", "5 80 7 1 0 1000000000 1 0", "5 80 7 1 0 0 1 0", "6 80 7 1 0 3 1 0",
+        "5 80 7 nan 0 3 1 0", "5 80 7 1 90 3 1 0", "5 80 7 1 0 3 -1 0", "5", "x"})
+    expect_anew("state", state, {});
+  expect_anew("epochs", "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 ", {});
+  expect_anew("epochs", "nonsense", {});
 }
 
 // Children that write a checkpoint after every step are killed, wherever they are, until one comes to its end.

@@ -389,13 +389,9 @@ std::vector<NamedTensor> TrainableEncoder::checkpoint() {
   return tensors;
 }
 
+// Looks at everything before it changes anything.
 Status TrainableEncoder::restore(const Safetensors& file) {
   State& s = *state_;
-  const auto read = [&](const std::string& name, std::span<float> to) -> Status {
-    SMIDGEN_ASSIGN(const std::vector<float> values, file.floats(name, {to.size()}));
-    std::copy(values.begin(), values.end(), to.begin());
-    return Ok{};
-  };
   const auto integers = [&](const char* name, std::size_t size) -> Result<std::vector<std::uint32_t>> {
     const TensorView* found = file.find(name);
     const std::size_t count = size != 0 ? size : found == nullptr ? 0 : found->count();
@@ -410,17 +406,26 @@ Status TrainableEncoder::restore(const Safetensors& file) {
   SMIDGEN_ASSIGN(const std::vector<float> moved, file.floats("words", {3 * rows.size() * s.width()}));
   TrainableWords& words = s.body.words;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i] >= words.last_step.size()) return Error::bad_data("names a word the encoder has not").in(file.path());
+    if (rows[i] >= words.last_step.size() || (i > 0 && rows[i] <= rows[i - 1]))
+      return Error::bad_data("names a word the encoder has not, or one twice").in(file.path());
+    if (steps[i] == 0 || steps[i] > counters[0])
+      return Error::bad_data("moved a word in a step there was not").in(file.path());
+  }
+  std::vector<std::pair<std::string_view, std::span<float>>> dense;
+  for (Parameter* p : s.body.dense())
+    for (const auto& [kind, to] :
+         {std::pair<const char*, std::span<float>>{"value ", p->value}, {"first ", p->first}, {"second ", p->second}}) {
+      SMIDGEN_ASSIGN(const TensorView view,
+                     file.get(kind + p->names.front(), DType::kF32, std::vector<std::size_t>{to.size()}));
+      dense.emplace_back(view.bytes, to);
+    }
+  for (const auto& [bytes, to] : dense) std::memcpy(to.data(), bytes.data(), bytes.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
     words.last_step[rows[i]] = steps[i];
     std::size_t part = 0;
     for (std::vector<float>* of : {&words.table.value, &words.table.first, &words.table.second})
       std::copy_n(moved.begin() + static_cast<std::ptrdiff_t>((part++ * rows.size() + i) * s.width()), s.width(),
                   of->begin() + static_cast<std::ptrdiff_t>(rows[i] * s.width()));
-  }
-  for (Parameter* p : s.body.dense()) {
-    SMIDGEN_TRY(read("value " + p->names.front(), p->value));
-    SMIDGEN_TRY(read("first " + p->names.front(), p->first));
-    SMIDGEN_TRY(read("second " + p->names.front(), p->second));
   }
   s.steps = counters[0];
   s.last_rate = std::bit_cast<double>(counters[1] | static_cast<std::uint64_t>(counters[2]) << 32);

@@ -83,7 +83,8 @@ class TrainableEncoder {
   // All that training on needs, as tensors of a checkpoint: weights, moments, and of the word vectors those that ever
   // moved. The views live until the next call of anything here.
   std::vector<NamedTensor> checkpoint();
-  // Of the same encoder: training goes on as if it had never stopped, to the bit. kBadData: not its checkpoint.
+  // Of the same encoder: training goes on as if it had never stopped, to the bit. kBadData: not its checkpoint;
+  // nothing was changed then.
   Status restore(const Safetensors& file);
 
   // For tests: every parameter with its gradient, by the checkpoint's name (query, key and value are one).

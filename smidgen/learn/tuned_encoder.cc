@@ -20,7 +20,7 @@ namespace smidgen {
 
 namespace {
 
-constexpr std::size_t kEpochsMin = 2, kEpochsMax = 8;
+constexpr std::size_t kEpochsMin = 2;
 constexpr double kRowsSeen = 45000;  // epochs times rows that are enough for most tasks
 constexpr std::size_t kTrialBatches = 6;
 constexpr std::size_t kHeldRowsMin = 50;  // fewer say nothing about when to stop
@@ -103,6 +103,7 @@ class Tuning {
     SMIDGEN_ASSIGN(const FineTuneReport report, fine_tune(trainable, start.head, tokens(fitted(on)), options, inner));
     plan.epochs = std::min(plan.epochs, report.out_of_patience ? best_epoch(report.epochs) + 1 : report.epochs.size());
     resumed_ = resumed_ || report.resumed_steps > 0;
+    if (!report.note.empty()) note_ += (note_.empty() ? "" : " ") + report.note;
     return Fitted{std::move(trainable), std::move(start.head)};
   }
 
@@ -133,6 +134,7 @@ class Tuning {
   }
 
   bool resumed() const { return resumed_; }
+  const std::string& note() const { return note_; }
   TuningState& state() { return state_; }
 
   // A hash of all that decides what comes out here.
@@ -184,9 +186,11 @@ class Tuning {
 
   Result<std::vector<float>> scores_of(std::size_t fold, const Rows& on, const Rows& off, TunePlan& plan,
                                        double seconds_left) {
-    if (std::optional<std::vector<float>> kept = state_.scores(fold, off.size() * rows_.label_count)) {
+    if (std::optional<KeptScores> kept = state_.scores(fold, off.size() * rows_.label_count);
+        kept && kept->plan.folds == plan.folds) {
       resumed_ = true;
-      return std::move(*kept);
+      plan = kept->plan;
+      return std::move(kept->scores);
     }
     // The first fold finds out, on rows of the tuning split it does not train on, after how many epochs to stop.
     Rows held;
@@ -195,8 +199,7 @@ class Tuning {
       std::copy_if(off.begin(), off.end(), std::back_inserter(held), [&](auto i) { return tune.contains(i); });
     SMIDGEN_ASSIGN(Fitted fitted, fit(on, held, plan, fold, seconds_left));
     std::vector<float> scores = score_rows(fitted.encoder, fitted.head, tokens(off).ids);
-    SMIDGEN_TRY(state_.keep(plan));  // a schedule may have been cut
-    SMIDGEN_TRY(state_.keep(fold, scores));
+    SMIDGEN_TRY(state_.keep(fold, scores, plan));  // with it: a schedule may have been cut
     return scores;
   }
 
@@ -208,6 +211,7 @@ class Tuning {
   const Watcher& watcher_;
   TuningState state_ = nothing_kept();
   bool resumed_ = false;
+  std::string note_;
   std::vector<std::vector<std::int32_t>> ids_;
 };
 
@@ -218,7 +222,7 @@ TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_ma
   const double epoch = static_cast<double>(rows) / rows_per_second;
   const double wanted = std::round(kRowsSeen / static_cast<double>(rows));
   const auto enough = static_cast<std::size_t>(
-      std::clamp(wanted, static_cast<double>(kEpochsMin) + 1, static_cast<double>(kEpochsMax)));
+      std::clamp(wanted, static_cast<double>(kEpochsMin) + 1, static_cast<double>(kTuneEpochsMax)));
   const auto cost = [&](std::size_t epochs, std::size_t folds) { return static_cast<double>(epochs * folds) * epoch; };
   if (cost(enough, 3) <= seconds_max) return {enough, 3, cost(enough, 3)};
   for (std::size_t epochs = enough; epochs >= kEpochsMin; --epochs)
@@ -284,6 +288,7 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
   tuned.encoder = std::make_shared<const Encoder>(std::move(loaded));
   tuned.seconds = seconds_since(start);
   tuned.resumed = tuning.resumed();
+  if (!tuning.note().empty()) tuned.note += (tuned.note.empty() ? "" : " ") + tuning.note();
   tuned.leftover = tuning.state().folder();
   return std::optional<TunedEncoder>(std::move(tuned));
 }

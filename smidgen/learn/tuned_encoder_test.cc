@@ -8,7 +8,9 @@
 #include <cmath>
 #include <filesystem>
 
+#include "smidgen/base/atomic_file.h"
 #include "smidgen/base/file.h"
+#include "smidgen/base/sha256.h"
 #include "smidgen/model/encoder_rung.h"
 
 namespace smidgen {
@@ -133,6 +135,41 @@ TEST_F(TunedEncoderTest, GoesOnWhereItWasStopped) {
   EXPECT_FALSE((*other)->resumed);
   EXPECT_NE((*other)->note.find("/dev/null/state"), std::string::npos) << (*other)->note;
   EXPECT_EQ((*other)->leftover, "");
+}
+
+TEST_F(TunedEncoderTest, ADamagedStateIsNoReasonToFail) {
+  TuneOptions options;
+  options.seconds_max = 1000;
+  options.folder = folder_ + "/tuned";
+  options.state_folder = folder_ + "/state";
+  std::string why_not;
+  const auto run = [&](std::size_t stop_at) {
+    Watcher watcher;
+    std::size_t asked = 0;
+    if (stop_at > 0) watcher.cancelled = [&] { return ++asked == stop_at; };
+    return tune_encoder(rows_, *encoder_, embeddings_, options, pool_, watcher, why_not);
+  };
+  const auto whole = run(0);
+  ASSERT_TRUE(whole.ok()) << whole.error().message();
+  const std::string state = (*whole)->leftover;
+  const auto expect_whole = [&](const char* file, const std::string& content) {
+    ASSERT_TRUE(write_file_atomic(state + "/" + file, content).ok());
+    const auto again = run(0);
+    ASSERT_TRUE(again.ok()) << file << ' ' << content << again.error().message();
+    ASSERT_TRUE(again->has_value()) << why_not;
+    EXPECT_EQ((*again)->plan.folds, 3U);
+    EXPECT_EQ((*again)->plan.epochs, (*whole)->plan.epochs);
+    EXPECT_EQ((*again)->out_of_fold, (*whole)->out_of_fold) << file << ' ' << content;
+  };
+  for (const std::string plan : {"8 0 5", "8 1 5", "1000000 3 5", "8 3 nan"})
+    expect_whole("plan", plan + " " + sha256_hex(plan) + "\n");  // with the digest that it should have
+  expect_whole("plan", "nonsense");
+  expect_whole("plan", "8 2 5\n");
+  std::string scores = *read_file(state + "/scores-1", 1 << 20);
+  scores[scores.size() - 3] = static_cast<char>(scores[scores.size() - 3] ^ 1);
+  expect_whole("scores-1", scores);
+  expect_whole("scores-0", "");
+  expect_whole("checkpoint-3", "no checkpoint");
 }
 
 TEST_F(TunedEncoderTest, SaysWhyNotWhenTimeIsShort) {

@@ -8,7 +8,8 @@
 #include <system_error>
 
 #include "smidgen/base/file.h"
-#include "smidgen/learn/tuned_encoder.h"
+#include "smidgen/base/sha256.h"
+#include "smidgen/learn/checkpoint_file.h"
 #include "smidgen/tensor/safetensors.h"
 
 namespace smidgen {
@@ -31,6 +32,22 @@ void remove_old(const std::string& parent) {
   for (const fs::path& path : old) fs::remove_all(path, ignored);
 }
 
+// The numbers and a digest of them.
+std::string text_of(const TunePlan& plan) {
+  const std::string numbers = fmt::format("{} {} {}", plan.epochs, plan.folds, plan.seconds);
+  return numbers + " " + sha256_hex(numbers) + "\n";
+}
+
+// Nothing, unless plan_tuning could have made it.
+std::optional<TunePlan> plan_of(const std::string& text) {
+  std::istringstream stream(text);
+  TunePlan plan;
+  if (!(stream >> plan.epochs >> plan.folds >> plan.seconds) || text_of(plan) != text) return std::nullopt;
+  const bool possible =
+      plan.epochs >= 1 && plan.epochs <= kTuneEpochsMax && (plan.folds == 2 || plan.folds == 3) && plan.seconds >= 0;
+  return possible ? std::optional(plan) : std::nullopt;
+}
+
 }  // namespace
 
 Result<TuningState> TuningState::open(const std::string& parent, const std::string& key) {
@@ -46,31 +63,29 @@ Result<TuningState> TuningState::open(const std::string& parent, const std::stri
 std::optional<TunePlan> TuningState::plan() const {
   if (folder_.empty()) return std::nullopt;
   const Result<std::string> text = read_file(folder_ + "/plan", kPlanBytesMax);
-  if (!text.ok()) return std::nullopt;
-  std::istringstream stream(*text);
-  TunePlan plan;
-  if (!(stream >> plan.epochs >> plan.folds >> plan.seconds)) return std::nullopt;
-  return plan;
+  return text.ok() ? plan_of(*text) : std::nullopt;
 }
 
 Status TuningState::keep(const TunePlan& plan) const {
   if (folder_.empty()) return Ok{};
-  return write_file_atomic(folder_ + "/plan", fmt::format("{} {} {}\n", plan.epochs, plan.folds, plan.seconds));
+  return write_file_atomic(folder_ + "/plan", text_of(plan));
 }
 
-std::optional<std::vector<float>> TuningState::scores(std::size_t part, std::size_t size) const {
+std::optional<KeptScores> TuningState::scores(std::size_t part, std::size_t size) const {
   if (folder_.empty()) return std::nullopt;
-  const auto file = Safetensors::open(fmt::format("{}/scores-{}", folder_, part));
+  const auto file = open_training_file(fmt::format("{}/scores-{}", folder_, part));
   if (!file.ok()) return std::nullopt;
   auto scores = file->floats("scores", {size});
-  if (!scores.ok()) return std::nullopt;
-  return std::move(scores).value();
+  const std::optional<TunePlan> plan = plan_of(text_of(*file, "plan"));
+  if (!scores.ok() || !plan) return std::nullopt;
+  return KeptScores{std::move(scores).value(), *plan};
 }
 
-Status TuningState::keep(std::size_t part, const std::vector<float>& scores) const {
+Status TuningState::keep(std::size_t part, const std::vector<float>& scores, const TunePlan& plan) const {
   if (folder_.empty()) return Ok{};
-  SMIDGEN_TRY(write_safetensors(fmt::format("{}/scores-{}", folder_, part),
-                                {{"scores", DType::kF32, {scores.size()}, as_bytes(scores)}}));
+  SMIDGEN_TRY(write_training_file(fmt::format("{}/scores-{}", folder_, part),
+                                  {{"scores", DType::kF32, {scores.size()}, as_bytes(scores)}},
+                                  {{"plan", text_of(plan)}}));
   std::error_code code;
   fs::remove(checkpoint(part), code);
   return Ok{};

@@ -10,21 +10,28 @@
 #include <vector>
 
 #include "smidgen/base/result.h"
+#include "smidgen/learn/tuned_encoder.h"
 
 namespace smidgen {
 
-struct TunePlan;
+// Scores of a finished fold, and the plan as it was after it: later parts take as many epochs as the first fold found
+// best. In one file, so that no kill comes between them.
+struct KeptScores {
+  std::vector<float> scores;
+  TunePlan plan;
+};
 
 class TuningState {
  public:
   // parent: empty keeps nothing. key: 64 hexadecimal digits.
   static Result<TuningState> open(const std::string& parent, const std::string& key);
 
+  // As it was first; nothing when there is none or it is damaged.
   std::optional<TunePlan> plan() const;
   Status keep(const TunePlan& plan) const;
-  // Of part `part`, when it was kept and has this size.
-  std::optional<std::vector<float>> scores(std::size_t part, std::size_t size) const;
-  Status keep(std::size_t part, const std::vector<float>& scores) const;
+  // Of part `part`, when it was kept, is whole and has this size.
+  std::optional<KeptScores> scores(std::size_t part, std::size_t size) const;
+  Status keep(std::size_t part, const std::vector<float>& scores, const TunePlan& plan) const;
   // Where part `part` keeps its checkpoint; empty when nothing is kept.
   std::string checkpoint(std::size_t part) const;
   void remove() const;
