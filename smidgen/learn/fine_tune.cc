@@ -294,7 +294,11 @@ class Run {
     }
     const FineTuneOptions& o = options_;
     if (o.held != nullptr)
-      for (const std::uint32_t label : o.held->labels) hash.add(fmt::format("{} ", label));
+      for (std::size_t i = 0; i < o.held->ids.size(); ++i) {
+        const auto& ids = o.held->ids[i];
+        hash.add({reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(ids[0])});
+        hash.add(fmt::format("|{} ", o.held->labels[i]));
+      }
     hash.add(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {}", o.patience, o.epochs, o.batch_rows, o.rate,
                          o.head_rate, o.warm_up, o.weight_decay, o.layer_decay, o.gradient_norm_max, o.dropout,
                          o.label_smoothing, o.seed, kernels().name, o.checkpoint_key));

@@ -259,6 +259,33 @@ TEST_F(CheckpointTest, OfOtherRowsIsNotLookedAt) {
   EXPECT_EQ(report->resumed_steps, 0U);
 }
 
+TEST_F(CheckpointTest, OfOtherHeldRowsIsNotLookedAt) {
+  fs::create_directories(folder_);
+  TokenRows held = order_task(20);
+  const auto resumed = [&](std::size_t stop_at) {
+    ThreadPool pool(1);
+    auto encoder = TrainableEncoder::load(kTiny, Precision::kF32, kernels(), pool);
+    Random random(3);
+    SoftmaxHead head = random_head(random, 2);
+    FineTuneOptions options;
+    options.epochs = 2;
+    options.held = &held;
+    options.checkpoint = (folder_ / "checkpoint").string();
+    options.checkpoint_seconds = 1e9;
+    Watcher watcher;
+    std::size_t asked = 0;
+    if (stop_at > 0) watcher.cancelled = [&] { return ++asked == stop_at; };
+    const auto report = fine_tune(*encoder, head, order_task(100), options, watcher);
+    EXPECT_EQ(report.ok(), stop_at == 0);
+    return report.ok() ? report->resumed_steps : 0;
+  };
+  resumed(3);
+  held.ids[7][2] += 1;  // another text, the same labels
+  EXPECT_EQ(resumed(0), 0U);
+  held.ids[7][2] -= 1;
+  EXPECT_EQ(resumed(0), 3U);
+}
+
 // Whatever a file says that looks like a checkpoint: training ends with the bits it would have without it.
 TEST_F(CheckpointTest, ADamagedOneBeginsAnewAndSaysSo) {
   const Trained whole = train(0);

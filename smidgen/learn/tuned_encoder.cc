@@ -150,10 +150,16 @@ class Tuning {
           hash.add(fmt::format("{} {}\n", entry.label, entry.share));
       if (!rows_.targets.weights.empty()) hash.add(fmt::format("{}\n", rows_.targets.weights[i]));
     }
+    for (const std::uint32_t row : rows_.tune) hash.add(fmt::format("{} ", row));  // they say when to stop
+    for (const std::string& name : encoder_.config().files) {                      // tokenizer, pooling, shape
+      SMIDGEN_ASSIGN(const std::string content, sha256_file(encoder_.folder() + "/" + name));
+      hash.add(fmt::format("\n{} {}", name, content));
+    }
     std::error_code code;
     const auto place = std::filesystem::absolute(options_.folder, code);
-    hash.add(fmt::format("{} {} {} {} {} {} {} {} {}", weights, encoder_.tokens_max(), options_.c, options_.seed,
-                         options_.state_key, encoder_.kernels().name, precision_name(precision()), kVersion,
+    hash.add(fmt::format("\n{} {} {} {} {} {} {} {} {} {} {} {}", weights, encoder_.tokens_max(), options_.c,
+                         options_.seed, options_.state_key, encoder_.kernels().name, precision_name(precision()),
+                         precision_name(encoder_.precision()), rows_.folds, rows_.label_count, kVersion,
                          place.lexically_normal().string()));
     return to_hex(hash.finish());
   }

@@ -137,6 +137,44 @@ TEST_F(TunedEncoderTest, GoesOnWhereItWasStopped) {
   EXPECT_EQ((*other)->leftover, "");
 }
 
+TEST_F(TunedEncoderTest, DoesNotGoOnWithAnotherSplitPrecisionOrTokenizer) {
+  const std::string body = folder_ + "/body";
+  fs::create_directories(folder_);
+  fs::copy(kTiny, body, fs::copy_options::recursive);
+  TuneOptions options;
+  options.seconds_max = 1000;
+  options.folder = folder_ + "/tuned";
+  options.state_folder = folder_ + "/state";
+  std::string why_not;
+  const auto states = [&] {
+    return std::distance(fs::directory_iterator(options.state_folder), fs::directory_iterator());
+  };
+  const auto stop = [&](const Encoder& encoder) {
+    Watcher watcher;
+    std::size_t asked = 0;
+    watcher.cancelled = [&] { return ++asked == 60; };
+    EXPECT_FALSE(tune_encoder(rows_, encoder, embeddings_, options, pool_, watcher, why_not).ok());
+    return states();
+  };
+  EXPECT_EQ(stop(*Encoder::load(body)), 1);
+  EXPECT_EQ(stop(*Encoder::load(body)), 1);
+  const TrainingRows before = rows_;
+  rows_.tune.push_back(rows_.fit.back());
+  rows_.fit.pop_back();
+  EXPECT_EQ(stop(*Encoder::load(body)), 2);
+  rows_ = before;
+  EncoderOptions in_bf16;
+  in_bf16.precision = Precision::kBf16;
+  EXPECT_EQ(stop(*Encoder::load(body, in_bf16)), 3);
+  // Words get each other's number.
+  std::string tokenizer = *read_file(body + "/tokenizer.json", 1 << 20);
+  const std::size_t good = tokenizer.find("\"good\""), bad = tokenizer.find("\"bad\"");
+  ASSERT_LT(good, bad);
+  tokenizer.replace(bad, 5, "\"good\"").replace(good, 6, "\"bad\"");
+  ASSERT_TRUE(write_file_atomic(body + "/tokenizer.json", tokenizer).ok());
+  EXPECT_EQ(stop(*Encoder::load(body)), 4);
+}
+
 TEST_F(TunedEncoderTest, ADamagedStateIsNoReasonToFail) {
   TuneOptions options;
   options.seconds_max = 1000;
