@@ -320,11 +320,12 @@ class Run {
     for (const FineTuneEpoch& epoch : report_.epochs)
       ends += fmt::format("{} {} {} {} {} ", epoch.loss, epoch.accuracy, epoch.held_loss, epoch.held_accuracy,
                           epoch.seconds);
-    SMIDGEN_TRY(write_training_file(options_.checkpoint, std::move(tensors),
-                                    {{"key", key()},
-                                     {"state", fmt::format("{} {} {} {} {} {} {}", report_.steps, at_, random_.state(),
-                                                           loss_sum_, right_, epochs_, seconds())},
-                                     {"epochs", ends}}));
+    SMIDGEN_TRY(
+        write_training_file(options_.checkpoint, std::move(tensors),
+                            {{"key", key()},
+                             {"state", fmt::format("{} {} {} {} {} {} {} {:d}", report_.steps, at_, random_.state(),
+                                                   loss_sum_, right_, epochs_, seconds(), report_.out_of_patience)},
+                             {"epochs", ends}}));
     saved_ = std::chrono::steady_clock::now();
     save_seconds_ = seconds_since(start);
     return Ok{};
@@ -386,7 +387,7 @@ class Run {
   Status read_place(const Safetensors& file, Place& place) const {
     std::istringstream state(text_of(file, "state")), ends(text_of(file, "epochs"));
     state >> place.report.steps >> place.at >> place.random >> place.loss_sum >> place.right >> place.epochs >>
-        place.seconds;
+        place.seconds >> place.report.out_of_patience;
     if (!state) return Error::bad_data("is not a checkpoint");
     FineTuneEpoch epoch;
     while (ends >> epoch.loss >> epoch.accuracy >> epoch.held_loss >> epoch.held_accuracy >> epoch.seconds) {

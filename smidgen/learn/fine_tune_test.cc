@@ -286,6 +286,33 @@ TEST_F(CheckpointTest, OfOtherHeldRowsIsNotLookedAt) {
   EXPECT_EQ(resumed(0), 3U);
 }
 
+TEST_F(CheckpointTest, KnowsThatPatienceWasLost) {
+  fs::create_directories(folder_);
+  TokenRows held = order_task(60);
+  held.labels.assign(60, 2);  // a label there is not: the first epoch is as good as any
+  const auto train = [&](std::size_t stop_at) {
+    ThreadPool pool(1);
+    auto encoder = TrainableEncoder::load(kTiny, Precision::kF32, kernels(), pool);
+    Random random(3);
+    SoftmaxHead head = random_head(random, 2);
+    FineTuneOptions options;
+    options.epochs = 6;
+    options.held = &held;
+    options.patience = 2;
+    options.checkpoint = (folder_ / "checkpoint").string();
+    Watcher watcher;
+    std::size_t asked = 0;
+    if (stop_at > 0) watcher.cancelled = [&] { return ++asked == stop_at; };
+    return fine_tune(*encoder, head, order_task(100), options, watcher);
+  };
+  ASSERT_FALSE(train(3 * 4).ok());  // four batches an epoch: with the third
+  const auto report = train(0);
+  ASSERT_TRUE(report.ok()) << report.error().message();
+  EXPECT_EQ(report->resumed_steps, 12U);
+  EXPECT_EQ(report->epochs.size(), 3U);
+  EXPECT_TRUE(report->out_of_patience);
+}
+
 // Whatever a file says that looks like a checkpoint: training ends with the bits it would have without it.
 TEST_F(CheckpointTest, ADamagedOneBeginsAnewAndSaysSo) {
   const Trained whole = train(0);

@@ -137,6 +137,43 @@ TEST_F(TunedEncoderTest, GoesOnWhereItWasStopped) {
   EXPECT_EQ((*other)->leftover, "");
 }
 
+// The first fold finds out how many epochs the others take; wherever the run is stopped, they take as many.
+TEST_F(TunedEncoderTest, StoppedWhereverItTakesTheEpochsThatWereBest) {
+  rows_.tune.clear();
+  rows_.fit.clear();
+  for (std::uint32_t i = 0; i < rows_.size(); ++i) {
+    (i % 2 == 0 ? rows_.tune : rows_.fit).push_back(i);
+    rows_.labels[i] = i * 7919 % 103 % 2;  // which the text does not tell: nothing to be patient for
+  }
+  TuneOptions options;
+  options.seconds_max = 1000;
+  options.folder = folder_ + "/tuned";
+  options.state_folder = folder_ + "/state";
+  std::string why_not;
+  std::size_t asked = 0;
+  const auto run = [&](std::size_t stop_at) {
+    Watcher watcher;
+    asked = 0;
+    watcher.cancelled = [&] { return ++asked == stop_at; };
+    return tune_encoder(rows_, *encoder_, embeddings_, options, pool_, watcher, why_not);
+  };
+  const auto whole = run(0);
+  ASSERT_TRUE(whole.ok()) << whole.error().message();
+  const std::size_t all = asked;
+  ASSERT_LT((*whole)->plan.epochs, 5U) << "patience was not lost";
+  for (std::size_t stop = all / 10; stop < all; stop += all / 10 + 3) {
+    fs::remove_all(folder_);
+    ASSERT_FALSE(run(stop).ok()) << stop;
+    for (std::size_t killed = 0; killed < 2; ++killed) {  // a kill that lost the plan's file, and one that did not
+      const auto rest = run(0);
+      ASSERT_TRUE(rest.ok()) << rest.error().message();
+      EXPECT_EQ((*rest)->plan.epochs, (*whole)->plan.epochs) << stop;
+      EXPECT_EQ((*rest)->out_of_fold, (*whole)->out_of_fold) << stop;
+      fs::remove((*rest)->leftover + "/plan");
+    }
+  }
+}
+
 TEST_F(TunedEncoderTest, DoesNotGoOnWithAnotherSplitPrecisionOrTokenizer) {
   const std::string body = folder_ + "/body";
   fs::create_directories(folder_);
