@@ -50,16 +50,16 @@ class Tuning {
   // Rows a second, from steps on a copy; the first batch pays for memory and is not counted.
   Result<double> speed() {
     Rows first;
-    for (std::uint32_t i = 0; i < std::min<std::size_t>(rows_.size(), FineTuneOptions{}.batch_rows); ++i)
+    for (std::uint32_t i = 0; i < std::min<std::size_t>(rows_.size(), options_.recipe.batch_rows); ++i)
       first.push_back(i);
     Rows some;
-    const std::size_t count = std::min(rows_.size(), kTrialBatches * FineTuneOptions{}.batch_rows);
+    const std::size_t count = std::min(rows_.size(), kTrialBatches * options_.recipe.batch_rows);
     for (std::size_t i = 0; i < count; ++i) some.push_back(static_cast<std::uint32_t>(i * rows_.size() / count));
     SMIDGEN_ASSIGN(TrainableEncoder copy, load());
     SoftmaxHead head{rows_.label_count, encoder_.dimensions(),
                      std::vector<float>(rows_.label_count * encoder_.dimensions()),
                      std::vector<float>(rows_.label_count)};
-    FineTuneOptions options;
+    FineTuneOptions options = options_.recipe;
     options.epochs = 1;
     Watcher quiet;
     quiet.cancelled = watcher_.cancelled;
@@ -80,7 +80,7 @@ class Tuning {
     towards.targets = &rows_.targets;
     SMIDGEN_ASSIGN(HeadFit start, heads_.fit(on, options_.c, watcher_, nullptr, towards));
     SMIDGEN_ASSIGN(TrainableEncoder trainable, load());
-    FineTuneOptions options;
+    FineTuneOptions options = options_.recipe;
     options.epochs = plan.epochs;
     options.seed = options_.seed;
     options.checkpoint = state_.checkpoint(part);
@@ -155,6 +155,10 @@ class Tuning {
       SMIDGEN_ASSIGN(const std::string content, sha256_file(encoder_.folder() + "/" + name));
       hash.add(fmt::format("\n{} {}", name, content));
     }
+    const FineTuneOptions& o = options_.recipe;
+    hash.add(fmt::format("\n{} {} {} {} {} {} {} {} {}", o.batch_rows, o.rate, o.head_rate, o.warm_up, o.weight_decay,
+                         o.layer_decay, o.gradient_norm_max, o.dropout, o.label_smoothing));
+    for (const float weight : o.class_weights) hash.add(fmt::format(" {}", weight));
     std::error_code code;
     const auto place = std::filesystem::absolute(options_.folder, code);
     hash.add(fmt::format("\n{} {} {} {} {} {} {} {} {} {} {} {}", weights, encoder_.tokens_max(), options_.c,

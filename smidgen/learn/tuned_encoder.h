@@ -32,6 +32,7 @@ struct TuneOptions {
   std::string folder;      // where the tuned encoder is written; must not exist
   double c = 16;           // of the head on the frozen body that tuning starts from
   std::uint64_t seed = 1;
+  FineTuneOptions recipe;    // rates, batches, dropout, smoothing; all else in it is set by tune_encoder
   std::string state_key;     // names what must be the same to go on, beside rows, encoder, seed, c and folder
   std::string state_folder;  // where it is kept how far things are, until they are done; empty: nowhere
 };

@@ -10,6 +10,7 @@
 
 #include "smidgen/base/atomic_file.h"
 #include "smidgen/base/file.h"
+#include "smidgen/base/random.h"
 #include "smidgen/base/sha256.h"
 #include "smidgen/model/encoder_rung.h"
 
@@ -95,6 +96,58 @@ TEST_F(TunedEncoderTest, IsWrittenAndScoresTheSameWhenLoaded) {
   EXPECT_NE(frozen, moved);
   const auto rung = EncoderRung::create(got.encoder, std::move(got.head));
   ASSERT_TRUE(rung.ok()) << rung.error().message();
+}
+
+// Labels drawn at random and a fit that learns them by heart: only rows it never saw are answered by chance. Where one
+// fold's rows reached its fit, or its stopping, this would be near 1 as well.
+TEST_F(TunedEncoderTest, OutOfFoldKnowsNothingOfRandomLabels) {
+  Random random(11);
+  TrainingRows rows;
+  rows.folds = 5;
+  rows.label_count = 2;
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    std::string text;
+    for (int letter = 0; letter < 6; ++letter) (text += static_cast<char>('a' + random.below(26))) += ' ';
+    rows.texts.push_back(text);
+    rows.labels.push_back(static_cast<std::uint32_t>(random.below(2)));
+    rows.units.push_back(i);
+    rows.fold_of.push_back(i % 5);
+    (i % 7 == 0 ? rows.tune : rows.fit).push_back(i);
+  }
+  const std::vector<std::string_view> texts(rows.texts.begin(), rows.texts.end());
+  const EmbeddingMatrix embeddings = *embed_all(*encoder_, texts, pool_, {});
+  TuneOptions options;
+  options.seconds_max = 1000;
+  options.folder = folder_;
+  options.c = 1000;
+  options.recipe.batch_rows = 2;
+  options.recipe.rate = 3e-3;
+  options.recipe.head_rate = 0.1;
+  options.recipe.dropout = 0;
+  std::string why_not;
+  const auto tuned = tune_encoder(rows, *encoder_, embeddings, options, pool_, {}, why_not);
+  ASSERT_TRUE(tuned.ok()) << tuned.error().message();
+  ASSERT_TRUE(tuned->has_value()) << why_not;
+  const auto accuracy = [&](const auto& scores_of_row) {
+    double right = 0;
+    for (std::size_t row = 0; row < 100; ++row) {
+      const std::span<const float> scores = scores_of_row(row);
+      right += (scores[1] > scores[0]) == (rows.labels[row] == 1) ? 1 : 0;
+    }
+    return right / 100;
+  };
+  const std::vector<float>& out_of_fold = (*tuned)->out_of_fold;
+  const double unseen = accuracy([&](std::size_t row) { return std::span(&out_of_fold[2 * row], 2); });
+  Encoder::Scratch scratch;
+  std::vector<float> x(24), scores(2);
+  const double seen = accuracy([&](std::size_t row) {
+    (*tuned)->encoder->embed_text(rows.texts[row], scratch, x.data());
+    (*tuned)->head.log_probabilities(x, scores);
+    return std::span<const float>(scores);
+  });
+  EXPECT_GE(seen, 0.95);
+  EXPECT_LE(unseen, 0.65);  // three standard deviations of a coin
+  EXPECT_GE(unseen, 0.35);
 }
 
 TEST_F(TunedEncoderTest, GoesOnWhereItWasStopped) {
