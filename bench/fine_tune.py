@@ -11,7 +11,8 @@ datasets.py are known (capped as there), `--sets all` takes them all. Contestant
   product  `smidgen train --rung all --minutes-max 1000`: what the program itself makes of it, encoder alone and blended out-of-fold
 
 One JSON a set, seed and contestant is stored in OUT and never measured twice: a run that was stopped goes on where it was (the product's
-training, to the step), and the table says what is missing. Settings were chosen on held-out train rows only (`bench_fine_tune .. tune`); the
+training, to the step), and the table says what is missing. What went on after a stop has the seconds and memory of its last process only: the
+table then says "over". Settings were chosen on held-out train rows only (`bench_fine_tune .. tune`); the
 test rows are read once, at the end. Seconds are wall time, so the machine should do nothing else; memory is the peak of the whole process.
 Needs numpy (the caps are drawn by it).
 """
@@ -70,16 +71,19 @@ def torch(options, name, seed, work, rows):
 
 
 def product(options, name, seed, work, rows):
-    """The rows and the bundle stay in OUT until the result stands, so that a second call goes on with the training."""
+    """The rows and the bundle stay in OUT until the result stands, so that a second call goes on with the training. Seconds and memory of the
+    process that was killed are not known: the result is then marked as resumed."""
     kept = options.out / f'{name}.{seed}.work'
     kept.mkdir(exist_ok=True)
+    resumed = (kept / 'begun').exists()
+    (kept / 'begun').touch()
     for part in ('train', 'test'):
         if not (kept / f'{part}.csv').exists():
             shutil.copy(work / f'{part}.csv', kept)
     program = options.build / 'smidgen'
     _, seconds, memory = run(program, 'train', kept / 'train.csv', '--rung', 'all', '--out', kept / 'bundles', '--encoder', options.model,
                              '--minutes-max', 1000, '--tokens-max', 128, '--seed', seed, '--threads', options.threads, '--json', '--force')
-    result = {'seconds': seconds, 'peak_mb': memory, 'rungs': {}}
+    result = {'seconds': seconds, 'peak_mb': memory, 'resumed': resumed, 'rungs': {}}
     for rung in ('linear', 'encoder', 'blend'):
         run(program, 'eval', kept / 'bundles' / rung, kept / 'test.csv', '--json', '--quiet', '--predictions', kept / f'{rung}.csv', '--force')
         with open(kept / f'{rung}.csv', newline='', encoding='utf-8') as file:
@@ -118,6 +122,12 @@ def seconds_to(result, accuracy):
     return next((epoch['seconds'] for epoch in result['epochs'] if epoch['accuracy'] >= accuracy), None)
 
 
+def seconds_shown(found):
+    """Their mean; a lower bound where a run was stopped and went on."""
+    text = f'{mean(one["seconds"] for one in found):.0f}'
+    return f'over {text}' if any(one.get('resumed') for one in found) else text
+
+
 def table(options, results):
     print(f'{"set":<28}{"what":<10}{"seeds":>6}{"accuracy":>10}{"95 % interval":>18}{"seconds":>9}{"peak MB":>9}')
     for name in options.sets:
@@ -130,7 +140,7 @@ def table(options, results):
             accuracy = mean(one['accuracy'] for one in shown)
             low, high = interval(accuracy, len(shown[0]['correct']))
             print(f'{name:<28}{what:<10}{len(found):>6}{accuracy:>10.4f}{f"{low:.3f} .. {high:.3f}":>18}'
-                  f'{mean(one["seconds"] for one in found):>9.0f}{max(one["peak_mb"] for one in found):>9}')
+                  f'{seconds_shown(found):>9}{max(one["peak_mb"] for one in found):>9}')
             if name == 'clinc150_oos' and what in ('encoder', 'blend'):
                 print(f'{"":<38}in-scope {mean(one["in_scope_accuracy"] for one in shown):.4f}, out-of-scope recall '
                       f'{mean(one["out_of_scope_recall"] for one in shown):.4f}')

@@ -46,9 +46,14 @@ Result<Dataset> read(const std::string& path) {
   return Dataset::load(path, options);
 }
 
+// Which code rounds to bf16 and int8. Its vectors are that code's, not the encoder's alone: raise this when what it
+// computes changes, so that stored vectors of the old code are not taken for the new one's. 2: int8 smooths its inputs.
+constexpr const char* kLowPrecisions = "2";
+
 std::string place_of(const std::string& folder, const Encoder& encoder, Texts texts) {
   std::string key = encoder.folder() + '\0' + std::to_string(encoder.tokens_max());
-  if (encoder.precision() != Precision::kF32) key += '\0' + std::string(precision_name(encoder.precision()));
+  if (encoder.precision() != Precision::kF32)
+    key += '\0' + std::string(precision_name(encoder.precision())) + '\0' + kLowPrecisions;
   for (const std::string_view text : texts) (key += '\0') += text;
   return folder + "/" + sha256_hex(key) + ".f32";
 }

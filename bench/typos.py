@@ -11,7 +11,7 @@ others):
     double     it stands twice
     neighbour  the letter of a key beside it on a QWERTY keyboard, in the same case
 Each typo is made in what the one before left. One JSON a set and seed is stored in OUT; a run that was stopped goes on where it was, and the
-table says what is missing. Bar: the blend loses at most half of what the encoder loses (mean over seeds); exit 1 when a set misses it.
+table says what is missing. Bar: the blend loses at most half of what the encoder loses (mean over seeds); exit 1 when a set misses it or results are missing.
 """
 import argparse
 import json
@@ -104,7 +104,8 @@ def table(options, results):
         print(f'{name:<28}{len(own):>6}{cells}   {share:.2f} of what the encoder loses')
     missing = [f'{name} seed {seed}' for name in options.sets for seed in range(1, options.seeds + 1) if (name, seed) not in results]
     print('missing: ' + (', '.join(missing) or 'nothing'))
-    print('bar, at most half of what the encoder alone loses:', 'met' if met else 'missed')
+    said = 'not known before all is measured' if missing else 'met' if met else 'missed'
+    print('bar, at most half of what the encoder alone loses:', said)
     return met and not missing
 
 
