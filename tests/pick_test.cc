@@ -359,6 +359,26 @@ TEST_F(PickTest, ATestFileCertifiesWithoutWhatWasTrainedOn) {
   EXPECT_EQ(run(data).error().exit_code(), 65);
 }
 
+TEST_F(PickTest, SaysWhyUnitsOfATestFileDoNotCertify) {
+  const std::vector<Row> rows = make_rows(500, 0.02, 7), fresh = make_rows(360, 0.02, 8);
+  std::string csv = "text,label,by,sampled\n";
+  for (std::size_t i = 0; i < 360; ++i)
+    csv += fresh[i].text + "," + fresh[i].label + (i < 30 ? ",gpt-4o," : ",human,") +
+           (i >= 30 && i < 50 ? "chosen\n" : "random\n");
+  csv += fresh[50].text + "," + fresh[50].label + ",gpt-4o,chosen\n";  // the unit of a random row
+  for (std::size_t i = 0; i < 40; ++i) csv += rows[i].text + "," + rows[i].label + ",human,random\n";
+  ReadOptions read;
+  read.source_column = "by";
+  const Dataset data = load(to_csv(rows)), test = load(csv, read);
+  request_.test = &test;
+  const PickReport report = picked(data);
+  EXPECT_EQ(report.units_certify, 309U);
+  ASSERT_FALSE(report.notes.empty());
+  EXPECT_EQ(report.notes[0],
+            "91 of 400 units of data.csv do not certify: 40 also stand in the training data, 21 have a row that was "
+            "chosen, 30 were labelled by a model.");
+}
+
 TEST_F(PickTest, RiskOverAllAnswersCountsTheLargeModel) {
   const std::vector<Row> rows = make_rows(900, 0.02, 9);
   const Dataset data = load(to_csv(rows, [&](std::size_t i) { return i % 50 == 0 ? "dunno" : rows[i].label; }),

@@ -21,6 +21,7 @@
 #include "smidgen/learn/pick_measure.h"
 #include "smidgen/learn/prices.h"
 #include "smidgen/learn/refusal.h"
+#include "smidgen/learn/split.h"
 #include "smidgen/learn/training_rows.h"
 #include "smidgen/learn/write_rungs.h"
 #include "smidgen/model/classifier.h"
@@ -62,6 +63,23 @@ Result<std::vector<std::uint8_t>> large_correct_of(const Dataset& data, std::spa
   return correct;
 }
 
+// Units of a test file that do not certify, each under the first reason that holds.
+struct Dropped {
+  std::size_t known = 0, chosen = 0, of_models = 0;
+};
+std::string in_words(const Dropped& dropped, const Dataset& test) {
+  std::string reasons;
+  const auto add = [&](std::size_t units, const char* reason) {
+    if (units > 0) reasons += (reasons.empty() ? "" : ", ") + with_commas(units) + " " + reason;
+  };
+  add(dropped.known, "also stand in the training data");
+  add(dropped.chosen, "have a row that was chosen");
+  add(dropped.of_models, "were labelled by a model");
+  return fmt::format("{} of {} units of {} do not certify: {}.",
+                     with_commas(dropped.known + dropped.chosen + dropped.of_models),
+                     with_commas(test.unit_keys.size()), test.path, reasons);
+}
+
 // Rows of the user's own test file that certify: labels by the data's numbers, units that were trained on left out.
 Result<CertifySet> certify_set_of_test(const Dataset& data, const Dataset& test, const PickRequest& request,
                                        PickReport& report) {
@@ -69,15 +87,21 @@ Result<CertifySet> certify_set_of_test(const Dataset& data, const Dataset& test,
   CertifySet set;
   set.salt = request.split.salt;
   std::vector<std::uint32_t> rows;
-  std::unordered_set<std::uint32_t> chosen;
-  for (std::uint32_t row = 0; row < test.chosen.size(); ++row)
-    if (test.chosen[row] != 0) chosen.insert(test.units[row]);
+  const std::vector<bool> chosen = chosen_units(test);
   const LabelSources sources = label_sources(test);
   std::vector<bool> by_people(test.size());
   for (const std::uint32_t row : sources.human_rows) by_people[row] = true;
+  Dropped dropped;
   for (const std::uint32_t row : one_row_per_unit(test, set.salt)) {
-    if (!sources.human_rows.empty() && !by_people[row]) continue;  // some labels are people's: only those count
-    if (known.contains(test.unit_keys[test.units[row]]) || chosen.contains(test.units[row])) continue;
+    const bool of_model = !sources.human_rows.empty() && !by_people[row];  // some labels are people's: only those count
+    std::size_t* const reason = known.contains(test.unit_keys[test.units[row]]) ? &dropped.known
+                                : chosen[test.units[row]]                       ? &dropped.chosen
+                                : of_model                                      ? &dropped.of_models
+                                                                                : nullptr;
+    if (reason != nullptr) {
+      ++*reason;
+      continue;
+    }
     const std::string& label = test.label_names[test.labels[row]];
     const auto at = std::lower_bound(data.label_names.begin(), data.label_names.end(), label);
     if (at == data.label_names.end() || *at != label)
@@ -89,10 +113,7 @@ Result<CertifySet> certify_set_of_test(const Dataset& data, const Dataset& test,
     set.labels.push_back(static_cast<std::uint32_t>(at - data.label_names.begin()));
     set.units.push_back(test.units[row]);
   }
-  if (const std::size_t dropped = test.unit_keys.size() - rows.size(); dropped > 0)
-    report.notes.push_back(fmt::format("{} of {} units of {} also stand in the training data{} and do not certify.",
-                                       with_commas(dropped), with_commas(test.unit_keys.size()), test.path,
-                                       chosen.empty() ? "" : ", or were chosen by `plan`,"));
+  if (rows.size() < test.unit_keys.size()) report.notes.push_back(in_words(dropped, test));
   if (rows.empty())
     return Error::bad_data("no unit that does not also stand in the training data")
         .in(test.path)

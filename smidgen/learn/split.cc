@@ -66,10 +66,7 @@ class Splitter {
         units_(data),
         parts_(units_.count(), Part::kFit),
         too_few_(data.label_names.size()),
-        chosen_(units_.count()) {
-    for (std::size_t row = 0; row < data.chosen.size(); ++row)
-      if (data.chosen[row] != 0) chosen_[data.units[row]] = true;
-  }
+        chosen_(chosen_units(data)) {}
 
   Result<Split> run();
 
@@ -302,14 +299,19 @@ Result<SplitShares> parse_split_shares(std::string_view text) {
 namespace {
 
 // Rows that people labelled are split as usual; those of models join fit, or tune where their unit is, and where it
-// certifies they are not used.
+// certifies they are not used. A unit is chosen whoever labelled the row that was.
 Result<Split> split_people(const Dataset& data, const LabelSources& sources, const SplitOptions& options) {
-  const Dataset people = select_rows(data, sources.human_rows);
+  const std::vector<bool> chosen = chosen_units(data);
+  Dataset people = select_rows(data, sources.human_rows);
+  if (!data.chosen.empty())
+    for (std::size_t i = 0; i < people.size(); ++i)
+      people.chosen[i] = chosen[data.units[sources.human_rows[i]]] ? 1 : 0;
   auto made = Splitter(people, options).run();
   if (!made.ok())
     return std::move(made).error().hint(
         "only rows that people labelled certify: label more of them, or pass --test FILE");
   Split split = std::move(*made);
+  split.units_chosen = static_cast<std::size_t>(std::count(chosen.begin(), chosen.end(), true));
   for (Rows* rows : {&split.fit, &split.tune, &split.certify})
     for (std::uint32_t& row : *rows) row = sources.human_rows[row];
   std::vector<Part> parts(data.unit_keys.size(), Part::kFit);
@@ -343,6 +345,13 @@ Result<Split> make_split(const Dataset& data, const SplitOptions& options) {
   if (sources.human_rows.empty() || sources.model_rows == 0 || options.certify_elsewhere)
     return Splitter(data, options).run();
   return split_people(data, sources, options);
+}
+
+std::vector<bool> chosen_units(const Dataset& data) {
+  std::vector<bool> chosen(data.unit_keys.size());
+  for (std::size_t row = 0; row < data.chosen.size(); ++row)
+    if (data.chosen[row] != 0) chosen[data.units[row]] = true;
+  return chosen;
 }
 
 std::vector<std::uint32_t> one_row_per_unit(const Dataset& data, std::string_view salt) {

@@ -1,8 +1,8 @@
 // Which rows are fitted on, tuned on and certified on (docs/certificates.md, "Units and splits").
 //
-// A unit with a row that was chosen for its text (Dataset::chosen, docs/labels.md) goes wholly to fit: what was picked
-// because it is hard, or typical, is no sample of the rows to come, so nothing may be certified on it. Tune takes such
-// a unit only where certify is empty and there are too few others.
+// A unit with a row that was chosen for its text (Dataset::chosen, docs/labels.md), whoever labelled that row, goes
+// wholly to fit: what was picked because it is hard, or typical, is no sample of the rows to come, so nothing may be
+// certified on it. Tune takes such a unit only where certify is empty and there are too few others.
 //
 // Whole units move, never rows: the parts share no text and no group. Whether a unit is certified on is a fixed salted
 // hash of its key against a threshold, not a matter of the seed or of its place in the file. So trying seeds cannot
@@ -63,6 +63,9 @@ struct Split {
 // times are ordered by hash). Fails (kBadData) with the number of units needed when there are too few, or when times
 // cannot be compared.
 Result<Split> make_split(const Dataset& data, const SplitOptions& options);
+
+// By unit: whether one of its rows was chosen for its text.
+std::vector<bool> chosen_units(const Dataset& data);
 
 // The one row that counts for each unit, in row order. Where it must not depend on the order of the file or on a seed
 // (rows that certify): drawn evenly among the unit's rows by a hash of salt and unit.

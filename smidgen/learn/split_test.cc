@@ -74,6 +74,28 @@ TEST(Split, OnlyPeoplesLabelsCertify) {
   EXPECT_EQ(all.fit.size() + all.tune.size(), data.size());
 }
 
+// A model may have labelled, after `plan` chose it, a text that people labelled at random: the unit is barred all the
+// same, and the other units of people stand where they would without it.
+TEST(Split, AModelsChosenRowBarsItsUnitFromCertifying) {
+  std::string csv = "text,label,by,sampled\n";
+  for (int i = 0; i < 300; ++i) csv += "text " + std::to_string(i) + ",l" + std::to_string(i % 2) + ",human,random\n";
+  for (int i = 0; i < 300; i += 3)
+    csv += "text " + std::to_string(i) + ",l" + std::to_string(i % 2) + ",gpt-4o,chosen\n";
+  csv += "the model's alone,l0,gpt-4o,chosen\n";
+  ReadOptions options;
+  options.source_column = "by";
+  const Dataset data = dataset_of(csv, options);
+  const Split split = split_of(data);
+  EXPECT_EQ(split.units_chosen, 101U);
+  ASSERT_FALSE(split.certify.empty());
+  for (const Rows& part : {split.certify, split.tune})
+    for (const std::uint32_t row : part) EXPECT_NE(row % 3, 0U) << row;
+  Rows random;
+  for (std::uint32_t row = 0; row < 300; ++row)
+    if (row % 3 != 0) random.push_back(row);
+  EXPECT_EQ(split.id, split_of(select_rows(data, random)).id);
+}
+
 TEST(SplitShares, FollowTheProtocol) {
   EXPECT_DOUBLE_EQ(default_split_shares(100).certify, 0.4);
   EXPECT_DOUBLE_EQ(default_split_shares(1000).certify, 0.4);
