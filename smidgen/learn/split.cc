@@ -344,6 +344,11 @@ Result<Split> make_split(const Dataset& data, const SplitOptions& options) {
   const LabelSources sources = label_sources(data);
   if (sources.human_rows.empty() || sources.model_rows == 0 || options.certify_elsewhere)
     return Splitter(data, options).run();
+  // People's newest rows certify, and models' rows of the same time would be trained on.
+  if (!data.times.empty())
+    return Error::usage("--time does not go with rows that models labelled beside rows that people labelled")
+        .in(data.path)
+        .hint("leave the models' rows out, or certify on newer rows that people labelled with --test FILE");
   return split_people(data, sources, options);
 }
 

@@ -61,7 +61,8 @@ struct Split {
 // Where people gave some of the labels and models others (Dataset::sources), only people's certify.
 // By time when data.times is not empty: certify takes the newest units, a unit being as new as its newest row (equal
 // times are ordered by hash). Fails (kBadData) with the number of units needed when there are too few, or when times
-// cannot be compared.
+// cannot be compared; kUsage where times meet labels of both people and models: what those labelled would be as new as
+// what certifies.
 Result<Split> make_split(const Dataset& data, const SplitOptions& options);
 
 // By unit: whether one of its rows was chosen for its text.

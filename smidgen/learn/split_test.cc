@@ -96,6 +96,27 @@ TEST(Split, AModelsChosenRowBarsItsUnitFromCertifying) {
   EXPECT_EQ(split.id, split_of(select_rows(data, random)).id);
 }
 
+TEST(Split, RefusesTimesWhereModelsLabelledBesidePeople) {
+  const auto csv_by = [](const char* even) {
+    std::string csv = "text,label,by,t\n";
+    for (int i = 0; i < 100; ++i)
+      csv += "text " + std::to_string(i) + ",l" + std::to_string(i / 2 % 2) + "," + (i % 2 == 0 ? even : "gpt-4o") +
+             "," + std::to_string(i) + "\n";
+    return csv;
+  };
+  ReadOptions read;
+  read.source_column = "by";
+  read.time_column = "t";
+  const auto refused = make_split(dataset_of(csv_by("human"), read), {});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().kind(), ErrorKind::kUsage);
+  EXPECT_EQ(refused.error().message(),
+            "f.csv: --time does not go with rows that models labelled beside rows that people labelled; leave the "
+            "models' rows out, or certify on newer rows that people labelled with --test FILE");
+  EXPECT_TRUE(make_split(dataset_of(csv_by("human"), read), {.certify_elsewhere = true}).ok());
+  EXPECT_TRUE(make_split(dataset_of(csv_by("gpt-4o"), read), {}).ok()) << "one teacher's labels are split by time";
+}
+
 TEST(SplitShares, FollowTheProtocol) {
   EXPECT_DOUBLE_EQ(default_split_shares(100).certify, 0.4);
   EXPECT_DOUBLE_EQ(default_split_shares(1000).certify, 0.4);
