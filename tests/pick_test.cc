@@ -379,6 +379,32 @@ TEST_F(PickTest, SaysWhyUnitsOfATestFileDoNotCertify) {
             "chosen, 30 were labelled by a model.");
 }
 
+TEST_F(PickTest, ATestFileOfGroupsHasNoChosenRows) {
+  const std::vector<Row> rows = make_rows(200, 0, 7), fresh = make_rows(200, 0, 8);
+  const auto csv_of = [](const std::vector<Row>& from, const std::string& prefix, std::size_t chosen) {
+    std::string csv = "text,label,g,sampled\n";
+    for (std::size_t i = 0; i < from.size(); ++i)
+      csv += from[i].text + "," + from[i].label + "," + prefix + std::to_string(i / 2) +
+             (i < chosen ? ",chosen\n" : ",random\n");
+    return csv;
+  };
+  const ReadOptions read = {.group_column = "g"};
+  request_.group_column = "g";
+  const Dataset data = load(csv_of(rows, "a", 0), read), chosen = load(csv_of(fresh, "b", 10), read);
+  request_.test = &chosen;
+  EXPECT_EQ(run(data).error().message(),
+            "data.csv: --group does not go with rows sampled as \"chosen\"; leave those out, or certify on random rows "
+            "with --test FILE");
+  // Rows chosen for training from a group of the test file would bar it from certifying.
+  const Dataset trained = load(csv_of(rows, "b", 10), read), test = load(csv_of(fresh, "b", 0), read);
+  request_.test = &test;
+  const auto refused = run(trained);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message(),
+            "data.csv:2: a group that also has rows sampled as \"chosen\" in the training data; leave that group out "
+            "of the training data: choosing must not decide which groups certify");
+}
+
 TEST_F(PickTest, RiskOverAllAnswersCountsTheLargeModel) {
   const std::vector<Row> rows = make_rows(900, 0.02, 9);
   const Dataset data = load(to_csv(rows, [&](std::size_t i) { return i % 50 == 0 ? "dunno" : rows[i].label; }),

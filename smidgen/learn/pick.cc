@@ -63,6 +63,24 @@ Result<std::vector<std::uint8_t>> large_correct_of(const Dataset& data, std::spa
   return correct;
 }
 
+// Choosing must not decide which groups of a test file certify: neither by a chosen row in it, nor by one in the
+// training data, which would bar its group as known.
+Status refuse_chosen_groups(const Dataset& data, const Dataset& test) {
+  if (!test.grouped) return Ok{};
+  SMIDGEN_TRY(refuse_chosen(test));
+  const std::vector<bool> chosen = chosen_units(data);
+  std::unordered_set<std::string> keys;
+  for (std::size_t unit = 0; unit < chosen.size(); ++unit)
+    if (chosen[unit]) keys.insert(data.unit_keys[unit]);
+  for (std::size_t row = 0; row < test.size(); ++row)
+    if (keys.contains(test.unit_keys[test.units[row]]))
+      return Error::bad_data("a group that also has rows sampled as \"chosen\" in the training data")
+          .in(test.path)
+          .at_line(test.lines[row])
+          .hint("leave that group out of the training data: choosing must not decide which groups certify");
+  return Ok{};
+}
+
 // Units of a test file that do not certify, each under the first reason that holds.
 struct Dropped {
   std::size_t known = 0, chosen = 0, of_models = 0;
@@ -84,6 +102,7 @@ std::string in_words(const Dropped& dropped, const Dataset& test) {
 Result<CertifySet> certify_set_of_test(const Dataset& data, const Dataset& test, const PickRequest& request,
                                        PickReport& report) {
   const std::unordered_set<std::string> known(data.unit_keys.begin(), data.unit_keys.end());
+  SMIDGEN_TRY(refuse_chosen_groups(data, test));
   CertifySet set;
   set.salt = request.split.salt;
   std::vector<std::uint32_t> rows;

@@ -340,7 +340,16 @@ Result<Split> split_people(const Dataset& data, const LabelSources& sources, con
 
 }  // namespace
 
+Status refuse_chosen(const Dataset& data) {
+  const bool any = std::any_of(data.chosen.begin(), data.chosen.end(), [](std::uint8_t one) { return one != 0; });
+  if (!any || (!data.grouped && data.times.empty())) return Ok{};
+  return Error::usage(std::string(data.grouped ? "--group" : "--time") + " does not go with rows sampled as \"chosen\"")
+      .in(data.path)
+      .hint("leave those out, or certify on random rows with --test FILE");
+}
+
 Result<Split> make_split(const Dataset& data, const SplitOptions& options) {
+  if (!options.certify_elsewhere) SMIDGEN_TRY(refuse_chosen(data));
   const LabelSources sources = label_sources(data);
   if (sources.human_rows.empty() || sources.model_rows == 0 || options.certify_elsewhere)
     return Splitter(data, options).run();

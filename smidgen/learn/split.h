@@ -62,8 +62,13 @@ struct Split {
 // By time when data.times is not empty: certify takes the newest units, a unit being as new as its newest row (equal
 // times are ordered by hash). Fails (kBadData) with the number of units needed when there are too few, or when times
 // cannot be compared; kUsage where times meet labels of both people and models: what those labelled would be as new as
-// what certifies.
+// what certifies. kUsage, too, where groups or times meet chosen rows (refuse_chosen).
 Result<Split> make_split(const Dataset& data, const SplitOptions& options);
+
+// kUsage when `data` has chosen rows and is grouped or has times: one chosen row would take its whole group, or the
+// newest rows, out of certify, so that whoever chose decided who certifies. A distinct text is no such group: it is
+// either kept for random rows or may be chosen (plan_labels.h).
+Status refuse_chosen(const Dataset& data);
 
 // By unit: whether one of its rows was chosen for its text.
 std::vector<bool> chosen_units(const Dataset& data);

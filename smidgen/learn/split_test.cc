@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 #include <set>
+#include <utility>
 
 #include "smidgen/base/random.h"
 #include "smidgen/learn/time_order.h"
@@ -115,6 +116,28 @@ TEST(Split, RefusesTimesWhereModelsLabelledBesidePeople) {
             "models' rows out, or certify on newer rows that people labelled with --test FILE");
   EXPECT_TRUE(make_split(dataset_of(csv_by("human"), read), {.certify_elsewhere = true}).ok());
   EXPECT_TRUE(make_split(dataset_of(csv_by("gpt-4o"), read), {}).ok()) << "one teacher's labels are split by time";
+}
+
+// A group whose one row was chosen would go to fit with all its random rows: choosing would decide who certifies.
+TEST(Split, RefusesChosenRowsWithGroupsOrTimes) {
+  std::string csv = "text,label,third,sampled\n";
+  for (int i = 0; i < 100; ++i)
+    csv += "text " + std::to_string(i) + ",l" + std::to_string(i % 2) + "," + std::to_string(i / 2) +
+           (i % 10 == 0 ? ",chosen\n" : ",random\n");
+  ReadOptions group, time;
+  group.group_column = "third";
+  time.time_column = "third";
+  for (const auto& [read, name] : {std::pair(group, "--group"), std::pair(time, "--time")}) {
+    const auto refused = make_split(dataset_of(csv, read), {});
+    ASSERT_FALSE(refused.ok()) << name;
+    EXPECT_EQ(refused.error().kind(), ErrorKind::kUsage);
+    EXPECT_EQ(refused.error().message(),
+              std::string("f.csv: ") + name +
+                  " does not go with rows sampled as \"chosen\"; leave those out, or certify on random rows with "
+                  "--test FILE");
+    EXPECT_TRUE(make_split(dataset_of(csv, read), {.certify_elsewhere = true}).ok());
+  }
+  EXPECT_TRUE(make_split(dataset_of(csv), {}).ok());
 }
 
 TEST(SplitShares, FollowTheProtocol) {
