@@ -22,17 +22,55 @@ constexpr double kCurveRowsWanted = 1500;  // judged: rows times repeats
 constexpr double kIntervalConfidence = 0.9;
 constexpr std::size_t kLabelBytesShown = 40;
 
+// The share of all units that is kept for random rows: hashes below this, of 64 bits.
+constexpr std::uint64_t kReserveBelow = std::uint64_t{1} << 62;
+constexpr char kReserveSalt[] = "smidgen-plan-1";
+
 using Rows = std::vector<std::uint32_t>;
 
+std::uint64_t reserve_hash(std::string_view unit) {
+  return unit_hash(kReserveSalt, "random", unit);
+}
+
 // Texts that may be labelled: the first of each unit, without units that are labelled already and without empty ones.
-Rows open_rows(const Dataset* labelled, std::span<const std::string> texts) {
+// Those of the reserve, in the order of their hash, may be drawn at random; only the others may be chosen. Which is
+// which hangs on the unit alone, so what was chosen in earlier rounds, and why, has no part in who is random.
+struct OpenRows {
+  Rows reserve, others;
+  std::size_t count() const { return reserve.size() + others.size(); }
+};
+OpenRows open_rows(const Dataset* labelled, std::span<const std::string> texts) {
   std::unordered_set<std::string> seen;
   if (labelled != nullptr)
     for (const std::string& text : labelled->texts) seen.insert(unit_key(text));
-  Rows open;
-  for (std::uint32_t row = 0; row < texts.size(); ++row)
-    if (!trim_ascii(texts[row]).empty() && seen.insert(unit_key(texts[row])).second) open.push_back(row);
+  OpenRows open;
+  std::vector<std::pair<std::uint64_t, std::uint32_t>> reserve;
+  for (std::uint32_t row = 0; row < texts.size(); ++row) {
+    if (trim_ascii(texts[row]).empty()) continue;
+    std::string key = unit_key(texts[row]);
+    const std::uint64_t hash = reserve_hash(key);
+    if (!seen.insert(std::move(key)).second) continue;
+    if (hash < kReserveBelow)
+      reserve.emplace_back(hash, row);
+    else
+      open.others.push_back(row);
+  }
+  std::sort(reserve.begin(), reserve.end());
+  for (const auto& [hash, row] : reserve) open.reserve.push_back(row);
   return open;
+}
+
+// Chosen rows of another hand among the texts kept for random rows: those left are the ones it did not want.
+void warn_of_chosen_reserve(const Dataset* labelled, LabelPlan& plan) {
+  if (labelled == nullptr) return;
+  std::size_t rows = 0;
+  for (std::size_t row = 0; row < labelled->chosen.size(); ++row)
+    if (labelled->chosen[row] != 0 && reserve_hash(unit_key(labelled->texts[row])) < kReserveBelow) ++rows;
+  if (rows > 0)
+    plan.notes.push_back(fmt::format(
+        "{} labelled rows sampled as \"chosen\" were not chosen by this `plan`, but among the texts it keeps "
+        "for random rows: certify on a file of its own (--test), since the random rows lack them.",
+        rows));
 }
 
 Result<EmbeddingMatrix> embed(const Encoder& encoder, const std::vector<std::string_view>& texts, ThreadPool& pool,
@@ -40,14 +78,6 @@ Result<EmbeddingMatrix> embed(const Encoder& encoder, const std::vector<std::str
   EmbeddingMatrix none;
   none.dimensions = encoder.dimensions();
   return texts.empty() ? Result<EmbeddingMatrix>(std::move(none)) : embed_all(encoder, texts, pool, watcher);
-}
-
-EmbeddingMatrix rows_of(const EmbeddingMatrix& all, const Rows& rows) {
-  EmbeddingMatrix some;
-  some.rows = rows.size();
-  some.dimensions = all.dimensions;
-  for (const std::uint32_t row : rows) some.values.insert(some.values.end(), all.row(row).begin(), all.row(row).end());
-  return some;
 }
 
 // "a 0.41, b 0.38": the two likeliest labels.
@@ -99,15 +129,15 @@ Result<Head> fit_head(const Story& story) {
   return Head{std::move(trainer), std::move(fit)};
 }
 
-// The chosen rows, best first, among candidates that were not drawn at random.
-std::vector<PlannedRow> choose(const Story& story, const std::optional<Head>& head, const Rows& left, std::size_t count,
-                               bool typical) {
-  const EmbeddingMatrix open = rows_of(story.open, left);
+// The chosen rows, best first.
+std::vector<PlannedRow> choose(const Story& story, const std::optional<Head>& head, std::size_t count, bool typical) {
+  const EmbeddingMatrix& open = story.open;
   std::vector<PlannedRow> rows;
+  if (open.rows == 0) return rows;
   if (typical) {
     for (const TypicalRow& one : typical_rows(open, story.known, count, story.request.seed, story.pool))
       rows.push_back(
-          {story.candidates[left[one.row]], true,
+          {story.candidates[one.row], true,
            one.cluster_rows == 1 ? "unlike any other row" : fmt::format("typical of {} rows", one.cluster_rows)});
     return rows;
   }
@@ -120,7 +150,7 @@ std::vector<PlannedRow> choose(const Story& story, const std::optional<Head>& he
   });
   for (const std::uint32_t row : uncertain_rows(open, probabilities, labels, count, story.request.seed, story.pool))
     rows.push_back(
-        {story.candidates[left[row]], true,
+        {story.candidates[row], true,
          two_likeliest(std::span(probabilities).subspan(row * labels, labels), story.labelled->label_names)});
   return rows;
 }
@@ -140,6 +170,38 @@ std::vector<PlannedRow> interleave(std::vector<PlannedRow> chosen, std::vector<P
       rows.push_back(std::move(chosen[c++]));
   }
   return rows;
+}
+
+// How many of the rows asked for are to be random ones.
+std::size_t random_wanted(const PlanRequest& request, const LabelPlan& plan) {
+  const std::size_t wanted = std::min(request.rows, plan.open);
+  const double share = request.random_share * static_cast<double>(wanted);
+  return std::min(wanted, std::max<std::size_t>(1, static_cast<std::size_t>(std::llround(share))));
+}
+
+// More than asked for where too few others are left.
+std::vector<PlannedRow> random_of(const OpenRows& from, const PlanRequest& request, LabelPlan& plan) {
+  const std::size_t rows_wanted = std::min(request.rows, plan.open), wanted = random_wanted(request, plan);
+  const std::size_t found =
+      std::min(from.reserve.size(), std::max(wanted, rows_wanted - std::min(rows_wanted, from.others.size())));
+  if (found < wanted)
+    plan.notes.push_back(
+        fmt::format("Only {} of {} random rows: a fixed quarter of the texts is kept for them, and no more of it is "
+                    "unlabelled; more unlabelled texts bring more.",
+                    found, wanted));
+  std::vector<PlannedRow> rows;
+  for (std::size_t i = 0; i < found; ++i) rows.push_back({from.reserve[i], false, "random"});
+  return rows;
+}
+
+// The candidates in random order, so that the seed decides what is looked at, and no more of them than allowed.
+void look_at_some(Story& story, LabelPlan& plan) {
+  Random random(story.request.seed);
+  random.shuffle(std::span(story.candidates));
+  if (story.candidates.size() <= story.request.pool_max) return;
+  plan.notes.push_back(fmt::format("Of {} texts that may be chosen {} were looked at, drawn at random.",
+                                   story.candidates.size(), story.request.pool_max));
+  story.candidates.resize(story.request.pool_max);
 }
 
 Status estimate(const Story& story, const Head& head, LabelPlan& plan) {
@@ -219,18 +281,15 @@ Result<CurvePoints> measure_curve(const HeadTrainer& heads, const Dataset& data,
 Result<LabelPlan> plan_labels(const Dataset* labelled, std::span<const std::string> texts, const Encoder& encoder,
                               const PlanRequest& request, ThreadPool& pool, const Watcher& watcher) {
   LabelPlan plan;
-  Story story{labelled, texts, request, pool, watcher, {}, {}, open_rows(labelled, texts)};
-  plan.open = story.candidates.size();
+  OpenRows from = open_rows(labelled, texts);
+  plan.open = from.count();
   plan.labelled = labelled != nullptr ? labelled->size() : 0;
   if (plan.open == 0)
     return Error::bad_data("no text that is not labelled already").hint("give a file of rows without labels");
-  Random random(request.seed);
-  random.shuffle(std::span(story.candidates));
-  if (plan.open > request.pool_max) {
-    story.candidates.resize(request.pool_max);
-    plan.notes.push_back(
-        fmt::format("Of {} unlabelled texts {} were looked at, drawn at random.", plan.open, request.pool_max));
-  }
+  warn_of_chosen_reserve(labelled, plan);
+  std::vector<PlannedRow> random_rows = random_of(from, request, plan);
+  Story story{labelled, texts, request, pool, watcher, {}, {}, std::move(from.others)};
+  look_at_some(story, plan);
   std::vector<std::string_view> open_texts, known_texts;
   for (const std::uint32_t row : story.candidates) open_texts.emplace_back(texts[row]);
   if (labelled != nullptr) known_texts.assign(labelled->texts.begin(), labelled->texts.end());
@@ -240,20 +299,13 @@ Result<LabelPlan> plan_labels(const Dataset* labelled, std::span<const std::stri
   if (labelled != nullptr && labelled->size() >= kCurveFolds) {
     SMIDGEN_ASSIGN(head, fit_head(story));
   }
-  // Candidates are in random order, so the first of them are drawn at random.
-  const std::size_t wanted = std::min(request.rows, story.candidates.size());
-  const auto at_random = std::min(
-      wanted, std::max<std::size_t>(
-                  1, static_cast<std::size_t>(std::llround(request.random_share * static_cast<double>(wanted)))));
-  std::vector<PlannedRow> random_rows;
-  for (std::size_t i = 0; i < at_random; ++i) random_rows.push_back({story.candidates[i], false, "random"});
-  Rows left;
-  for (std::uint32_t i = static_cast<std::uint32_t>(at_random); i < story.candidates.size(); ++i) left.push_back(i);
   const bool typical = !head || static_cast<double>(labelled->size()) <
                                     kRowsPerLabelToTrust * static_cast<double>(labelled->label_names.size());
   plan.method = typical ? "typical" : "uncertain";
   watcher.report("choosing rows", 0);
-  plan.rows = interleave(choose(story, head, left, wanted - at_random, typical), std::move(random_rows));
+  const std::size_t wanted = std::min(request.rows, plan.open);
+  const std::size_t to_choose = wanted - std::min(wanted, random_wanted(request, plan));
+  plan.rows = interleave(choose(story, head, to_choose, typical), std::move(random_rows));
   if (watcher.stop_requested()) return Error::cancelled();
   if (head) SMIDGEN_TRY(estimate(story, *head, plan));
   return plan;

@@ -6,6 +6,10 @@
 //
 // The estimate is of the frozen encoder with a head, for rows labelled at random: the ladder, a blend and fine-tuning
 // do better as a rule, and so do chosen rows. It is an estimate; `pick` certifies.
+//
+// Random rows must be random among all rows, not among those that nobody chose. So a quarter of the texts, those with a
+// small salted hash of their unit, is a reserve: never offered to whoever chooses, and drawn from in order of the hash,
+// in this round and in all later ones.
 #pragma once
 
 #include <cstdint>
@@ -30,15 +34,15 @@ inline constexpr std::size_t kRowsMinToEstimate = 40;
 
 struct PlanRequest {
   std::size_t rows = 100;        // to label
-  double random_share = 0.25;    // of them, at least one row
+  double random_share = 0.25;    // of them, at least one row; fewer when the reserve is used up
   double accuracy = 0.9;         // coverage is estimated at this accuracy
-  std::size_t pool_max = 20000;  // unlabelled rows looked at, drawn at random from more
+  std::size_t pool_max = 20000;  // texts that may be chosen, looked at; drawn at random from more
   std::uint64_t seed = 1;
 };
 
 struct PlannedRow {
   std::uint32_t row = 0;  // of the unlabelled texts
-  bool chosen = false;    // for its text; else at random
+  bool chosen = false;    // for its text; else drawn from the reserve
   std::string reason;     // "random", "typical of 120 rows", "unlike any other row", "unsure: a 0.41, b 0.38"
 };
 

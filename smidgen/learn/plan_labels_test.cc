@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <numeric>
+#include <optional>
 #include <set>
 
 #include "smidgen/base/file.h"
@@ -100,7 +102,62 @@ TEST_F(PlanLabelsTest, SaysWhenItCannotEstimate) {
   const auto from_chosen = plan(&chosen, open_texts(50), {.rows = 5});
   ASSERT_TRUE(from_chosen.ok());
   EXPECT_FALSE(from_chosen->now);
-  EXPECT_EQ(from_chosen->notes[0], "No estimate: it takes 40 labelled rows drawn at random, and there are 0.");
+  ASSERT_EQ(from_chosen->notes.size(), 2U);
+  EXPECT_NE(from_chosen->notes[0].find("were not chosen by this `plan`, but among the texts it keeps for random rows"),
+            std::string::npos);
+  EXPECT_EQ(from_chosen->notes[1], "No estimate: it takes 40 labelled rows drawn at random, and there are 0.");
+}
+
+// Whoever chooses takes every hard row it can; the random rows must not notice.
+TEST_F(PlanLabelsTest, RandomRowsOfEveryRoundAreThoseOfThePoolWhateverIsChosen) {
+  const auto hard = [](const std::string& text) { return text.find("hard") != std::string::npos; };
+  std::vector<std::string> texts;
+  for (int i = 0; i < 400; ++i) texts.push_back((i % 4 == 0 ? "hard text " : "easy text ") + std::to_string(i));
+  const auto random_of = [](const LabelPlan& plan) {
+    Rows rows;
+    for (const PlannedRow& row : plan.rows)
+      if (!row.chosen) rows.push_back(row.row);
+    return rows;
+  };
+  const auto at_once = plan(nullptr, texts, {.rows = 400});
+  ASSERT_TRUE(at_once.ok()) << at_once.error().message();
+  const Rows reserve = random_of(*at_once);
+  ASSERT_NEAR(static_cast<double>(reserve.size()), 100, 4 * std::sqrt(400 * 0.25 * 0.75));
+  const auto head = "text,label,sampled\n";
+  std::string labelled;
+  Rows drawn;
+  for (std::uint64_t round = 0; round < 4; ++round) {
+    std::optional<Dataset> known;
+    if (round > 0) known = *Dataset::from_memory(head + labelled, "l.csv", {});
+    // Everything there is, in some order: the first random ones are labelled, and of the others the hard ones.
+    const auto found = plan(known ? &*known : nullptr, texts, {.rows = 400, .seed = round});
+    ASSERT_TRUE(found.ok()) << found.error().message();
+    const Rows random = random_of(*found);
+    for (std::size_t i = 0; i < std::min<std::size_t>(15, random.size()); ++i) {
+      drawn.push_back(random[i]);
+      labelled += texts[random[i]] + (random[i] % 2 == 0 ? ",even" : ",odd") + ",random\n";
+    }
+    std::size_t chosen = 0;
+    for (const PlannedRow& row : found->rows)
+      if (row.chosen && hard(texts[row.row]) && ++chosen <= 25)
+        labelled += texts[row.row] + (row.row % 8 == 0 ? ",even" : ",odd") + ",chosen\n";
+  }
+  ASSERT_EQ(drawn.size(), 60U);
+  EXPECT_EQ(drawn, Rows(reserve.begin(), reserve.begin() + 60)) << "as if nothing had ever been chosen";
+  const auto hard_ones = std::count_if(drawn.begin(), drawn.end(), [&](std::uint32_t row) { return hard(texts[row]); });
+  EXPECT_NEAR(static_cast<double>(hard_ones), 15, 2 * std::sqrt(60 * 0.25 * 0.75));
+}
+
+TEST_F(PlanLabelsTest, SaysWhenRandomRowsRunOut) {
+  const auto found = plan(nullptr, open_texts(200), {.rows = 200, .random_share = 1});
+  ASSERT_TRUE(found.ok()) << found.error().message();
+  const std::size_t random = found->rows.size();
+  EXPECT_NEAR(static_cast<double>(random), 50, 4 * std::sqrt(200 * 0.25 * 0.75));
+  for (const PlannedRow& row : found->rows) EXPECT_FALSE(row.chosen);
+  ASSERT_EQ(found->notes.size(), 1U);
+  EXPECT_EQ(found->notes[0], "Only " + std::to_string(random) +
+                                 " of 200 random rows: a fixed quarter of the texts is kept for them, and no more of "
+                                 "it is unlabelled; more unlabelled texts bring more.");
 }
 
 // A teacher that is sure of nothing makes a head that is not, for the choice of rows and for the estimate.
@@ -126,10 +183,11 @@ TEST_F(PlanLabelsTest, FitsWhatATeacherSays) {
 TEST_F(PlanLabelsTest, TakesWhatThereIs) {
   const auto all = plan(nullptr, open_texts(7), {.rows = 100});
   ASSERT_TRUE(all.ok());
-  EXPECT_EQ(all->rows.size(), 7U);
+  EXPECT_EQ(all->rows.size(), 6U) << "the reserve has one of these, and two random rows are due";
+  EXPECT_EQ(all->notes[0].substr(0, 28), "Only 1 of 2 random rows: a f");
   const auto capped = plan(nullptr, open_texts(90), {.rows = 10, .pool_max = 30});
   ASSERT_TRUE(capped.ok());
-  EXPECT_EQ(capped->notes[0], "Of 90 unlabelled texts 30 were looked at, drawn at random.");
+  EXPECT_EQ(capped->notes[0], "Of 67 texts that may be chosen 30 were looked at, drawn at random.");
   const Dataset labelled = labelled_rows(30);
   const auto nothing = plan(&labelled, labelled.texts);
   ASSERT_FALSE(nothing.ok());
