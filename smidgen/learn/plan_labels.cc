@@ -99,7 +99,7 @@ std::string two_likeliest(std::span<const float> probabilities, const std::vecto
 
 // Everything plan_labels knows on its way.
 struct Story {
-  const Dataset* labelled;
+  const Dataset* labelled;  // those to learn from
   std::span<const std::string> texts;
   const PlanRequest& request;
   ThreadPool& pool;
@@ -172,6 +172,30 @@ std::vector<PlannedRow> interleave(std::vector<PlannedRow> chosen, std::vector<P
   return rows;
 }
 
+// Rows that `pick` with its defaults does not certify on, and never will when rows are added: all that the plan may
+// learn from, since what it chooses is trained on. So of a label that is too rare to certify only chosen rows count: it
+// may grow. Where there are too few rows to split, the chosen ones remain.
+Result<Rows> rows_to_learn_from(const Dataset& labelled, std::uint64_t seed) {
+  const std::vector<bool> chosen = chosen_units(labelled);
+  const auto split = make_split(labelled, {.seed = seed});
+  Rows rows;
+  if (!split.ok()) {
+    if (split.error().kind() != ErrorKind::kBadData) return split.error();
+    for (std::uint32_t row = 0; row < labelled.size(); ++row)
+      if (chosen[labelled.units[row]]) rows.push_back(row);
+    return rows;
+  }
+  std::vector<bool> rare(labelled.unit_keys.size());
+  for (std::uint32_t row = 0; row < labelled.size(); ++row)
+    if (std::binary_search(split->labels_too_few.begin(), split->labels_too_few.end(), labelled.labels[row]))
+      rare[labelled.units[row]] = true;
+  for (const Rows* part : {&split->fit, &split->tune})
+    for (const std::uint32_t row : *part)
+      if (chosen[labelled.units[row]] || !rare[labelled.units[row]]) rows.push_back(row);
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
 // How many of the rows asked for are to be random ones.
 std::size_t random_wanted(const PlanRequest& request, const LabelPlan& plan) {
   const std::size_t wanted = std::min(request.rows, plan.open);
@@ -204,18 +228,25 @@ void look_at_some(Story& story, LabelPlan& plan) {
   story.candidates.resize(story.request.pool_max);
 }
 
-Status estimate(const Story& story, const Head& head, LabelPlan& plan) {
+Status estimate(const Story& story, const std::optional<Head>& head, LabelPlan& plan) {
   const Dataset& data = *story.labelled;
   const std::size_t chosen = static_cast<std::size_t>(std::count(data.chosen.begin(), data.chosen.end(), 1));
-  if (data.size() - chosen < kRowsMinToEstimate) {
-    plan.notes.push_back(fmt::format("No estimate: it takes {} labelled rows drawn at random, and there are {}.",
-                                     kRowsMinToEstimate, data.size() - chosen));
+  if (!head || data.size() - chosen < kRowsMinToEstimate) {
+    plan.notes.push_back(fmt::format(
+        "No estimate: it takes {} labelled rows drawn at random that `pick` would not certify on, and there "
+        "are {}.",
+        kRowsMinToEstimate, data.size() - chosen));
     return Ok{};
   }
   SMIDGEN_ASSIGN(const CurvePoints points,
-                 measure_curve(head.trainer, data, head.fit.c, story.request.seed, story.watcher));
+                 measure_curve(head->trainer, data, head->fit.c, story.request.seed, story.watcher));
+  // Of the new random rows a share will certify and is not learned from.
+  const auto random = static_cast<std::size_t>(
+      std::count_if(plan.rows.begin(), plan.rows.end(), [](const PlannedRow& row) { return !row.chosen; }));
+  const double kept = 1 - default_split_shares(data.size() - chosen + random).certify;
   const double now = static_cast<double>(data.size());
-  const double ask[] = {now, now + static_cast<double>(plan.rows.size())};
+  const double more = static_cast<double>(plan.rows.size() - random) + kept * static_cast<double>(random);
+  const double ask[] = {now, now + std::floor(more)};
   ForecastOptions options;
   options.target = story.request.accuracy;
   options.confidence = kIntervalConfidence;
@@ -288,26 +319,31 @@ Result<LabelPlan> plan_labels(const Dataset* labelled, std::span<const std::stri
     return Error::bad_data("no text that is not labelled already").hint("give a file of rows without labels");
   warn_of_chosen_reserve(labelled, plan);
   std::vector<PlannedRow> random_rows = random_of(from, request, plan);
-  Story story{labelled, texts, request, pool, watcher, {}, {}, std::move(from.others)};
+  std::optional<Dataset> learned;
+  if (labelled != nullptr) {
+    SMIDGEN_ASSIGN(const Rows rows, rows_to_learn_from(*labelled, request.seed));
+    learned = select_rows(*labelled, rows);
+  }
+  Story story{learned ? &*learned : nullptr, texts, request, pool, watcher, {}, {}, std::move(from.others)};
   look_at_some(story, plan);
   std::vector<std::string_view> open_texts, known_texts;
   for (const std::uint32_t row : story.candidates) open_texts.emplace_back(texts[row]);
-  if (labelled != nullptr) known_texts.assign(labelled->texts.begin(), labelled->texts.end());
+  if (learned) known_texts.assign(learned->texts.begin(), learned->texts.end());
   SMIDGEN_ASSIGN(story.open, embed(encoder, open_texts, pool, watcher));
   SMIDGEN_ASSIGN(story.known, embed(encoder, known_texts, pool, watcher));
   std::optional<Head> head;
-  if (labelled != nullptr && labelled->size() >= kCurveFolds) {
+  if (learned && learned->size() >= kCurveFolds) {
     SMIDGEN_ASSIGN(head, fit_head(story));
   }
-  const bool typical = !head || static_cast<double>(labelled->size()) <
-                                    kRowsPerLabelToTrust * static_cast<double>(labelled->label_names.size());
+  const bool typical = !head || static_cast<double>(learned->size()) <
+                                    kRowsPerLabelToTrust * static_cast<double>(learned->label_names.size());
   plan.method = typical ? "typical" : "uncertain";
   watcher.report("choosing rows", 0);
   const std::size_t wanted = std::min(request.rows, plan.open);
   const std::size_t to_choose = wanted - std::min(wanted, random_wanted(request, plan));
   plan.rows = interleave(choose(story, head, to_choose, typical), std::move(random_rows));
   if (watcher.stop_requested()) return Error::cancelled();
-  if (head) SMIDGEN_TRY(estimate(story, *head, plan));
+  if (learned) SMIDGEN_TRY(estimate(story, head, plan));
   return plan;
 }
 

@@ -10,6 +10,9 @@
 // Random rows must be random among all rows, not among those that nobody chose. So a quarter of the texts, those with a
 // small salted hash of their unit, is a reserve: never offered to whoever chooses, and drawn from in order of the hash,
 // in this round and in all later ones.
+//
+// What is chosen is trained on, so labels that certify must have no say in it: heads are fitted and judged on rows that
+// `pick` with its default split fits and tunes on.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +54,8 @@ struct LabelPlan {
   std::string method;            // of the chosen ones: "typical" or "uncertain"
   std::size_t open = 0;          // unlabelled texts, each counted once, without those labelled already
   std::size_t labelled = 0;
-  // With the labels there are, and with rows.size() more; none when there are too few to tell.
+  // With the labels there are to learn from, and with those that rows.size() more would add; none when there are too
+  // few to tell.
   std::optional<CurveForecast> now, then;
   std::vector<std::string> notes;  // sentences
 };

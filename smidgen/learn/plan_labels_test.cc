@@ -15,6 +15,7 @@
 #include "smidgen/base/file.h"
 #include "smidgen/base/random.h"
 #include "smidgen/learn/embeddings.h"
+#include "smidgen/learn/split.h"
 
 namespace smidgen {
 namespace {
@@ -86,8 +87,9 @@ TEST_F(PlanLabelsTest, LeavesOutWhatIsLabelledAndEstimates) {
   for (const PlannedRow& row : found->rows)
     EXPECT_EQ(row.reason.substr(0, 8), row.chosen ? "unsure: " : "random") << row.reason;
   ASSERT_TRUE(found->now && found->then);
-  EXPECT_EQ(found->now->rows, 80);
-  EXPECT_EQ(found->then->rows, 120);
+  const Split split = *make_split(labelled, {.seed = 1});
+  EXPECT_EQ(found->now->rows, static_cast<double>(80 - split.certify.size()));
+  EXPECT_EQ(found->then->rows, found->now->rows + 30 + 6) << "of ten random rows four will certify";
   EXPECT_GE(found->then->accuracy.value, found->now->accuracy.value - 1e-12);
   EXPECT_GT(found->now->accuracy.value, 0.8) << "two words tell the labels apart";
 }
@@ -98,14 +100,17 @@ TEST_F(PlanLabelsTest, SaysWhenItCannotEstimate) {
   ASSERT_TRUE(from_few.ok());
   EXPECT_EQ(from_few->method, "typical");
   ASSERT_EQ(from_few->notes.size(), 1U);
-  EXPECT_EQ(from_few->notes[0], "No estimate: it takes 40 labelled rows drawn at random, and there are 10.");
+  EXPECT_EQ(
+      from_few->notes[0],
+      "No estimate: it takes 40 labelled rows drawn at random that `pick` would not certify on, and there are 0.");
   const auto from_chosen = plan(&chosen, open_texts(50), {.rows = 5});
   ASSERT_TRUE(from_chosen.ok());
   EXPECT_FALSE(from_chosen->now);
+  EXPECT_EQ(from_chosen->method, "uncertain") << "chosen rows never certify, so all of them are learned from";
   ASSERT_EQ(from_chosen->notes.size(), 2U);
   EXPECT_NE(from_chosen->notes[0].find("were not chosen by this `plan`, but among the texts it keeps for random rows"),
             std::string::npos);
-  EXPECT_EQ(from_chosen->notes[1], "No estimate: it takes 40 labelled rows drawn at random, and there are 0.");
+  EXPECT_EQ(from_chosen->notes[1], from_few->notes[0]);
 }
 
 // Whoever chooses takes every hard row it can; the random rows must not notice.
@@ -178,6 +183,39 @@ TEST_F(PlanLabelsTest, FitsWhatATeacherSays) {
   ASSERT_TRUE(found.ok()) << found.error().message();
   for (const PlannedRow& row : found->rows)  // "unsure: plus 0.61, minus 0.39"
     if (row.chosen) EXPECT_LT(std::stod(row.reason.substr(row.reason.find("0."))), 0.75) << row.reason;
+}
+
+// Labels of rows that `pick` would certify on must have no say in the plan.
+TEST_F(PlanLabelsTest, RowsThatWillCertifyHaveNoSay) {
+  std::string csv = "text,label,sampled\n", turned = csv;
+  const Dataset all = labelled_rows(160);
+  const Split split = *make_split(all, {.seed = 1});
+  ASSERT_GT(split.certify.size(), 40U);
+  for (std::uint32_t row = 0; row < all.size(); ++row) {
+    const bool certifies = std::binary_search(split.certify.begin(), split.certify.end(), row);
+    csv += all.texts[row] + (all.labels[row] == 0 ? ",minus" : ",plus") + ",random\n";
+    turned += all.texts[row] + ((all.labels[row] == 0) != certifies ? ",minus" : ",plus") + ",random\n";
+  }
+  const Dataset one = *Dataset::from_memory(csv, "l.csv", {}), other = *Dataset::from_memory(turned, "l.csv", {});
+  ASSERT_EQ(make_split(other, {.seed = 1})->certify, split.certify);
+  const auto a = plan(&one, open_texts(100), {.rows = 40}), b = plan(&other, open_texts(100), {.rows = 40});
+  ASSERT_TRUE(a.ok() && b.ok());
+  EXPECT_EQ(a->method, "uncertain");
+  ASSERT_EQ(a->rows.size(), b->rows.size());
+  for (std::size_t i = 0; i < a->rows.size(); ++i) {
+    EXPECT_EQ(a->rows[i].row, b->rows[i].row);
+    EXPECT_EQ(a->rows[i].reason, b->rows[i].reason);
+  }
+  ASSERT_TRUE(a->now && b->now);
+  EXPECT_EQ(a->now->rows, static_cast<double>(split.fit.size() + split.tune.size()));
+  EXPECT_EQ(a->now->accuracy.value, b->now->accuracy.value);
+  EXPECT_EQ(a->then->coverage.interval.low, b->then->coverage.interval.low);
+  // A label that is too rare to certify may grow, so its random rows have no say either.
+  const Dataset rare =
+      *Dataset::from_memory(csv + "one,rare,random\ntwo,rare,random\nthree,rare,chosen\n", "l.csv", {});
+  const auto c = plan(&rare, open_texts(100), {.rows = 40});
+  ASSERT_TRUE(c.ok() && c->now);
+  EXPECT_EQ(c->now->rows, a->now->rows + 1);
 }
 
 TEST_F(PlanLabelsTest, TakesWhatThereIs) {
