@@ -147,14 +147,16 @@ std::string to_json(const LabelPlan& plan, const Unlabelled& from, const PlanOpt
     one["sampled"] = row.chosen ? "chosen" : "random";
     rows.push_back(std::move(one));
   }
-  const Json document = {{"rows", std::move(rows)},
-                         {"method", plan.method},
-                         {"unlabelled", plan.open},
-                         {"labelled", plan.labelled},
-                         {"accuracy_target", options.accuracy},
-                         {"estimate", {{"confidence", 0.9}, {"now", to_json(plan.now)}, {"then", to_json(plan.then)}}},
-                         {"notes", plan.notes},
-                         {"certified", false}};
+  const Json document = {
+      {"rows", std::move(rows)},
+      {"method", plan.method},
+      {"unlabelled", plan.open},
+      {"labelled", plan.labelled},
+      {"accuracy_target", options.accuracy},
+      {"estimate",
+       {{"interval", "bootstrap, not calibrated"}, {"now", to_json(plan.now)}, {"then", to_json(plan.then)}}},
+      {"notes", plan.notes},
+      {"certified", false}};
   return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
@@ -175,7 +177,9 @@ std::string summary(const LabelPlan& plan, const PlanOptions& options) {
                                  with_thousands(plan.rows.size()), with_thousands(plan.open),
                                  with_thousands(plan.rows.size() - random), plan.method, with_thousands(random));
   if (plan.now && plan.then) {
-    text += "estimate for the frozen encoder, from the learning curve (90 % intervals; nothing is certified):\n";
+    text +=
+        "estimate for the frozen encoder, from the learning curve (bootstrap intervals, not calibrated; nothing is "
+        "certified):\n";
     text += estimate_line(*plan.now, options.accuracy) + estimate_line(*plan.then, options.accuracy);
   }
   text += "rows sampled as \"chosen\" are only trained on: `pick` certifies on the random ones\n";

@@ -70,8 +70,8 @@ double misfit(std::span<const double> sizes, std::span<const double> errors, std
   return std::abs(before.at(sizes[last]) - errors[last]) / std::log(sizes[last] / sizes[last - 1]);
 }
 
-CurveEstimate estimate(const std::vector<double>& drawn, double value, double slack, double confidence) {
-  const double tail = (1 - confidence) / 2;
+CurveEstimate estimate(const std::vector<double>& drawn, double value, double slack, double mass) {
+  const double tail = (1 - mass) / 2;
   const double low = quantile(drawn, tail), high = quantile(drawn, 1 - tail);
   // The bootstrap's spread and the form's misfit are errors of different origin: their squares add up.
   const double down = std::hypot(std::max(0.0, value - low), slack);
@@ -144,8 +144,8 @@ std::vector<CurveForecast> forecast(const CurvePoints& points, std::span<const d
   std::vector<CurveForecast> out;
   for (std::size_t i = 0; i < ask.size(); ++i) {
     const double reach = std::max(0.0, std::log(ask[i] / points.sizes.back()));
-    out.push_back({ask[i], estimate(accuracies[i], accuracy.at(ask[i]), accuracy_slack * reach, options.confidence),
-                   estimate(coverages[i], coverage.at(ask[i]), coverage_slack * reach, options.confidence)});
+    out.push_back({ask[i], estimate(accuracies[i], accuracy.at(ask[i]), accuracy_slack * reach, options.mass),
+                   estimate(coverages[i], coverage.at(ask[i]), coverage_slack * reach, options.mass)});
   }
   return out;
 }

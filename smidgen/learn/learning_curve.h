@@ -1,4 +1,5 @@
-// Learning curves: what more labels would buy, with an interval. An estimate, never a certificate.
+// Learning curves: what more labels would buy, with an interval. An estimate, never a certificate: how often the
+// interval holds the truth is not known.
 //
 // An error measured at several numbers of training rows n is fitted by the inverse power law
 //
@@ -54,8 +55,8 @@ struct CurveForecast {
 };
 
 struct ForecastOptions {
-  double target = 0.9;      // coverage is that at this accuracy
-  double confidence = 0.9;  // of the intervals
+  double target = 0.9;  // coverage is that at this accuracy
+  double mass = 0.9;    // share of the bootstrap draws an interval spans: no promise that it is right as often
   std::size_t draws = 200;
   std::uint64_t seed = 1;
 };

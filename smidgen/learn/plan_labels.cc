@@ -19,7 +19,6 @@ namespace {
 
 constexpr std::size_t kCurveFolds = 5, kCurveSizes = 6, kRepeatsMax = 5;
 constexpr double kCurveRowsWanted = 1500;  // judged: rows times repeats
-constexpr double kIntervalConfidence = 0.9;
 constexpr std::size_t kLabelBytesShown = 40;
 
 // The share of all units that is kept for random rows: hashes below this, of 64 bits.
@@ -249,7 +248,6 @@ Status estimate(const Story& story, const std::optional<Head>& head, LabelPlan& 
   const double ask[] = {now, now + std::floor(more)};
   ForecastOptions options;
   options.target = story.request.accuracy;
-  options.confidence = kIntervalConfidence;
   options.seed = story.request.seed;
   const std::vector<CurveForecast> found = forecast(points, ask, options);
   plan.now = found[0];

@@ -294,7 +294,7 @@ TEST(PlanEstimate, ItsIntervalHoldsWhatComesTrueOnRealRows) {
     RecordProperty("trial" + std::to_string(trial),
                    std::to_string(interval.low) + " " + std::to_string(truth) + " " + std::to_string(interval.high));
   }
-  EXPECT_GE(held, 8U) << "of 10, where 9 are meant to hold";
+  EXPECT_GE(held, 8U) << "of 10";
   EXPECT_LT(width, 0.25);
 }
 
