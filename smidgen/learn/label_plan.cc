@@ -19,6 +19,7 @@ constexpr std::size_t kClustersMax = 500;   // as the paper has it: finer ones s
 constexpr std::size_t kNeighbours = 20;     // that typicality looks at
 constexpr std::size_t kClusterRowsMin = 5;  // a smaller cluster holds outliers
 constexpr std::size_t kRounds = 8;
+constexpr std::size_t kComparedMax = 2000;  // rows of a cluster: typicality costs their square
 
 // body(row) for all rows, in tasks that depend on their number alone.
 template <class Body>
@@ -53,7 +54,7 @@ class KMeans {
   KMeans(std::span<const float> points, std::size_t dimensions, ThreadPool& pool)
       : points_(points), n_(dimensions), rows_(points.size() / dimensions), pool_(pool), of_row_(rows_) {}
 
-  void seed(std::size_t count, std::uint64_t seed) {
+  void seed(std::size_t count, std::uint64_t seed, const Watcher& watcher) {
     Random random(seed);
     std::vector<double> nearest(rows_, 1);
     while (centres_.size() < count * n_) {
@@ -67,6 +68,7 @@ class KMeans {
         nearest[i] = first ? distance : std::min(nearest[i], distance);
       });
       if (std::all_of(nearest.begin(), nearest.end(), [](double d) { return d <= 0; })) break;  // fewer distinct points
+      if (watcher.stop_requested()) break;
     }
   }
 
@@ -122,33 +124,37 @@ struct Cluster {
   std::vector<std::uint32_t> open;  // most typical first
 };
 
-// Mean distance to the nearest neighbours in the cluster: small is typical.
-void sort_by_typicality(std::vector<std::uint32_t>& rows, const EmbeddingMatrix& open) {
-  std::vector<std::pair<double, std::uint32_t>> ranked;
-  for (const std::uint32_t row : rows) {
+// Mean distance to the nearest neighbours in the cluster: small is typical. Of a large cluster some rows, drawn at
+// random, are compared with each other; the rest of it follows them.
+void sort_by_typicality(std::vector<std::uint32_t>& rows, const EmbeddingMatrix& open, std::uint64_t seed,
+                        ThreadPool& pool) {
+  if (rows.size() > kComparedMax) Random(seed).shuffle(std::span(rows));
+  const std::span<std::uint32_t> compared = std::span(rows).first(std::min(rows.size(), kComparedMax));
+  std::vector<std::pair<double, std::uint32_t>> ranked(compared.size());
+  for_rows(compared.size(), pool, [&](std::size_t i) {
     std::vector<double> distances;
-    for (const std::uint32_t other : rows)
-      if (other != row)
-        distances.push_back(
-            std::sqrt(std::max(0.0, squared_distance(open.row(row).data(), open.row(other).data(), open.dimensions))));
+    for (const std::uint32_t other : compared)
+      if (other != compared[i])
+        distances.push_back(std::sqrt(
+            std::max(0.0, squared_distance(open.row(compared[i]).data(), open.row(other).data(), open.dimensions))));
     const std::size_t near = std::min(kNeighbours, distances.size());
     std::partial_sort(distances.begin(), distances.begin() + static_cast<std::ptrdiff_t>(near), distances.end());
     const double sum = std::accumulate(distances.begin(), distances.begin() + static_cast<std::ptrdiff_t>(near), 0.0);
-    ranked.emplace_back(near == 0 ? 0 : sum / static_cast<double>(near), row);
-  }
+    ranked[i] = {near == 0 ? 0 : sum / static_cast<double>(near), compared[i]};
+  });
   std::sort(ranked.begin(), ranked.end());
-  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = ranked[i].second;
+  for (std::size_t i = 0; i < ranked.size(); ++i) compared[i] = ranked[i].second;
 }
 
 }  // namespace
 
 Clusters cluster(std::span<const float> points, std::size_t dimensions, std::size_t count, std::size_t rounds,
-                 std::uint64_t seed, ThreadPool& pool) {
+                 std::uint64_t seed, ThreadPool& pool, const Watcher& watcher) {
   SMIDGEN_CHECK(!points.empty() && count >= 1);
   KMeans means(points, dimensions, pool);
-  means.seed(std::min(count, points.size() / dimensions), seed);
+  means.seed(std::min(count, points.size() / dimensions), seed, watcher);
   means.assign();
-  for (std::size_t round = 0; round < rounds; ++round) {
+  for (std::size_t round = 0; round < rounds && !watcher.stop_requested(); ++round) {
     means.move_centres();
     means.assign();
   }
@@ -156,12 +162,12 @@ Clusters cluster(std::span<const float> points, std::size_t dimensions, std::siz
 }
 
 std::vector<TypicalRow> typical_rows(const EmbeddingMatrix& open, const EmbeddingMatrix& known, std::size_t count,
-                                     std::uint64_t seed, ThreadPool& pool) {
+                                     std::uint64_t seed, ThreadPool& pool, const Watcher& watcher) {
   if (open.rows == 0 || count == 0) return {};
   std::vector<float> points = open.values;
   points.insert(points.end(), known.values.begin(), known.values.end());
   const Clusters found =
-      cluster(points, open.dimensions, std::min(kClustersMax, known.rows + count), kRounds, seed, pool);
+      cluster(points, open.dimensions, std::min(kClustersMax, known.rows + count), kRounds, seed, pool, watcher);
   std::vector<Cluster> clusters(found.count);
   for (std::uint32_t row = 0; row < found.of_row.size(); ++row) {
     Cluster& one = clusters[found.of_row[row]];
@@ -171,10 +177,14 @@ std::vector<TypicalRow> typical_rows(const EmbeddingMatrix& open, const Embeddin
     else
       ++one.taken;
   }
-  pool.parallel_for(clusters.size(), [&](std::size_t c, std::size_t) { sort_by_typicality(clusters[c].open, open); });
+  for (std::size_t c = 0; c < clusters.size(); ++c) {
+    if (watcher.stop_requested()) return {};
+    sort_by_typicality(clusters[c].open, open, seed + c, pool);
+  }
   std::vector<std::size_t> next(clusters.size());
   std::vector<TypicalRow> chosen;
   while (chosen.size() < std::min(count, open.rows)) {
+    if (watcher.stop_requested()) return {};
     // The fewest known rows first, then the largest cluster; a tiny one only when nothing else is left.
     const auto rank = [&](std::size_t c) {
       const Cluster& one = clusters[c];
@@ -193,7 +203,8 @@ std::vector<TypicalRow> typical_rows(const EmbeddingMatrix& open, const Embeddin
 // |g_a - g_b|^2 = |g_a|^2 + |g_b|^2 - 2 (q_a . q_b)(h_a . h_b): the gradients, labels times dimensions long, are never
 // written down.
 std::vector<std::uint32_t> uncertain_rows(const EmbeddingMatrix& open, std::span<const float> probabilities,
-                                          std::size_t labels, std::size_t count, std::uint64_t seed, ThreadPool& pool) {
+                                          std::size_t labels, std::size_t count, std::uint64_t seed, ThreadPool& pool,
+                                          const Watcher& watcher) {
   std::vector<float> q(probabilities.begin(), probabilities.end());
   std::vector<double> squares(open.rows), nearest(open.rows);
   for (std::size_t row = 0; row < open.rows; ++row) {
@@ -207,6 +218,7 @@ std::vector<std::uint32_t> uncertain_rows(const EmbeddingMatrix& open, std::span
   Random random(seed);
   nearest = squares;
   while (chosen.size() < std::min(count, open.rows)) {
+    if (watcher.stop_requested()) return {};
     // The longest gradient first, then by k-means++; where all that is left lies on a chosen one, the longest again.
     std::size_t row = 0;
     const bool none = std::all_of(nearest.begin(), nearest.end(), [](double d) { return d <= 0; });

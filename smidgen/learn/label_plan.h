@@ -5,8 +5,9 @@
 //   typical    few labels or none: what a model says of the rows is worth little then, and the rows it is least sure of
 //              are outliers. The rows are clustered (k-means on the encoder's embeddings, as many clusters as rows
 //              known and wanted) and from the largest cluster without a known row comes the most typical one, whose
-//              mean distance to its nearest neighbours is least. TypiClust: Hacohen, Dekel, Weinshall, "Active learning
-//              on a budget: opposite strategies suit high and low budgets" (2022).
+//              mean distance to its nearest neighbours is least, among at most 2,000 rows of a cluster. TypiClust:
+//              Hacohen, Dekel, Weinshall, "Active learning on a budget: opposite strategies suit high and low budgets"
+//              (2022).
 //   uncertain  enough labels: rows whose label would move the head most, and in different directions. The gradient of
 //              the head's last layer, taken as if its own answer were right, is q h^T with q = p - onehot(answer): long
 //              when the head is unsure. k-means++ draws among these. BADGE: Ash et al., "Deep batch active learning by
@@ -14,7 +15,8 @@
 //   random     always a share: what is chosen for its text is no sample of the rows to come, and nothing can be
 //              certified on it (split.h).
 //
-// Everything here is a function of embeddings and probabilities; plan_labels.h puts it together.
+// Everything here is a function of embeddings and probabilities; plan_labels.h puts it together. Whoever's watcher asks
+// to stop gets an early and worthless answer, and has to ask it again.
 #pragma once
 
 #include <cstddef>
@@ -22,6 +24,7 @@
 #include <span>
 #include <vector>
 
+#include "smidgen/base/progress.h"
 #include "smidgen/base/thread_pool.h"
 #include "smidgen/learn/embeddings.h"
 
@@ -34,7 +37,7 @@ struct Clusters {
 };
 // points (rows, dimensions); count is cut to rows.
 Clusters cluster(std::span<const float> points, std::size_t dimensions, std::size_t count, std::size_t rounds,
-                 std::uint64_t seed, ThreadPool& pool);
+                 std::uint64_t seed, ThreadPool& pool, const Watcher& watcher = {});
 
 // A row chosen for being typical, with the number of rows of its cluster.
 struct TypicalRow {
@@ -43,10 +46,11 @@ struct TypicalRow {
 };
 // At most `count` rows of `open`, best first. known: rows that are labelled already.
 std::vector<TypicalRow> typical_rows(const EmbeddingMatrix& open, const EmbeddingMatrix& known, std::size_t count,
-                                     std::uint64_t seed, ThreadPool& pool);
+                                     std::uint64_t seed, ThreadPool& pool, const Watcher& watcher = {});
 
 // At most `count` rows of `open`, in the order drawn; probabilities (rows, labels) of the head.
 std::vector<std::uint32_t> uncertain_rows(const EmbeddingMatrix& open, std::span<const float> probabilities,
-                                          std::size_t labels, std::size_t count, std::uint64_t seed, ThreadPool& pool);
+                                          std::size_t labels, std::size_t count, std::uint64_t seed, ThreadPool& pool,
+                                          const Watcher& watcher = {});
 
 }  // namespace smidgen

@@ -87,6 +87,36 @@ TEST(TypicalRows, KeepAwayFromWhatIsKnown) {
   for (const TypicalRow& row : typical_rows(all, known, 3, 1, pool)) EXPECT_GE(row.row, 50U);
 }
 
+TEST(TypicalRows, CompareSomeOfALargeCluster) {
+  const EmbeddingMatrix open = blobs(1, 5000, false);
+  EmbeddingMatrix known = none();
+  ThreadPool one(1), three(3);
+  const auto chosen = typical_rows(open, known, 1, 3, one);
+  ASSERT_EQ(chosen.size(), 1U);
+  EXPECT_EQ(chosen[0].cluster_rows, 5000U);
+  EXPECT_EQ(chosen[0].row, typical_rows(open, known, 1, 3, three)[0].row);
+  double off = 0;
+  for (std::size_t k = 0; k < 8; ++k)
+    off += std::pow(static_cast<double>(open.row(chosen[0].row)[k]) - (k == 0 ? 5.0 : 0.0), 2);
+  EXPECT_LT(std::sqrt(off), 0.5) << "the mean distance from the centre is 0.82";
+}
+
+TEST(TypicalRows, StopBetweenSteps) {
+  const EmbeddingMatrix open = blobs(4, 200, false);
+  ThreadPool pool(2);
+  std::vector<float> probabilities(open.rows * 2, 0.5F);
+  for (const int limit : {0, 3, 45, 49, 60}) {
+    int asked = 0;
+    Watcher watcher;
+    watcher.cancelled = [&] { return ++asked > limit; };
+    EXPECT_TRUE(typical_rows(open, none(), 40, 3, pool, watcher).empty());
+    EXPECT_LE(asked, limit + 4) << "nothing goes on for long";
+    asked = limit / 2;
+    EXPECT_TRUE(uncertain_rows(open, probabilities, 2, 40, 3, pool, watcher).empty());
+    EXPECT_EQ(asked, limit + 1);
+  }
+}
+
 TEST(UncertainRows, DrawFarApartAmongWhatIsUnsure) {
   // Rows 0..19 sure; 20..39 unsure between labels 0 and 1; 40..59 unsure between 1 and 2. Within a group all are alike.
   EmbeddingMatrix open;

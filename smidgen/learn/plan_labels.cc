@@ -134,7 +134,7 @@ std::vector<PlannedRow> choose(const Story& story, const std::optional<Head>& he
   std::vector<PlannedRow> rows;
   if (open.rows == 0) return rows;
   if (typical) {
-    for (const TypicalRow& one : typical_rows(open, story.known, count, story.request.seed, story.pool))
+    for (const TypicalRow& one : typical_rows(open, story.known, count, story.request.seed, story.pool, story.watcher))
       rows.push_back(
           {story.candidates[one.row], true,
            one.cluster_rows == 1 ? "unlike any other row" : fmt::format("typical of {} rows", one.cluster_rows)});
@@ -147,7 +147,8 @@ std::vector<PlannedRow> choose(const Story& story, const std::optional<Head>& he
     head->fit.head.log_probabilities(open.row(row), out);
     for (float& p : out) p = std::exp(p);
   });
-  for (const std::uint32_t row : uncertain_rows(open, probabilities, labels, count, story.request.seed, story.pool))
+  for (const std::uint32_t row :
+       uncertain_rows(open, probabilities, labels, count, story.request.seed, story.pool, story.watcher))
     rows.push_back(
         {story.candidates[row], true,
          two_likeliest(std::span(probabilities).subspan(row * labels, labels), story.labelled->label_names)});
