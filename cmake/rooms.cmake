@@ -18,8 +18,9 @@ set(smidgen_libraries Threads::Threads simdjson::simdjson fmt::fmt nlohmann_json
 
 # One translation unit per instruction set: the name says which flags it gets (docs/kernels.md).
 # Reassociating integer sums costs g++ more registers than there are; clang has no such option.
-# Vectors wider than a register pass between functions of one file only, so their ABI does not matter (-Wno-psabi).
-set(smidgen_avx2 -O3 -Wno-psabi $<$<CXX_COMPILER_ID:GNU>:-fno-tree-reassoc> -mavx2 -mfma -mf16c -mbmi2)
+# Vectors wider than a register pass between functions of one file only, so their ABI does not matter (-Wno-psabi); a
+# kernel throws nothing, and must not bring the weak symbol of what catches (-fno-exceptions).
+set(smidgen_avx2 -O3 -fno-exceptions -Wno-psabi $<$<CXX_COMPILER_ID:GNU>:-fno-tree-reassoc> -mavx2 -mfma -mf16c -mbmi2)
 set(smidgen_avx512 ${smidgen_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
 set(smidgen_flags_avx2 ${smidgen_avx2})
 set(smidgen_flags_avx_vnni ${smidgen_avx2} -mavxvnni)
