@@ -9,7 +9,6 @@
 // control on the boundary pool does not fail.
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "bench/score_cache.h"
+#include "smidgen/base/clock.h"
 #include "smidgen/learn/simulate.h"
 
 namespace {
@@ -81,9 +81,9 @@ bool show(const std::string& name, const ScorePool& pool, const Run& run, bool c
   SimulationOptions options = run.options;
   options.certification.cost = usual_cost(pool.rungs);
   options.control = control;
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = steady_now();
   const SimulationResult result = simulate(pool, options, &threads);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = seconds_since(start);
   const std::uint64_t limit = violations_limit(result.draws, 1 - options.certification.confidence);
   const bool holds = result.violations <= limit;
   const bool answers = !result.easy || result.refused * 10 <= result.draws;

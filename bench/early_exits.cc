@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/need.h"
 #include "smidgen/learn/head_trainer.h"
 #include "smidgen/learn/split.h"
 #include "smidgen/learn/training_rows.h"
@@ -26,15 +27,6 @@
 namespace {
 
 using namespace smidgen;  // NOLINT(google-build-using-namespace)
-
-template <class T>
-T need(Result<T> result) {
-  if (!result.ok()) {
-    fmt::print(stderr, "{}\n", result.error().message());
-    std::exit(result.error().exit_code());
-  }
-  return std::move(result).value();
-}
 
 double cpu_seconds() {
   return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;

@@ -11,24 +11,19 @@
 #include <time.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <iostream>
 #include <string>
 #include <vector>
 
+#include "smidgen/base/clock.h"
 #include "smidgen/base/random.h"
 #include "smidgen/model/encoder.h"
 
 namespace {
 
 using namespace smidgen;  // NOLINT(google-build-using-namespace): one small program
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Processor time of this thread: what other programs take in between is not counted.
 double processor_seconds() {
@@ -57,7 +52,7 @@ double measure(const Encoder& encoder, std::size_t rows, std::size_t tokens, dou
   std::vector<float> out(rows * encoder.dimensions());
   for (int i = 0; i < 2; ++i) encoder.embed(batch.spans, scratch, out.data());
   std::vector<double> times;
-  const auto start = Clock::now();
+  const auto start = steady_now();
   while (times.size() < 3 || seconds_since(start) < seconds) {
     const double before = processor_seconds();
     encoder.embed(batch.spans, scratch, out.data());
@@ -130,7 +125,7 @@ void embed_vocabulary(const Encoder& encoder) {
   const std::vector<std::span<const std::int32_t>> spans(ids.begin(), ids.end());
   std::vector<float> out(ids.size() * encoder.dimensions());
   ThreadPool pool(usable_cores());
-  const auto start = Clock::now();
+  const auto start = steady_now();
   if (!encoder.embed_all(spans, pool, {}, "vocabulary", out.data()).ok()) return;
   std::printf("%zu entries in %.2f s on %zu threads\n", ids.size(), seconds_since(start), pool.threads());
 }

@@ -7,7 +7,6 @@
 //   texts FILE THREADS BATCH    -> rows a second: one text a line, tokenized and embedded in order
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -16,18 +15,13 @@
 #include <thread>
 #include <vector>
 
+#include "smidgen/base/clock.h"
 #include "smidgen/base/random.h"
 #include "smidgen/model/encoder.h"
 
 namespace {
 
 using namespace smidgen;  // NOLINT(google-build-using-namespace): one small program
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
 double time_calls(const Encoder& encoder, std::size_t rows, std::size_t tokens, double seconds) {
   Random random(1000 * rows + tokens);
   std::vector<std::vector<std::int32_t>> ids(rows);
@@ -39,8 +33,8 @@ double time_calls(const Encoder& encoder, std::size_t rows, std::size_t tokens, 
   std::vector<float> out(rows * encoder.dimensions());
   for (int i = 0; i < 2; ++i) encoder.embed(spans, scratch, out.data());
   std::vector<double> ms;
-  for (const auto start = Clock::now(); ms.size() < 3 || seconds_since(start) < seconds;) {
-    const auto before = Clock::now();
+  for (const auto start = steady_now(); ms.size() < 3 || seconds_since(start) < seconds;) {
+    const auto before = steady_now();
     encoder.embed(spans, scratch, out.data());
     ms.push_back(1e3 * seconds_since(before));
   }
@@ -64,7 +58,7 @@ std::string embed(const Encoder& encoder, std::istream& words) {
 // Rows in the order in which they came, a batch at a time, each thread taking the next.
 double rows_per_second(const Encoder& encoder, const std::vector<std::string>& texts, std::size_t threads,
                        std::size_t batch) {
-  const auto start = Clock::now();
+  const auto start = steady_now();
   std::atomic<std::size_t> next = 0;
   std::vector<float> out(texts.size() * encoder.dimensions());
   const auto work = [&] {

@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <map>
@@ -16,6 +15,8 @@
 #include <string>
 #include <vector>
 
+#include "bench/need.h"
+#include "smidgen/base/clock.h"
 #include "smidgen/base/random.h"
 #include "smidgen/learn/contrastive.h"
 #include "smidgen/learn/embeddings.h"
@@ -25,19 +26,6 @@
 namespace {
 
 using namespace smidgen;  // NOLINT(google-build-using-namespace)
-
-template <class T>
-T need(Result<T> result) {
-  if (!result.ok()) {
-    fmt::print(stderr, "{}\n", result.error().message());
-    std::exit(result.error().exit_code());
-  }
-  return std::move(result).value();
-}
-
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 struct Tally {
   std::vector<double> accuracy, loss;
@@ -91,7 +79,7 @@ class Experiment {
     Precision precision = TrainableEncoder::fast_precision(kernels());
     TrainableEncoder trainable = need(TrainableEncoder::load(folder_, precision, kernels(), pool_));
     const std::vector<float> before = judge("frozen", trainable, few, other, value("frozen_c", 16));
-    const double start = seconds();
+    const auto start = steady_now();
     ContrastOptions options;
     options.steps = static_cast<std::size_t>(value("steps", static_cast<double>(options.steps)));
     options.batch_rows = static_cast<std::size_t>(value("batch", static_cast<double>(options.batch_rows)));
@@ -102,7 +90,7 @@ class Experiment {
     options.dropout = value("dropout", options.dropout);
     options.seed = draw + 1;
     need(contrast(trainable, few, data_.label_names.size(), options, {}));
-    seconds_.push_back(seconds() - start);
+    seconds_.push_back(seconds_since(start));
     const std::vector<float> after = judge("moved", trainable, few, other, value("c", 4));
     std::vector<float> both(after.size());
     for (std::size_t i = 0; i < both.size(); ++i) both[i] = 0.5F * (before[i] + after[i]);

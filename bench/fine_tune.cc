@@ -11,7 +11,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <map>
 #include <numeric>
@@ -20,6 +19,8 @@
 #include <string>
 #include <vector>
 
+#include "bench/need.h"
+#include "smidgen/base/clock.h"
 #include "smidgen/base/random.h"
 #include "smidgen/learn/embeddings.h"
 #include "smidgen/learn/fine_tune.h"
@@ -29,19 +30,6 @@
 namespace {
 
 using namespace smidgen;  // NOLINT(google-build-using-namespace)
-
-template <class T>
-T need(Result<T> result) {
-  if (!result.ok()) {
-    fmt::print(stderr, "{}\n", result.error().message());
-    std::exit(result.error().exit_code());
-  }
-  return std::move(result).value();
-}
-
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 struct Rows {
   std::vector<std::string_view> texts;
@@ -153,7 +141,7 @@ int main(int argc, char** argv) {
     set[text.substr(0, at)] = std::atof(text.substr(at + 1).c_str());
   }
   const Task task = load_task(argv[2], argv[3], static_cast<std::uint64_t>(set["seed"]));
-  const double started = seconds();
+  const auto started = steady_now();
   ThreadPool pool(static_cast<std::size_t>(set["threads"]));
   const Encoder encoder = need(Encoder::load(argv[1], {static_cast<std::size_t>(set["tokens_max"]), nullptr}));
   const EmbeddingMatrix frozen = need(embed_all(encoder, task.train.texts, pool, {}));
@@ -167,15 +155,15 @@ int main(int argc, char** argv) {
   if (set.contains("bf16")) precision = set["bf16"] > 0 ? Precision::kBf16 : Precision::kF32;
   TrainableEncoder trainable = need(TrainableEncoder::load(argv[1], precision, kernels(), pool));
   const TokenRows train = tokens(encoder, task.train), test = tokens(encoder, task.test);
-  const double head_seconds = seconds() - started;  // what comes before the first step is part of the method
+  const double head_seconds = seconds_since(started);  // what comes before the first step is part of the method
   const double before = accuracy(score_rows(trainable, head, test.ids), task.test.labels);
   FineTuneOptions options = options_of(set);
   options.held = &test;  // scored after each epoch; nothing depends on what comes out
   Watcher watcher;
-  double said = seconds();
+  auto said = steady_now();
   watcher.progress = [&](const ProgressEvent& event) {
-    if (seconds() - said < 10) return;
-    said = seconds();
+    if (seconds_since(said) < 10) return;
+    said = steady_now();
     fmt::print(stderr, "{:.0f} % {}\n", 100 * event.fraction, event.detail);
   };
   const FineTuneReport report = need(fine_tune(trainable, head, train, options, watcher));

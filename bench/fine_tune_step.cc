@@ -6,13 +6,13 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <iostream>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "smidgen/base/clock.h"
 #include "smidgen/base/random.h"
 #include "smidgen/learn/fine_tune.h"
 
@@ -20,9 +20,6 @@ namespace {
 
 using namespace smidgen;  // NOLINT(google-build-using-namespace)
 
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 double processor_seconds(rusage& usage) {
   getrusage(RUSAGE_SELF, &usage);
   const auto seconds = [](const timeval& t) {
@@ -70,15 +67,16 @@ int main(int argc, char** argv) {
   std::string line;
   while (std::getline(std::cin, line)) {
     rusage usage{};
-    const double wall = wall_seconds(), processor = processor_seconds(usage);
+    const auto wall = steady_now();
+    const double processor = processor_seconds(usage);
     std::size_t steps = 0;
-    for (; steps == 0 || wall_seconds() - wall < set["seconds"]; ++steps)
+    for (; steps == 0 || seconds_since(wall) < set["seconds"]; ++steps)
       static_cast<void>(fine_tune(encoder, head, rows, options, {}));
     const double cpu = processor_seconds(usage) - processor, count = static_cast<double>(steps);
     fmt::print(
         "{{\"wall_ms\": {:.3f}, \"processor_ms\": {:.3f}, \"steps\": {}, \"peak_mb\": {}, \"isa\": \"{}\", "
         "\"precision\": \"{}\"}}\n",
-        1e3 * (wall_seconds() - wall) / count, 1e3 * cpu / count, steps, usage.ru_maxrss / 1024, kernels().name,
+        1e3 * seconds_since(wall) / count, 1e3 * cpu / count, steps, usage.ru_maxrss / 1024, kernels().name,
         precision_name(precision));
     std::fflush(stdout);
   }

@@ -8,12 +8,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <numeric>
 #include <string>
 #include <vector>
 
+#include "bench/need.h"
+#include "smidgen/base/clock.h"
 #include "smidgen/base/random.h"
 #include "smidgen/learn/distill.h"
 #include "smidgen/learn/head_trainer.h"
@@ -22,19 +23,6 @@
 namespace {
 
 using namespace smidgen;  // NOLINT(google-build-using-namespace)
-
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-template <class T>
-T need(Result<T> result) {
-  if (!result.ok()) {
-    fmt::print(stderr, "{}\n", result.error().message());
-    std::exit(result.error().exit_code());
-  }
-  return std::move(result).value();
-}
 
 constexpr std::size_t kFolds = 5;
 
@@ -87,16 +75,16 @@ struct Head {
 
 Head train(const Task& task, const EmbeddingMatrix& features, ThreadPool& pool) {
   Head head;
-  const double start = seconds();
+  auto start = steady_now();
   const HeadTrainer trainer =
       need(HeadTrainer::create(features.values, features.dimensions, task.truth, task.labels.size(), pool));
-  const double prepared = seconds();
+  head.prepare = seconds_since(start);
+  start = steady_now();
   const HeadSearch search = need(trainer.cross_validate(task.all, task.fold, kFolds, default_head_c_grid(), {}));
-  const double searched = seconds();
+  head.search = seconds_since(start);
+  start = steady_now();
   head.fit = need(trainer.fit(task.all, search.c, {}));
-  head.prepare = prepared - start;
-  head.search = searched - prepared;
-  head.refit = seconds() - searched;
+  head.refit = seconds_since(start);
   return head;
 }
 
@@ -130,34 +118,36 @@ int main(int argc, char** argv) {
   EncoderOptions options;
   options.tokens_max = static_cast<std::size_t>(std::atoi(argv[2]));
   const Encoder encoder = need(Encoder::load(argv[1], options));
-  double start = seconds();
+  auto start = steady_now();
   const char* cache = std::getenv("SMIDGEN_DISTILL_CACHE");  // for repeated runs; unset: distilled every time
   DistillOptions distilling;
   distilling.cache_folder = cache == nullptr ? "" : cache;
   const StaticModel model = need(StaticModel::create(need(distill(encoder, distilling, pool, {})), argv[1]));
-  fmt::print("distilled {} x {} in {:.1f} s\n", model.table().vocabulary, model.table().dimensions, seconds() - start);
+  fmt::print("distilled {} x {} in {:.1f} s\n", model.table().vocabulary, model.table().dimensions,
+             seconds_since(start));
   const bool with_encoder = std::getenv("SMIDGEN_STATIC_ONLY") == nullptr;
   for (int i = 4; i < argc; ++i) {
     const std::string prefix = argv[i], name = prefix.substr(prefix.find_last_of('/') + 1);
     const Rows train_rows = read(prefix + ".train.csv");
     const Task task = divide(train_rows);
-    start = seconds();
+    start = steady_now();
     const EmbeddingMatrix light = need(embed_all(model, train_rows.views(), pool, {}));
-    const double light_seconds = seconds() - start;
+    const double light_seconds = seconds_since(start);
     const Head light_head = train(task, light, pool);
-    start = seconds();
+    start = steady_now();
+    double deep_seconds = 0;
     EmbeddingMatrix deep;
     Head deep_head;
     if (with_encoder) {
       deep = need(embed_all(encoder, train_rows.views(), pool, {}));
-      start = seconds() - start;
+      deep_seconds = seconds_since(start);
       deep_head = train(task, deep, pool);
     }
     const Rows test = read(prefix + ".test.csv");
     print("static", name, light_head, light_seconds,
           accuracy(light_head.fit.head, task, need(embed_all(model, test.views(), pool, {})), test));
     if (!with_encoder) continue;
-    print("encoder", name, deep_head, start,
+    print("encoder", name, deep_head, deep_seconds,
           accuracy(deep_head.fit.head, task, need(embed_all(encoder, test.views(), pool, {})), test));
   }
   return 0;

@@ -11,7 +11,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -20,6 +19,7 @@
 #include <vector>
 
 #include "bench/score_cache.h"
+#include "smidgen/base/clock.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/json_write.h"
 #include "smidgen/base/sha256.h"
@@ -183,10 +183,10 @@ Result<Trained> train_all(const Arguments& arguments, ThreadPool& pool) {
 }
 
 Status run(const Arguments& arguments) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = steady_now();
   ThreadPool pool(arguments.threads);
   SMIDGEN_ASSIGN(const Trained trained, train_all(arguments, pool));
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = seconds_since(start);
 
   SMIDGEN_ASSIGN(const Dataset test, read(arguments.test));
   SMIDGEN_ASSIGN(const TestRows rows, test_rows(trained.data, test));

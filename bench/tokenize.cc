@@ -7,13 +7,13 @@
 //   bench_tokenize FOLDER speed REPEATS      "rows seconds tokens" of the fastest of REPEATS passes, one thread
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <string>
 #include <vector>
 
+#include "smidgen/base/clock.h"
 #include "smidgen/base/json.h"
 #include "smidgen/text/tokenizer.h"
 
@@ -88,13 +88,13 @@ void print_speed(const smidgen::Tokenizer& tokenizer, const std::vector<std::str
   std::size_t tokens = 0;
   for (int i = 0; i < repeats; ++i) {
     tokens = 0;
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = smidgen::steady_now();
     for (const std::string& text : texts) {
       ids.clear();
       tokenizer.encode(text, 512, ids);
       tokens += ids.size();
     }
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(best, smidgen::seconds_since(start));
   }
   std::printf("%zu %.9f %zu\n", texts.size(), best, tokens);
 }

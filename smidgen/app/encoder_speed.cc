@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cmath>
 #include <thread>
 #include <vector>
 
 #include "smidgen/app/machine.h"
+#include "smidgen/base/clock.h"
 #include "smidgen/base/random.h"
 #include "smidgen/tensor/encoder_kernel_table.h"
 #include "smidgen/tensor/low_matrix.h"
@@ -17,15 +17,9 @@ namespace smidgen {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr std::size_t kCallsMin = 20, kCallsMax = 20000, kWarmUpCalls = 2;
 constexpr double kLimitSeconds = 0.25;
 constexpr std::uint64_t kStreamBytesMin = 256ULL << 20, kStreamBytesMax = 1024ULL << 20;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Runs work(thread) on `threads` threads at the same time.
 template <class Work>
@@ -114,8 +108,8 @@ class CachedProduct {
 double arithmetic_of_a_thread(const Kernels& table, Precision precision) {
   const CachedProduct product(table, precision);
   double best = 1;
-  for (const auto start = Clock::now(); seconds_since(start) < kLimitSeconds;) {
-    const auto before = Clock::now();
+  for (const auto start = steady_now(); seconds_since(start) < kLimitSeconds;) {
+    const auto before = steady_now();
     for (int i = 0; i < 8; ++i) product.run();
     best = std::min(best, seconds_since(before) / 8);
   }
@@ -147,9 +141,9 @@ double measure_bandwidth(const Kernels& kernels, std::size_t threads) {
     std::fill_n(block.get(), floats, 0.0F);  // pages are given out where they are first written
     std::atomic<float> kept = 0;             // what is read must be used
     double best = 0;
-    const auto start = Clock::now();
+    const auto start = steady_now();
     do {
-      const auto before = Clock::now();
+      const auto before = steady_now();
       kept = kept + kernels.dot(block.get(), block.get() + floats / 2, floats / 2);
       best = std::max(best, 1e-9 * static_cast<double>(floats * sizeof(float)) / seconds_since(before));
     } while (seconds_since(start) < kLimitSeconds);
@@ -190,10 +184,10 @@ Result<SpeedCell> measure_speed(const Encoder& encoder, std::size_t tokens, std:
     // The last to be warm starts the clock for all, so that every call meets the same company.
     for (++warm; warm.load() < threads;) std::this_thread::yield();
     std::vector<double>& ms = calls[thread];
-    const auto start = Clock::now();
+    const auto start = steady_now();
     double spent = 0;
     while ((spent < seconds || ms.size() < kCallsMin) && ms.size() < kCallsMax && !stopped.load()) {
-      const auto before = Clock::now();
+      const auto before = steady_now();
       encoder.embed(ids.spans, scratch, out.data());
       ms.push_back(1e3 * seconds_since(before));
       spent = seconds_since(start);

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -19,6 +18,7 @@
 #include "smidgen/app/machine.h"
 #include "smidgen/app/models.h"
 #include "smidgen/app/run_pipeline.h"
+#include "smidgen/base/clock.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/json_write.h"
 #include "smidgen/model/zero_shot.h"
@@ -250,7 +250,6 @@ int finish(App& app, const RunOptions& options, const PipelineSummary& summary, 
 }  // namespace
 
 int run_run(const RunOptions& options, App& app) {
-  using Clock = std::chrono::steady_clock;
   const bool from_stdin = options.texts.empty() && options.files.empty();
   if (from_stdin && app.terminal.input_is_tty) {
     if (app.global.no_input) return app.fail(Error::usage("no FILES given, and --no-input forbids the terminal"));
@@ -273,7 +272,7 @@ int run_run(const RunOptions& options, App& app) {
 
   const bool screen = out == nullptr && app.terminal.output_is_tty;  // answers and a bar would overwrite each other
   Watcher watcher = make_watcher(app);
-  const Clock::time_point began = Clock::now();
+  const SteadyTime began = steady_now();
   PipelineOptions pipeline;
   pipeline.threads = options.texts.empty() ? app.threads() : 1;
   pipeline.top = options.top;
@@ -282,7 +281,7 @@ int run_run(const RunOptions& options, App& app) {
   pipeline.cancelled = interrupted;
   if (!screen && options.texts.empty())
     pipeline.written = [&](std::uint64_t rows) {
-      const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
+      const double seconds = seconds_since(began);
       watcher.report(
           "run", -1,
           fmt::format("{} rows, {} rows/s", with_thousands(rows),
@@ -293,7 +292,7 @@ int run_run(const RunOptions& options, App& app) {
                    [&](std::string_view lines) { return out ? out->write(lines) : write_stdout(lines); });
   watcher = Watcher{};
   pipeline.written = nullptr;
-  const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
+  const double seconds = seconds_since(began);
   if (options.texts.empty() && (!summary.error || summary.error->kind() != ErrorKind::kIo))
     report_summary(app, classifier->bundle().info, summary, seconds);
   if (!options.stats.empty())

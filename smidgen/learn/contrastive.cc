@@ -3,19 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
+
+#include "smidgen/base/clock.h"
 
 namespace smidgen {
 
 namespace {
 
 constexpr std::size_t kTokensPerPass = 2048;
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 // Rises over the first `warm_up` steps, then falls to zero at `steps`.
 double share_of_rate(std::size_t step, std::size_t steps, double warm_up) {
@@ -113,7 +110,7 @@ std::vector<std::uint32_t> BatchSampler::next() {
 
 Result<ContrastReport> contrast(TrainableEncoder& encoder, const TokenRows& rows, std::size_t label_count,
                                 const ContrastOptions& options, const Watcher& watcher) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = steady_now();
   BatchSampler sampler(rows.labels, label_count, options.batch_rows, options.seed);
   Random random(options.seed + 0x9e3779b97f4a7c15ULL);
   ContrastReport report;

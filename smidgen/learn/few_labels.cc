@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <filesystem>
 #include <numeric>
 #include <utility>
 
+#include "smidgen/base/clock.h"
 #include "smidgen/learn/head_trainer.h"
 
 namespace smidgen {
@@ -19,10 +18,6 @@ constexpr std::size_t kStepsToJudge = 3;  // after these the time of the whole i
 constexpr double kHeadC = 4;
 
 using Rows = std::vector<std::uint32_t>;
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 double rows_a_label(const TrainingRows& rows) {
   return static_cast<double>(rows.size()) / static_cast<double>(std::max<std::size_t>(1, rows.label_count));
@@ -127,15 +122,6 @@ class Contrast {
     return Fitted{std::move(trainable), std::move(head.head)};
   }
 
-  // The encoder's files with the moved weights.
-  Status write(TrainableEncoder& trainable) {
-    std::error_code code;
-    std::filesystem::create_directories(options_.folder, code);
-    if (code) return Error(ErrorKind::kCannotCreate, "cannot create folder: " + code.message()).in(options_.folder);
-    SMIDGEN_TRY(encoder_.save_for_other_weights(options_.folder));
-    return trainable.save_weights(options_.folder + "/" + trainable.config().body_prefix + "model.safetensors");
-  }
-
   double seconds() const { return seconds_since(start_); }
 
  private:
@@ -170,7 +156,7 @@ class Contrast {
   const Watcher& watcher_;
   std::vector<std::vector<std::int32_t>> ids_;
   std::vector<Rows> parts_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  SteadyTime start_ = steady_now();
   double work_ = 0, work_done_ = 0, seconds_expected_ = 0;
   bool over_budget_ = false;
 };
@@ -220,14 +206,8 @@ Result<std::optional<ContrastedEncoder>> contrast_encoder(const TrainingRows& ro
   auto fitted = contrast.fit(0);
   if (!fitted.ok() && contrast.over_budget()) return too_long();
   if (!fitted.ok()) return std::move(fitted).error();
-  SMIDGEN_TRY(contrast.write(fitted->encoder));
+  SMIDGEN_ASSIGN(tuned.encoder, write_moved(encoder, fitted->encoder, options.folder));
   tuned.head = std::move(fitted->head);
-  EncoderOptions as_before;
-  as_before.tokens_max = encoder.tokens_max();
-  as_before.kernels = &encoder.kernels();
-  as_before.precision = encoder.precision();
-  SMIDGEN_ASSIGN(Encoder loaded, Encoder::load(options.folder, as_before));
-  tuned.encoder = std::make_shared<const Encoder>(std::move(loaded));
   tuned.plan = {0, kHalves, contrast.seconds()};
   tuned.seconds = contrast.seconds();
   return std::optional<ContrastedEncoder>(std::move(found));

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include "smidgen/base/atomic_file.h"
+#include "smidgen/base/clock.h"
 #include "smidgen/base/random.h"
 #include "smidgen/base/sha256.h"
 #include "smidgen/learn/checkpoint_file.h"
@@ -22,10 +22,6 @@ namespace smidgen {
 namespace {
 
 constexpr std::size_t kTokensPerScoring = 2048;
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 // Rises over the first `warm_up` steps, then falls to zero at `steps`.
 double schedule(std::size_t step, std::size_t steps, double warm_up) {
@@ -237,7 +233,7 @@ class Run {
   }
 
   void judge(FineTuneEpoch& epoch) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = steady_now();
     const TokenRows& held = *options_.held;
     const std::vector<float> scores = score_rows(encoder_, head_, held.ids);
     for (std::size_t row = 0; row < held.labels.size(); ++row) {
@@ -307,7 +303,7 @@ class Run {
   }
 
   Status save() {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = steady_now();
     std::vector<NamedTensor> tensors = encoder_.checkpoint();
     const auto add = [&](const char* name, std::span<const float> values) {
       tensors.push_back({name, DType::kF32, {values.size()}, as_bytes(values)});
@@ -326,7 +322,7 @@ class Run {
                              {"state", fmt::format("{} {} {} {} {} {} {} {:d}", report_.steps, at_, random_.state(),
                                                    loss_sum_, right_, epochs_, seconds(), report_.out_of_patience)},
                              {"epochs", ends}}));
-    saved_ = std::chrono::steady_clock::now();
+    saved_ = steady_now();
     save_seconds_ = seconds_since(start);
     return Ok{};
   }
@@ -411,8 +407,8 @@ class Run {
   const TokenRows& rows_;
   const FineTuneOptions& options_;
   const Watcher& watcher_;
-  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::time_point saved_ = start_;
+  const SteadyTime start_ = steady_now();
+  SteadyTime saved_ = start_;
   double seconds_before_ = 0, scoring_seconds_ = 0, save_seconds_ = 0;
   HeadState head_state_;
   Random random_;

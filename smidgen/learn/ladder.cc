@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <numeric>
 #include <string_view>
 #include <system_error>
 
+#include "smidgen/base/clock.h"
 #include "smidgen/learn/calibrate.h"
 #include "smidgen/learn/distill.h"
 #include "smidgen/learn/embeddings.h"
@@ -39,10 +39,10 @@ Watcher named(const Watcher& watcher, const std::string& rung) {
 
 class Stopwatch {
  public:
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  double seconds() const { return seconds_since(start_); }
 
  private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  SteadyTime start_ = steady_now();
 };
 
 std::vector<std::uint32_t> all_rows(const TrainingRows& rows) {

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <system_error>
 #include <unordered_set>
 #include <utility>
 
+#include "smidgen/base/clock.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/json_write.h"
 #include "smidgen/base/sha256.h"
@@ -38,10 +38,6 @@ constexpr double kTimingSecondsMax = 3;
 constexpr double kReservedSeconds = 15;  // of --minutes-max: for measuring, planning and certifying
 
 using Rows = std::vector<std::uint32_t>;
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 // The rows that certify: one a unit. Before the plan is fixed only their number and, for the early refusal and the list
 // of labels nothing is claimed for, the number of each label are looked at; neither reaches the plan's candidates.
@@ -658,7 +654,7 @@ Status check_request(const PickRequest& request) {
 
 Result<PickReport> pick(const Dataset& data, const PickRequest& request, const PickServices& services, ThreadPool& pool,
                         const Watcher& watcher) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = steady_now();
   PickReport report;
   SMIDGEN_TRY(check_request(request));
   SMIDGEN_TRY(check_bundle_target(request.out, request.force));

@@ -3,10 +3,11 @@
 #include <time.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <functional>
 #include <numeric>
+
+#include "smidgen/base/clock.h"
 
 namespace smidgen {
 
@@ -16,9 +17,9 @@ constexpr std::size_t kBatchRows = 64;
 constexpr std::size_t kWarmUpRows = 32;
 
 double seconds_of(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = steady_now();
   work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return seconds_since(start);
 }
 
 // Of this thread alone: what others do on the same cores is no cost of ours, and would change which policy is cheaper.

@@ -1,11 +1,11 @@
 // `train`: every row is fitted on, nothing certified. The choices are those of `pick`, with the part that certifies
 // left empty.
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <iterator>
 #include <utility>
 
+#include "smidgen/base/clock.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/work_folder.h"
 #include "smidgen/learn/blend.h"
@@ -89,7 +89,7 @@ Result<std::vector<TrainSummary>> write_all(const Dataset& data, const Ladder& l
 Result<std::vector<TrainSummary>> train(const Dataset& data, const std::string& rung,
                                         const LadderOptions& ladder_options, const std::string& out, bool force,
                                         ThreadPool& pool, const Watcher& watcher) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = steady_now();
   SMIDGEN_ASSIGN(LadderOptions options, rungs_for(rung, ladder_options));
   const bool every = rung == "all";
   SMIDGEN_TRY(every ? check_folder_of_all(out, force) : check_bundle_target(out, force));
@@ -124,8 +124,7 @@ Result<std::vector<TrainSummary>> train(const Dataset& data, const std::string& 
     one.notes = ladder.notes;
     if (sources.human_rows.empty()) one.labels_from = sources.models;
   }
-  for (TrainSummary& one : written)
-    one.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  for (TrainSummary& one : written) one.seconds = seconds_since(start);
   return written;
 }
 

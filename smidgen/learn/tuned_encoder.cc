@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <iterator>
@@ -11,6 +10,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "smidgen/base/clock.h"
 #include "smidgen/base/sha256.h"
 #include "smidgen/base/version.h"
 #include "smidgen/learn/head_trainer.h"
@@ -27,10 +27,6 @@ constexpr std::size_t kHeldRowsMin = 50;  // fewer say nothing about when to sto
 constexpr std::size_t kPatience = 3;      // epochs without a better one
 
 using Rows = std::vector<std::uint32_t>;
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 TuningState nothing_kept() {
   return std::move(TuningState::open("", "")).value();
@@ -122,15 +118,6 @@ class Tuning {
                     scores.begin() + static_cast<std::ptrdiff_t>(off[i] * rows_.label_count));
     }
     return scores;
-  }
-
-  // The encoder's files with the moved weights.
-  Status write(TrainableEncoder& trainable) {
-    std::error_code code;
-    std::filesystem::create_directories(options_.folder, code);
-    if (code) return Error(ErrorKind::kCannotCreate, "cannot create folder: " + code.message()).in(options_.folder);
-    SMIDGEN_TRY(encoder_.save_for_other_weights(options_.folder));
-    return trainable.save_weights(options_.folder + "/" + trainable.config().body_prefix + "model.safetensors");
   }
 
   bool resumed() const { return resumed_; }
@@ -246,10 +233,25 @@ double estimated_tuning_minutes(std::size_t rows, double embedding_seconds, cons
   return plan_tuning(rows, rows_per_second, std::numeric_limits<double>::infinity()).seconds / 60;
 }
 
+Result<std::shared_ptr<const Encoder>> write_moved(const Encoder& encoder, TrainableEncoder& moved,
+                                                   const std::string& folder) {
+  std::error_code code;
+  std::filesystem::create_directories(folder, code);
+  if (code) return Error(ErrorKind::kCannotCreate, "cannot create folder: " + code.message()).in(folder);
+  SMIDGEN_TRY(encoder.save_for_other_weights(folder));
+  SMIDGEN_TRY(moved.save_weights(folder + "/" + moved.config().body_prefix + "model.safetensors"));
+  EncoderOptions as_before;
+  as_before.tokens_max = encoder.tokens_max();
+  as_before.kernels = &encoder.kernels();
+  as_before.precision = encoder.precision();
+  SMIDGEN_ASSIGN(Encoder loaded, Encoder::load(folder, as_before));
+  return std::make_shared<const Encoder>(std::move(loaded));
+}
+
 Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const Encoder& encoder,
                                                  const EmbeddingMatrix& embeddings, const TuneOptions& options,
                                                  ThreadPool& pool, const Watcher& watcher, std::string& why_not) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = steady_now();
   SMIDGEN_ASSIGN(const HeadTrainer heads,
                  HeadTrainer::create(embeddings.values, embeddings.dimensions, rows.labels, rows.label_count, pool));
   Tuning tuning(rows, encoder, heads, options, pool, watcher);
@@ -288,14 +290,8 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
   Rows all(rows.size());
   for (std::uint32_t i = 0; i < all.size(); ++i) all[i] = i;
   SMIDGEN_ASSIGN(Tuning::Fitted fitted, tuning.fit(all, {}, tuned.plan, tuned.plan.folds, left()));
-  SMIDGEN_TRY(tuning.write(fitted.encoder));
+  SMIDGEN_ASSIGN(tuned.encoder, write_moved(encoder, fitted.encoder, options.folder));
   tuned.head = std::move(fitted.head);
-  EncoderOptions as_before;
-  as_before.tokens_max = encoder.tokens_max();
-  as_before.kernels = &encoder.kernels();
-  as_before.precision = encoder.precision();
-  SMIDGEN_ASSIGN(Encoder loaded, Encoder::load(options.folder, as_before));
-  tuned.encoder = std::make_shared<const Encoder>(std::move(loaded));
   tuned.seconds = seconds_since(start);
   tuned.resumed = tuning.resumed();
   if (!tuning.note().empty()) tuned.note += (tuned.note.empty() ? "" : " ") + tuning.note();

@@ -62,6 +62,11 @@ struct TunedEncoder {
   std::string leftover;  // folder to remove when what this is for stands; may be empty
 };
 
+// Writes the files of `encoder` with the weights of `moved` into `folder`, which is made, and loads them with the
+// options `encoder` was loaded with. Errors: a folder or file that cannot be written.
+Result<std::shared_ptr<const Encoder>> write_moved(const Encoder& encoder, TrainableEncoder& moved,
+                                                   const std::string& folder);
+
 // embeddings: of rows.texts by the frozen `encoder`. Nothing when the budget is too small; `why_not` then says so in a
 // sentence. Errors: Error::cancelled(), an encoder that cannot be trained, a disk that is full.
 Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const Encoder& encoder,
