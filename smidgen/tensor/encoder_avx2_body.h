@@ -48,6 +48,9 @@ inline F subtract(F a, F b) {
 inline F multiply(F a, F b) {
   return _mm256_mul_ps(a, b);
 }
+inline F divide(F a, F b) {
+  return _mm256_div_ps(a, b);
+}
 inline F fma(F a, F b, F c) {
   return _mm256_fmadd_ps(a, b, c);
 }
@@ -174,6 +177,45 @@ inline void store_bf16_pair(std::uint16_t* p, F x, F y) {
 inline void store_bytes(std::int8_t* p, I x) {
   const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(halves, halves));
+}
+
+// a, b, c, d: numbers of a byte each, side by side.
+inline I bytes_of(I a, I b, I c, I d) {
+  const I blocks = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+  return _mm256_permutevar8x32_epi32(blocks, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+inline I bytes_of_halves(I a, I b) {
+  return _mm256_permute4x64_epi64(_mm256_packs_epi16(a, b), 0xd8);
+}
+// Lanes of two halves: the low ones of `even` and the low ones of `odd`.
+inline I with_high_halves(I even, I odd) {
+  return _mm256_blend_epi16(even, shift_left_16(odd), 0xaa);
+}
+// sum plus signed bytes, four to a lane
+inline I add_bytes(I sum, I bytes) {
+  const I pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);
+  return add(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+// as unsigned 16-bit numbers
+inline I larger_halves(I a, I b) {
+  return _mm256_max_epu16(a, b);
+}
+inline I magnitudes_of_halves(I x) {
+  return _mm256_and_si256(x, _mm256_set1_epi16(0x7fff));
+}
+
+// x Phi(x) = x (1/2 + y p(y^2)), y = x cut to +-4.25; p minimises the largest absolute error there (3.3e-5).
+inline F gelu(F x) {
+  const F y = larger(smaller(x, splat(4.25F)), splat(-4.25F)), z = multiply(y, y);
+  F p = fma(splat(4.5470852777507176e-11F), z, splat(-4.515313456465719e-09F));
+  p = fma(p, z, splat(1.986162203593267e-07F));
+  p = fma(p, z, splat(-5.147519459569594e-06F));
+  p = fma(p, z, splat(8.848919969750568e-05F));
+  p = fma(p, z, splat(-0.001079078298062086F));
+  p = fma(p, z, splat(0.009718779474496841F));
+  p = fma(p, z, splat(-0.06619028002023697F));
+  p = fma(p, z, splat(0.3988192081451416F));
+  return multiply(x, fma(y, p, splat(0.5F)));
 }
 
 inline void transpose_words(const std::uint8_t* x, size_t stride, size_t rows, size_t columns, std::uint8_t* out) {

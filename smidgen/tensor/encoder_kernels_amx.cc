@@ -153,7 +153,7 @@ void tile_product(const LowProduct& call) {
 
 // Attention by the same tiles: up to 32 queries share what is read of keys and values.
 struct AttentionTiles {
-  static constexpr size_t kKeysAtOnce = 512;
+  static constexpr size_t kKeysAtOnce = 512, kKeyStep = 32;  // what one tile of values holds
   static constexpr size_t rows_for(size_t t) { return attention_rows_for(t); }
   static void begin(size_t rows) { use_tiles(min(rows, kTileRows), rows - min(rows, kTileRows)); }
   static void end() { _tile_release(); }

@@ -20,20 +20,6 @@ inline size_t min(size_t a, size_t b) {
   return a < b ? a : b;
 }
 
-// x Phi(x) = x (1/2 + y p(y^2)), y = x cut to +-4.25; p minimises the largest absolute error there (3.3e-5).
-inline F gelu(F x) {
-  const F y = larger(smaller(x, splat(4.25F)), splat(-4.25F)), z = multiply(y, y);
-  F p = fma(splat(4.5470852777507176e-11F), z, splat(-4.515313456465719e-09F));
-  p = fma(p, z, splat(1.986162203593267e-07F));
-  p = fma(p, z, splat(-5.147519459569594e-06F));
-  p = fma(p, z, splat(8.848919969750568e-05F));
-  p = fma(p, z, splat(-0.001079078298062086F));
-  p = fma(p, z, splat(0.009718779474496841F));
-  p = fma(p, z, splat(-0.06619028002023697F));
-  p = fma(p, z, splat(0.3988192081451416F));
-  return multiply(x, fma(y, p, splat(0.5F)));
-}
-
 constexpr float kPower0 = 0.9999251961708069F, kPower1 = 0.6958335041999817F;
 constexpr float kPower2 = 0.2260671705007553F, kPower3 = 0.07802451401948929F;
 // 2^x for x <= 0, relative error 8e-5 (a rounding to bf16 is 4e-3): 2^floor(x) times a polynomial of degree 3 in the
@@ -89,6 +75,33 @@ void accumulate_rows(size_t rows, const std::uint8_t* a, size_t a_stride, const 
     if constexpr (kR > 1) self.template operator()<kR - 1>(self);
   };
   call.template operator()<Dot::kRows>(call);
+}
+
+// out (kR, 1 vector) = rows of A times one vector of columns: what is left of an odd number of panels.
+template <class Dot, int kR>
+__attribute__((noinline)) void accumulate_narrow(const std::uint8_t* a, size_t a_stride, const std::uint8_t* b,
+                                                 size_t lines, float* out, size_t out_stride) {
+  typename Dot::Sum sums[kR];
+#pragma GCC unroll 16
+  for (int r = 0; r < kR; ++r) sums[r] = Dot::none();
+  for (size_t i = 0; i < lines; ++i, a += 4, b += kLineBytes) {
+    const auto w = Dot::weights(b);
+#pragma GCC unroll 16
+    for (int r = 0; r < kR; ++r) sums[r] = Dot::dot(sums[r], w, Dot::row(a + static_cast<size_t>(r) * a_stride));
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kR; ++r) __builtin_memcpy(out + static_cast<size_t>(r) * out_stride, &sums[r], sizeof(sums[r]));
+}
+
+constexpr int kNarrowRows = 16;
+template <class Dot>
+void accumulate_narrow_rows(size_t rows, const std::uint8_t* a, size_t a_stride, const std::uint8_t* b, size_t lines,
+                            float* out, size_t out_stride) {
+  const auto call = [&]<int kR>(auto& self) __attribute__((always_inline)) {
+    if (rows == kR) return accumulate_narrow<Dot, kR>(a, a_stride, b, lines, out, out_stride);
+    if constexpr (kR > 1) self.template operator()<kR - 1>(self);
+  };
+  call.template operator()<kNarrowRows>(call);
 }
 
 // What happens to one row of a finished tile, two vectors of sums: scales, bias, GELU, residual, and to where it goes.
@@ -257,41 +270,89 @@ float largest_magnitude(const Row& x, size_t n) {
   return max_of(larger(top, top2));
 }
 
+// The same for bf16, whose magnitudes are ordered as their bits are.
+inline float largest_magnitude(const Bf16Row& row, size_t n) {
+  I top = no_integers(), top2 = top;
+  size_t i = 0;
+  for (; i + 4 * kWide <= n; i += 4 * kWide) {
+    top = larger_halves(top, magnitudes_of_halves(load_integers(row.x + i)));
+    top2 = larger_halves(top2, magnitudes_of_halves(load_integers(row.x + i + 2 * kWide)));
+  }
+  top = larger_halves(top, top2);
+  F highest = larger(bits_as_floats(shift_left_16(top)), bits_as_floats(high_half(top)));
+  for (; i < n; i += kWide) highest = larger(highest, magnitude(row.first(i, n - i)));
+  return max_of(highest);
+}
+
+// 4 vectors of x times inverse, as bytes.
 template <class Row>
-void quantize_row(const Row& x, size_t n, float largest, std::int8_t* out, float* scale, std::int32_t* correction) {
+I row_bytes(const Row& x, size_t i, F inverse) {
+  const auto numbers = [&](size_t at) __attribute__((always_inline)) {
+    return integers(multiply(x.all(at), inverse));
+  };
+  return bytes_of(numbers(i), numbers(i + kWide), numbers(i + 2 * kWide), numbers(i + 3 * kWide));
+}
+// The same, odd and even numbers apart: fewer shuffles than taking them in their order.
+inline I row_bytes(const Bf16Row& row, size_t i, F inverse) {
+  const auto halves = [&](size_t at) __attribute__((always_inline)) {
+    const I x = load_integers(row.x + at);
+    const I even = integers(multiply(bits_as_floats(shift_left_16(x)), inverse));
+    return with_high_halves(even, integers(multiply(bits_as_floats(high_half(x)), inverse)));
+  };
+  return bytes_of_halves(halves(i), halves(i + 2 * kWide));
+}
+
+// x, whose largest magnitude is known, as a row of call.out.
+template <class Row>
+void quantize_row(const Row& x, size_t n, float largest, const QuantizeCall& call, size_t row) {
+  std::int8_t* out = call.out + row * call.out_stride;
   const F inverse = splat(largest > 0 ? 127.0F / largest : 0.0F);
   I sum = no_integers();
   size_t i = 0;
-  for (; i + kWide <= n; i += kWide) {
-    const I q = integers(multiply(x.all(i), inverse));
-    sum = add(sum, q);
-    store_bytes(out + i, q);
+  for (; i + 4 * kWide <= n; i += 4 * kWide) {
+    const I bytes = row_bytes(x, i, inverse);
+    sum = add_bytes(sum, bytes);
+    store_integers(out + i, bytes);
   }
   for (const size_t end = int8_row_bytes(n); i < end; i += kWide) {
     const I q = i < n ? integers(multiply(x.first(i, n - i), inverse)) : no_integers();
     sum = add(sum, q);
     store_bytes(out + i, q);
   }
-  *scale = largest / 127.0F;
-  *correction = 128 * sum_of(sum);
+  call.scales[row] = largest / 127.0F;
+  call.corrections[row] = 128 * sum_of(sum);
 }
 
-template <class Row>
-void quantize_one(const QuantizeCall& call, size_t row, const Row& x) {
-  quantize_row(x, call.n, largest_magnitude(x, call.n), call.out + row * call.out_stride, call.scales + row,
-               call.corrections + row);
+// Rows take each step together, some at a time: what one row waits for (a sum over lanes, a root) passes while the step
+// works on the next.
+constexpr size_t kRowsTogether = 4;
+// Calls f.operator()<count>(first) for all rows.
+template <class Function>
+void for_rows_together(size_t rows, const Function& f) {
+  size_t first = 0;
+  for (; first + kRowsTogether <= rows; first += kRowsTogether) f.template operator()<kRowsTogether>(first);
+  for (; first < rows; ++first) f.template operator()<1>(first);
+}
+
+// row_at(i): row i
+template <class RowAt>
+void quantize_rows(const QuantizeCall& call, const RowAt& row_at) {
+  for_rows_together(call.rows, [&]<size_t kCount>(size_t first) {
+    float largest[kCount];
+    for (size_t r = 0; r < kCount; ++r) largest[r] = largest_magnitude(row_at(first + r), call.n);
+    for (size_t r = 0; r < kCount; ++r) quantize_row(row_at(first + r), call.n, largest[r], call, first + r);
+  });
 }
 
 template <class Row, class Number>
-void quantize_rows(const QuantizeCall& call, const Number* x) {
-  for (size_t row = 0; row < call.rows; ++row) {
-    const Row one = {x + row * call.x_stride};
-    call.factors == nullptr ? quantize_one(call, row, one) : quantize_one(call, row, ScaledRow<Row>{one, call.factors});
-  }
+void quantize_numbers(const QuantizeCall& call, const Number* x) {
+  const auto row_at = [&](size_t row) { return Row{x + row * call.x_stride}; };
+  if (call.factors == nullptr) return quantize_rows(call, row_at);
+  quantize_rows(call, [&](size_t row) { return ScaledRow<Row>{row_at(row), call.factors}; });
 }
 
 inline void quantize(const QuantizeCall& call) {
-  call.x != nullptr ? quantize_rows<FloatRow>(call, call.x) : quantize_rows<Bf16Row>(call, call.x_bf16);
+  call.x != nullptr ? quantize_numbers<FloatRow>(call, call.x) : quantize_numbers<Bf16Row>(call, call.x_bf16);
 }
 
 inline void round_row(const float* x, size_t n, std::uint16_t* out) {
@@ -306,62 +367,81 @@ inline void round_rows(const RoundCall& call) {
     round_row(call.x + row * call.x_stride, call.n, call.out + row * call.out_stride / 2);
 }
 
-// One row; returns the largest magnitude of the result, with kFactors of the result times factors.
-template <bool kFactors>
-float norm_row(const NormCall& call, const float* x, float* out, const float* factors) {
-  const size_t n = call.n, whole = n / kWide * kWide;
-  const float count = static_cast<float>(n);
-  F sum = splat(0.0F), squares = splat(0.0F);
-  for (size_t i = 0; i < whole; i += kWide) sum = add(sum, load(x + i));
-  if (whole < n) sum = add(sum, load_first(x + whole, n - whole));
-  const F mean = splat(sum_of(sum) / count);
+// The sum of what `next(sum, vector)` adds to it for each vector of x, four sums at a time: one would wait for itself.
+template <class Next>
+float sum_over(const float* x, size_t n, const Next& next) {
+  F sums[4] = {splat(0.0F), splat(0.0F), splat(0.0F), splat(0.0F)};
+  size_t i = 0;
+  for (; i + 4 * kWide <= n; i += 4 * kWide) {
+#pragma GCC unroll 4
+    for (size_t j = 0; j < 4; ++j) sums[j] = next(sums[j], load(x + i + j * kWide));
+  }
+  for (; i + kWide <= n; i += kWide) sums[0] = next(sums[0], load(x + i));
+  if (i < n) sums[1] = or_else(next(sums[1], load_first(x + i, n - i)), n - i, sums[1]);
+  return sum_of(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
+}
+
+// Norms of rows [first, first + kCount); largest (kCount): the largest magnitude of each, with kFactors of it times
+// factors.
+template <bool kFactors, size_t kCount>
+void norm_rows(const NormCall& call, size_t first, const float* factors, float* largest) {
+  const size_t n = call.n, whole = n / kWide * kWide, left = n - whole;
+  const float numbers = static_cast<float>(n), *x = call.x + first * n;
+  float* out = call.out + first * n;
+  F means[kCount], inverses[kCount], tops[kCount];
+  for (size_t r = 0; r < kCount; ++r)
+    means[r] = splat(sum_over(x + r * n, n, [](F sum, F part) { return add(sum, part); }) / numbers);
+  for (size_t r = 0; r < kCount; ++r) {
+    const float squares = sum_over(x + r * n, n, [mean = means[r]](F sum, F part) {
+      const F d = subtract(part, mean);
+      return fma(d, d, sum);
+    });
+    inverses[r] = splat(inverse_root(squares / numbers + call.epsilon));
+    tops[r] = splat(0.0F);
+  }
+  const auto norm = [&](size_t r, F part, F gain, F bias) __attribute__((always_inline)) {
+    return fma(multiply(subtract(part, means[r]), inverses[r]), gain, bias);
+  };
   for (size_t i = 0; i < whole; i += kWide) {
-    const F d = subtract(load(x + i), mean);
-    squares = fma(d, d, squares);
+    const F gain = load(call.gain + i), bias = call.bias != nullptr ? load(call.bias + i) : splat(0.0F);
+#pragma GCC unroll 4
+    for (size_t r = 0; r < kCount; ++r) {
+      const F y = norm(r, load(x + r * n + i), gain, bias);
+      tops[r] = larger(tops[r], magnitude(kFactors ? multiply(y, load(factors + i)) : y));
+      store(out + r * n + i, y);
+    }
   }
-  if (whole < n) {
-    const F d = zero_behind(subtract(load_first(x + whole, n - whole), mean), n - whole);
-    squares = fma(d, d, squares);
+  for (size_t r = 0; left > 0 && r < kCount; ++r) {
+    const F y = norm(r, load_first(x + r * n + whole, left), load_first(call.gain + whole, left),
+                     call.bias != nullptr ? load_first(call.bias + whole, left) : splat(0.0F));
+    const F size = magnitude(kFactors ? multiply(y, load_first(factors + whole, left)) : y);
+    tops[r] = larger(tops[r], zero_behind(size, left));
+    store_first(out + r * n + whole, y, left);
   }
-  const F inverse = splat(inverse_root(sum_of(squares) / count + call.epsilon));
-  F top = splat(0.0F);
-  for (size_t i = 0; i < whole; i += kWide) {
-    const F d = multiply(subtract(load(x + i), mean), inverse);
-    const F y = fma(d, load(call.gain + i), call.bias != nullptr ? load(call.bias + i) : splat(0.0F));
-    top = larger(top, magnitude(kFactors ? multiply(y, load(factors + i)) : y));
-    store(out + i, y);
-  }
-  if (whole < n) {
-    const size_t left = n - whole;
-    const F d = multiply(subtract(load_first(x + whole, left), mean), inverse);
-    const F y = fma(d, load_first(call.gain + whole, left),
-                    call.bias != nullptr ? load_first(call.bias + whole, left) : splat(0.0F));
-    top = larger(top, magnitude(zero_behind(kFactors ? multiply(y, load_first(factors + whole, left)) : y, left)));
-    store_first(out + whole, y, left);
-  }
-  return max_of(top);
+  for (size_t r = 0; r < kCount; ++r) largest[r] = max_of(tops[r]);
 }
 
 inline void norm_quantize(const NormCall& norm, const QuantizeCall& call) {
-  for (size_t row = 0; row < norm.rows; ++row) {
-    const float* x = norm.x + row * norm.n;
-    float* out = norm.out + row * norm.n;
-    std::int8_t* bytes = call.out + row * call.out_stride;
-    if (call.factors == nullptr)
-      quantize_row(FloatRow{out}, norm.n, norm_row<false>(norm, x, out, nullptr), bytes, call.scales + row,
-                   call.corrections + row);
-    else
-      quantize_row(ScaledRow<FloatRow>{{out}, call.factors}, norm.n, norm_row<true>(norm, x, out, call.factors), bytes,
-                   call.scales + row, call.corrections + row);
-  }
+  for_rows_together(norm.rows, [&]<size_t kCount>(size_t first) {
+    float largest[kCount];
+    const bool scaled = call.factors != nullptr;
+    scaled ? norm_rows<true, kCount>(norm, first, call.factors, largest)
+           : norm_rows<false, kCount>(norm, first, nullptr, largest);
+    for (size_t r = 0; r < kCount; ++r) {
+      const FloatRow row = {norm.out + (first + r) * norm.n};
+      scaled ? quantize_row(ScaledRow<FloatRow>{row, call.factors}, norm.n, largest[r], call, first + r)
+             : quantize_row(row, norm.n, largest[r], call, first + r);
+    }
+  });
 }
 
 inline void norm_round(const NormCall& norm, const RoundCall& call) {
-  for (size_t row = 0; row < norm.rows; ++row) {
-    float* out = norm.out + row * norm.n;
-    norm_row<false>(norm, norm.x + row * norm.n, out, nullptr);
-    round_row(out, norm.n, call.out + row * call.out_stride / 2);
-  }
+  for_rows_together(norm.rows, [&]<size_t kCount>(size_t first) {
+    float largest[kCount];
+    norm_rows<false, kCount>(norm, first, nullptr, largest);
+    for (size_t row = first; row < first + kCount; ++row)
+      round_row(norm.out + row * norm.n, norm.n, call.out + row * call.out_stride / 2);
+  });
 }
 
 // --- attention ---
@@ -369,7 +449,8 @@ inline void norm_round(const NormCall& norm, const RoundCall& call) {
 // Keys and values of a head are packed once as panels of weights: scores are queries times panels of 16 keys, contexts
 // are probabilities times panels of 16 columns of the values. `Tiles` multiplies up to kLowAttentionRows rows by any
 // number of panels of keys, or by two panels of values, and says how many queries (rows_for) and keys (kKeysAtOnce,
-// whose scores and probabilities should stay in the first-level cache) it wants at a time.
+// whose scores and probabilities should stay in the first-level cache) it wants at a time, and to what multiple keys
+// are padded (kKeyStep).
 
 // Buffers of one head inside the workspace, each on a line of its own.
 struct HeadBuffers {
@@ -377,11 +458,11 @@ struct HeadBuffers {
   float* scores;
   std::uint8_t* weights;  // probabilities in bf16
   float* context;
-  size_t keys_padded, depth;           // t and head_dim padded to 32
+  size_t keys_padded, depth;           // t padded to the key step, head_dim to 32
   size_t score_stride, weight_stride;  // elements: a line more than a row, or rows 2 KB apart would share cache sets
 
-  HeadBuffers(const LowAttention& call, size_t keys_at_once)
-      : keys_padded(padded_to(call.t, 32)),
+  HeadBuffers(const LowAttention& call, size_t keys_at_once, size_t key_step)
+      : keys_padded(padded_to(call.t, key_step)),
         depth(padded_to(call.head_dim, 32)),
         score_stride(min(keys_padded, keys_at_once) + kLineBytes / 4),
         weight_stride(min(keys_padded, keys_at_once) + kLineBytes / 2) {
@@ -412,42 +493,56 @@ inline void pack_keys(const LowAttention& call, const std::uint16_t* keys, const
 
 // values (t, head_dim) -> panels of 16 columns, a line for each pair of keys
 inline void pack_values(const LowAttention& call, const std::uint16_t* values, const HeadBuffers& to) {
-  const size_t lines = to.keys_padded / 2, whole = call.head_dim / kWide * kWide;
+  const size_t t = call.t, width = call.head_dim, whole = width / kWide * kWide, lines = to.keys_padded / 2;
+  const auto number = [&](const std::uint16_t* value, bool present, size_t d) __attribute__((always_inline)) {
+    if (!present || d >= width) return no_integers();
+    return d < whole ? load_halves(value + d) : load_halves_first(value + d, width - d);
+  };
   for (size_t line = 0; line < lines; ++line) {
     const size_t j = 2 * line;
-    const std::uint16_t* even = values + (j < call.t ? j : 0) * call.qkv_stride;
-    const std::uint16_t* odd = values + (j + 1 < call.t ? j + 1 : 0) * call.qkv_stride;
-    for (size_t d = 0; d < to.depth; d += kWide) {
-      const size_t left = d < call.head_dim ? call.head_dim - d : 0;
-      I low = no_integers(), high = no_integers();
-      if (j < call.t) low = d < whole ? load_halves(even + d) : load_halves_first(even + min(d, call.head_dim), left);
-      if (j + 1 < call.t)
-        high = d < whole ? load_halves(odd + d) : load_halves_first(odd + min(d, call.head_dim), left);
-      store_integers(to.values + (d / 16 * lines + line) * kLineBytes + d % 16 * 4, either(low, shift_left_16(high)));
-    }
+    const std::uint16_t *even = values + (j < t ? j : 0) * call.qkv_stride, *odd = even + call.qkv_stride;
+    std::uint8_t* out = to.values + line * kLineBytes;
+    size_t d = 0;
+    if (j + 1 < t)  // the most common
+      for (; d < whole; d += kWide)
+        store_integers(out + d / 16 * lines * kLineBytes + d % 16 * 4,
+                       either(load_halves(even + d), shift_left_16(load_halves(odd + d))));
+    for (; d < to.depth; d += kWide)
+      store_integers(out + d / 16 * lines * kLineBytes + d % 16 * 4,
+                     either(number(even, j < t, d), shift_left_16(number(odd, j + 1 < t, d))));
   }
 }
-
-// Where the softmax of one query stands: it takes the keys some at a time (Milakov and Gimelshein, "Online normalizer
-// calculation for softmax", 2018). Two things keep what is rounded to bf16 the same however keys and queries are cut:
-// exponents are taken above a whole power of two, so that another maximum moves no bit of a mantissa, and the sum is of
-// the rounded probabilities, so that they add up to 1.
-struct SoftRow {
-  float top, sum;  // a whole number above all exponents so far; the sum of 2^(exponent - top)
-};
 
 constexpr float kUnseen = -1.0e38F;     // the score of a key that is not seen
 constexpr float kLogTwo = 1.44269504F;  // e^x = 2^(x / log 2)
 constexpr float kLowestTop = -3.0e38F;
 
+// Where the softmax of each query of a tile stands: it takes the keys some at a time (Milakov and Gimelshein, "Online
+// normalizer calculation for softmax", 2018). Two things keep what is rounded to bf16 the same however keys and queries
+// are cut: exponents are taken above a whole power of two, so that another maximum moves no bit of a mantissa, and the
+// sum is of the rounded probabilities, so that they add up to 1.
+struct SoftRows {
+  alignas(64) float tops[kLowAttentionRows];  // a whole number above all exponents so far
+  alignas(64) float sums[kLowAttentionRows];  // of 2^(exponent - top)
+
+  SoftRows() {
+    for (size_t r = 0; r < kLowAttentionRows; r += kWide) {
+      store(tops + r, splat(kLowestTop));
+      store(sums + r, splat(0.0F));
+    }
+  }
+};
+
 inline float whole_above(float x) {
   return first_of(add(splat(x), fraction(splat(-x))));
 }
-inline float power_of(float whole) {
-  return first_of(scaled_by_power(splat(1.0F), splat(whole)));
+// 2^x of whole numbers
+inline F powers_of(F x) {
+  return scaled_by_power(splat(1.0F), x);
 }
 
-// 2^(x factor - top) of `whole` scores (a multiple of two vectors) to bf16; returns their sums, lane by lane.
+// 2^(x factor - top) of `whole` scores (whole vectors) to bf16, and perhaps a vector of zeros behind them; returns
+// their sums, lane by lane.
 inline F powers_of_scores(const float* scores, size_t whole, float factor, float top, std::uint16_t* out) {
   const F f = splat(factor), offset = splat(-top);
   F sum = splat(0.0F), sum2 = sum;
@@ -458,33 +553,43 @@ inline F powers_of_scores(const float* scores, size_t whole, float factor, float
     sum2 = store_bf16_pair_and_sum(out + i + 2 * kWide, power_of_two(fma(load(scores + i + 2 * kWide), f, offset)),
                                    power_of_two(fma(load(scores + i + 3 * kWide), f, offset)), sum2);
   }
-  if (i < whole)
+  for (; i + 2 * kWide <= whole; i += 2 * kWide)
     sum = store_bf16_pair_and_sum(out + i, power_of_two(fma(load(scores + i), f, offset)),
                                   power_of_two(fma(load(scores + i + kWide), f, offset)), sum);
+  if (i < whole)
+    sum = store_bf16_pair_and_sum(out + i, power_of_two(fma(load(scores + i), f, offset)), splat(0.0F), sum);
   return add(sum, sum2);
 }
 
-// Scores of some keys to probabilities in bf16, not yet divided by their sum. Keys [begin, end) of `padded` (a multiple
-// of 32) are seen; the others get 0. Returns what the sum and the context so far must be multiplied by.
-inline float soft_keys(float* scores, size_t begin, size_t end, size_t padded, float scale, SoftRow& row,
-                       std::uint16_t* out) {
+// The larger of `highest` and what `whole` scores hold, lane by lane.
+inline F largest_score(const float* scores, size_t whole, F highest) {
+  F highest2 = highest;
+  size_t i = 0;
+  for (; i + 2 * kWide <= whole; i += 2 * kWide) {
+    highest = larger(highest, load(scores + i));
+    highest2 = larger(highest2, load(scores + i + kWide));
+  }
+  if (i < whole) highest = larger(highest, load(scores + i));
+  return larger(highest, highest2);
+}
+
+// Scores of some keys to probabilities in bf16, not yet divided by their sum. Keys [begin, end) of `padded` (whole
+// vectors) are seen; the others get 0. Returns what the sum and the context so far must be multiplied by.
+inline float soft_keys(float* scores, size_t begin, size_t end, size_t padded, float scale, float& row_top,
+                       float& row_sum, std::uint16_t* out) {
   size_t whole = 0;
   float shrink = 1;
   if (begin < end) {
     for (size_t i = 0; i < begin; ++i) scores[i] = kUnseen;
-    whole = padded_to(end, 2 * kWide);
-    for (size_t i = end / kWide * kWide; i < whole; i += kWide)
-      store(scores + i, or_else(load(scores + i), i < end ? end - i : 0, splat(kUnseen)));
-    F highest = splat(kUnseen), highest2 = highest;
-    for (size_t i = 0; i < whole; i += 2 * kWide) {
-      highest = larger(highest, load(scores + i));
-      highest2 = larger(highest2, load(scores + i + kWide));
-    }
-    const float factor = scale * kLogTwo, above = whole_above(max_of(larger(highest, highest2)) * factor);
-    const float top = row.top < above ? above : row.top;
-    if (row.sum > 0) shrink = power_of(row.top - top);
-    row.top = top;
-    row.sum = row.sum * shrink + sum_of(powers_of_scores(scores, whole, factor, top, out));
+    whole = padded_to(end, kWide);
+    if (const size_t last = whole - kWide; end < whole)
+      store(scores + last, or_else(load(scores + last), end - last, splat(kUnseen)));
+    const float factor = scale * kLogTwo;
+    const float above = whole_above(max_of(largest_score(scores, whole, splat(kUnseen))) * factor);
+    const float top = row_top < above ? above : row_top;
+    if (row_sum > 0) shrink = first_of(powers_of(splat(row_top - top)));
+    row_top = top;
+    row_sum = row_sum * shrink + sum_of(powers_of_scores(scores, whole, factor, top, out));
   }
   for (size_t i = whole; i < padded; i += kWide) store_bf16(out + i, splat(0.0F));
   return shrink;
@@ -508,36 +613,40 @@ inline void sum_rows(const float* x, size_t rows, float* totals) {
 // precision however small it is, so a row may lie far below the others, and finding one maximum instead of one a row,
 // and the rows' sums together, costs half. A row too far below (its sum under 2^-60) would lose its tail; then nothing
 // is changed and false returned.
-inline bool soft_tile(const HeadBuffers& head, size_t rows, size_t seen, size_t padded, float scale, SoftRow* soft,
+inline bool soft_tile(const HeadBuffers& head, size_t rows, size_t seen, size_t padded, float scale, SoftRows& soft,
                       float* shrinks) {
   constexpr float kSumMin = 0x1p-60F;
   alignas(64) float sums[kLowAttentionRows * kWide], totals[kLowAttentionRows];
-  const size_t whole = padded_to(seen, 2 * kWide);
-  F highest = splat(kUnseen), highest2 = highest;
+  const size_t whole = padded_to(seen, kWide), last = whole - kWide;
+  F highest = splat(kUnseen);
   for (size_t r = 0; r < rows; ++r) {
     float* scores = head.scores + r * head.score_stride;
-    for (size_t i = seen / kWide * kWide; i < whole; i += kWide)
-      store(scores + i, or_else(load(scores + i), i < seen ? seen - i : 0, splat(kUnseen)));
-    for (size_t i = 0; i < whole; i += 2 * kWide) {
-      highest = larger(highest, load(scores + i));
-      highest2 = larger(highest2, load(scores + i + kWide));
-    }
+    if (seen < whole) store(scores + last, or_else(load(scores + last), seen - last, splat(kUnseen)));
+    highest = largest_score(scores, whole, highest);
   }
   const float factor = scale * kLogTwo;
-  float top = whole_above(max_of(larger(highest, highest2)) * factor);
-  for (size_t r = 0; r < rows; ++r) top = top < soft[r].top ? soft[r].top : top;
+  F tops = splat(whole_above(max_of(highest) * factor));
+  for (size_t r = 0; r < rows; r += kWide) tops = larger(tops, load(soft.tops + r));
+  const float top = max_of(tops);
   for (size_t r = 0; r < rows; ++r) {
     auto* out = reinterpret_cast<std::uint16_t*>(head.weights) + r * head.weight_stride;
     store(sums + r * kWide, powers_of_scores(head.scores + r * head.score_stride, whole, factor, top, out));
     for (size_t i = whole; i < padded; i += kWide) store_bf16(out + i, splat(0.0F));
   }
   sum_rows(sums, rows, totals);
-  for (size_t r = 0; r < rows; ++r) {
-    shrinks[r] = soft[r].sum > 0 ? power_of(soft[r].top - top) : 1.0F;
-    totals[r] += soft[r].sum * shrinks[r];
-    if (!(totals[r] >= kSumMin)) return false;
+  F smallest = splat(kSumMin);
+  for (size_t r = 0; r < rows; r += kWide) {
+    const F shrink = powers_of(subtract(load(soft.tops + r), splat(top)));
+    const F total = fma(load(soft.sums + r), shrink, load(totals + r));
+    smallest = smaller(or_else(total, rows - r, smallest), smallest);
+    store(shrinks + r, shrink);
+    store(totals + r, total);
   }
-  for (size_t r = 0; r < rows; ++r) soft[r] = {top, totals[r]};
+  if (max_of(subtract(splat(kSumMin), smallest)) > 0) return false;
+  for (size_t r = 0; r < rows; r += kWide) {
+    store(soft.tops + r, splat(top));
+    store(soft.sums + r, load(totals + r));
+  }
   return true;
 }
 
@@ -569,19 +678,19 @@ inline QueryTile query_tile(const LowAttention& call, const std::uint16_t* query
 // Keys [at, at + keys) for one tile of queries: scores, probabilities, and their part of head.context.
 template <class Tiles>
 void attend_keys(const LowAttention& call, const QueryTile& tile, const HeadBuffers& head, size_t at, size_t keys,
-                 SoftRow* soft) {
+                 SoftRows& soft) {
   const size_t key_panel = head.depth / 2 * kLineBytes, value_panel = head.keys_padded / 2 * kLineBytes;
   Tiles::multiply_keys(tile.rows, tile.a, tile.a_stride, head.keys + at / 16 * key_panel, key_panel, head.depth / 2,
                        keys / 16, head.scores, head.score_stride);
   const size_t window = call.window == 0 ? call.t : call.window;
-  float shrink[kLowAttentionRows];
+  alignas(64) float shrink[kLowAttentionRows];
   const bool together =
       call.window == 0 && soft_tile(head, tile.rows, min(call.t - at, keys), keys, call.scale, soft, shrink);
   for (size_t r = 0; !together && r < tile.rows; ++r) {
     const size_t i = tile.first + r, from = i < window ? 0 : i - window, to = min(call.t, i + window + 1);
-    shrink[r] =
-        soft_keys(head.scores + r * head.score_stride, from > at ? from - at : 0, to > at ? min(to - at, keys) : 0,
-                  keys, call.scale, soft[r], reinterpret_cast<std::uint16_t*>(head.weights) + r * head.weight_stride);
+    shrink[r] = soft_keys(head.scores + r * head.score_stride, from > at ? from - at : 0,
+                          to > at ? min(to - at, keys) : 0, keys, call.scale, soft.tops[r], soft.sums[r],
+                          reinterpret_cast<std::uint16_t*>(head.weights) + r * head.weight_stride);
   }
   for (size_t d = 0; d < call.head_dim; d += 32) {
     float* context = head.context + d;
@@ -602,16 +711,17 @@ template <class Tiles>
 void attend(const LowAttention& call, const std::uint16_t* query, size_t first, size_t rows, const HeadBuffers& head,
             float* out) {
   const QueryTile tile = query_tile(call, query, first, rows, head);
-  SoftRow soft[kLowAttentionRows];
-  for (SoftRow& row : soft) row = {kLowestTop, 0};
+  SoftRows soft;
   for (size_t at = tile.begin; at < tile.end; at += Tiles::kKeysAtOnce)
-    attend_keys<Tiles>(call, tile, head, at, min(Tiles::kKeysAtOnce, padded_to(tile.end - at, 32)), soft);
-  const size_t hidden = call.heads * call.head_dim;
-  for (size_t r = 0; r < rows; ++r) {
-    const F inverse = splat(1.0F / soft[r].sum);
-    for (size_t i = 0; i < call.head_dim; i += kWide)
-      store_first(out + (first + r) * hidden + i, multiply(load(head.context + r * head.depth + i), inverse),
-                  call.head_dim - i);
+    attend_keys<Tiles>(call, tile, head, at, min(Tiles::kKeysAtOnce, padded_to(tile.end - at, Tiles::kKeyStep)), soft);
+  for (size_t r = 0; r < rows; r += kWide) store(soft.sums + r, divide(splat(1.0F), load(soft.sums + r)));
+  const size_t width = call.head_dim, whole = width / kWide * kWide, hidden = call.heads * width;
+  out += first * hidden;
+  for (size_t r = 0; r < rows; ++r, out += hidden) {
+    const F inverse = splat(soft.sums[r]);
+    const float* context = head.context + r * head.depth;
+    for (size_t i = 0; i < whole; i += kWide) store(out + i, multiply(load(context + i), inverse));
+    if (whole < width) store_first(out + whole, multiply(load(context + whole), inverse), width - whole);
   }
 }
 
@@ -621,7 +731,7 @@ template <class Tiles>
 void attention(const LowAttention& call) {
   if (call.t == 0) return;
   const size_t hidden = call.heads * call.head_dim;
-  const HeadBuffers buffers(call, Tiles::kKeysAtOnce);
+  const HeadBuffers buffers(call, Tiles::kKeysAtOnce, Tiles::kKeyStep);
   const size_t most = Tiles::rows_for(call.t);
   const size_t tiles = (call.t + most - 1) / most, rows = (call.t + tiles - 1) / tiles;
   Tiles::begin(rows);
@@ -643,7 +753,7 @@ constexpr size_t attention_rows_for(size_t t) {
 // Attention's products by the accumulators of a Dot.
 template <class Dot>
 struct VectorTiles {
-  static constexpr size_t kKeysAtOnce = 512;
+  static constexpr size_t kKeysAtOnce = 512, kKeyStep = kLowPanelColumns;
   // Where there are many accumulators, two full tiles of them.
   static constexpr size_t rows_for(size_t t) {
     constexpr size_t kTwoTiles = size_t{2} * Dot::kRows;
@@ -653,20 +763,31 @@ struct VectorTiles {
   static void end() {}
   static void multiply_keys(size_t rows, const std::uint8_t* a, size_t a_stride, const std::uint8_t* b,
                             size_t panel_bytes, size_t lines, size_t panels, float* out, size_t out_stride) {
-    for (size_t p = 0; p < panels; p += 2)
-      multiply_values(rows, a, a_stride, b + p * panel_bytes, panel_bytes, lines, out + p * kLowPanelColumns,
-                      out_stride);
+    constexpr size_t kPanels = kTileColumns / kLowPanelColumns;
+    for (; panels >= kPanels; panels -= kPanels, b += kPanels * panel_bytes, out += kTileColumns)
+      multiply_tile(rows, a, a_stride, b, panel_bytes, lines, out, out_stride);
+    for (size_t row = 0, some = 0; panels > 0 && row < rows; row += some) {
+      some = min(rows - row, kNarrowRows);
+      accumulate_narrow_rows<Dot>(some, a + row * a_stride, a_stride, b, lines, out + row * out_stride, out_stride);
+    }
   }
   static void multiply_values(size_t rows, const std::uint8_t* a, size_t a_stride, const std::uint8_t* b,
                               size_t panel_bytes, size_t lines, float* out, size_t out_stride) {
-    const size_t tiles = (rows + Dot::kRows - 1) / Dot::kRows;
     for (size_t column = 0; column < kLowPairColumns; column += kTileColumns)
-      for (size_t i = 0, row = 0; i < tiles; ++i) {
-        const size_t some = rows / tiles + (i < rows % tiles ? 1 : 0);
-        accumulate_rows<Dot>(some, a + row * a_stride, a_stride, b + column / kLowPanelColumns * panel_bytes,
-                             kVectorStep(panel_bytes), lines, nullptr, 0, out + row * out_stride + column, out_stride);
-        row += some;
-      }
+      multiply_tile(rows, a, a_stride, b + column / kLowPanelColumns * panel_bytes, panel_bytes, lines, out + column,
+                    out_stride);
+  }
+
+ private:
+  static void multiply_tile(size_t rows, const std::uint8_t* a, size_t a_stride, const std::uint8_t* b,
+                            size_t panel_bytes, size_t lines, float* out, size_t out_stride) {
+    const size_t tiles = (rows + Dot::kRows - 1) / Dot::kRows;
+    for (size_t i = 0, row = 0; i < tiles; ++i) {
+      const size_t some = rows / tiles + (i < rows % tiles ? 1 : 0);
+      accumulate_rows<Dot>(some, a + row * a_stride, a_stride, b, kVectorStep(panel_bytes), lines, nullptr, 0,
+                           out + row * out_stride, out_stride);
+      row += some;
+    }
   }
 };
 
