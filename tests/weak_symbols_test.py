@@ -15,7 +15,8 @@ ALLOWED = {'<immintrin.h>', '<cstdint>', '<cstddef>', '"smidgen/tensor/kernel_ta
            '"smidgen/tensor/encoder_kernel_table.h"', '"smidgen/tensor/training_kernel_table.h"',
            '"smidgen/tensor/training_kernels_body.h"', '"smidgen/tensor/vectors_body.h"',
            '"smidgen/tensor/encoder_kernels_body.h"', '"smidgen/tensor/encoder_avx2_body.h"',
-           '"smidgen/tensor/encoder_avx512_body.h"'}
+           '"smidgen/tensor/encoder_avx512_body.h"', '"smidgen/tensor/encoder_product_body.h"',
+           '"smidgen/tensor/encoder_rows_body.h"', '"smidgen/tensor/encoder_attention_body.h"'}
 sources = [p for p in (root / 'smidgen').rglob('*.cc') if re.search(r'_(avx2|avx_vnni|avx512|avx512_vnni|avx512_bf16|amx)\.cc$', p.name)]
 assert sources, 'no instruction-set sources found'
 wrong = []

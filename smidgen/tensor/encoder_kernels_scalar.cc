@@ -161,7 +161,7 @@ void attend(const LowAttention& call, std::size_t i, std::size_t head, float* sc
       scores[j] += from_bf16(query[d]) * from_bf16(keys[j * call.qkv_stride + d]);
     top = std::fmax(top, scores[j]);
   }
-  // Above a whole power of two, and what is summed is rounded: encoder_kernels_body.h says why.
+  // Above a whole power of two, and what is summed is rounded: encoder_attention_body.h says why.
   const float factor = call.scale * 1.44269504F, whole = std::ceil(top * factor);
   for (std::size_t j = begin; j < end; ++j) {
     scores[j] = from_bf16(to_bf16(std::exp2(scores[j] * factor - whole)));

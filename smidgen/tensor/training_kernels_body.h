@@ -90,7 +90,7 @@ inline V gelu_slope(V x) {
   return cdf + x * e * 0.3989422804F;
 }
 
-// 1/2 + y p(y^2), y = x cut to +-4.25. For kGelu it is Phi(x) (the coefficients of encoder_kernels_body.h), for
+// 1/2 + y p(y^2), y = x cut to +-4.25. For kGelu it is Phi(x) (the coefficients of encoder_avx2_body.h), for
 // kGeluSlope Phi(x) + x phi(x): p minimises the largest error in between (5e-5; 2e-4 is what the cut costs).
 constexpr float kGelu[9] = {0.3988192081451416F,    -0.06619028002023697F,   0.009718779474496841F,
                             -0.001079078298062086F, 8.848919969750568e-05F,  -5.147519459569594e-06F,
