@@ -4,6 +4,7 @@
 
 #include "smidgen/app/run_pipeline.h"
 #include "smidgen/base/json_write.h"
+#include "smidgen/text/empty_text.h"
 
 namespace smidgen {
 
@@ -57,6 +58,7 @@ void append_answer(std::string& out, const Record& record, const Answer& answer,
   out += ",\"rung\":";
   append_json_string(out, answer.rung);
   out += answer.decision.escalated ? ",\"escalated\":true" : ",\"escalated\":false";
+  if (is_empty_text(record.text)) out += ",\"empty\":true";
   if (other_precision) out += ",\"certified\":false";
   if (top > 0) append_top(out, answer, labels, top);
   out += "}\n";

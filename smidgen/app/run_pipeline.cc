@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "smidgen/base/out_of_memory.h"
+#include "smidgen/text/empty_text.h"
 
 namespace smidgen {
 
@@ -27,7 +28,7 @@ struct Batch {
   std::vector<Record> records = std::vector<Record>(kBatchRows);
   std::size_t rows = 0, bytes = 0;
   std::string lines;
-  std::uint64_t bad = 0, escalated = 0;
+  std::uint64_t bad = 0, escalated = 0, empty = 0;
   std::vector<std::uint64_t> rows_at_rung;
 
   bool full() const { return rows == kBatchRows || bytes >= kBatchBytes; }
@@ -37,7 +38,7 @@ struct Batch {
       records[i].error.reset();
     }
     rows = bytes = 0;
-    bad = escalated = 0;
+    bad = escalated = empty = 0;
     lines.clear();
     if (lines.capacity() > 16 * kBatchBytes) lines.shrink_to_fit();
     rows_at_rung.clear();
@@ -166,6 +167,7 @@ void answer(Batch& batch, Classifier::Session& session, const Bundle& bundle, co
     const Answer& one = answers[next++];
     append_answer(batch.lines, record, one, info.labels, options.top, bundle.other_precision, options.with_text);
     batch.escalated += one.decision.escalated;
+    batch.empty += is_empty_text(record.text) ? 1 : 0;
     ++batch.rows_at_rung[one.decision.stage];
   }
 }
@@ -208,6 +210,7 @@ void write_all(Shared& shared, const PipelineOptions& options, const LineSink& s
       summary.rows += batch->rows;
       summary.bad += batch->bad;
       summary.escalated += batch->escalated;
+      summary.empty += batch->empty;
       for (std::size_t i = 0; i < batch->rows_at_rung.size(); ++i) summary.rows_at_rung[i] += batch->rows_at_rung[i];
       if (options.written) options.written(summary.rows);
     } else {

@@ -41,6 +41,7 @@ struct PipelineSummary {
   std::uint64_t bad = 0;                    // of these, rows that could not be read
   std::uint64_t escalated = 0;              // answered rows for the large model
   std::uint64_t cut = 0;                    // rows longer than tokens_max
+  std::uint64_t empty = 0;                  // answered rows whose text is empty (is_empty_text)
   std::vector<std::uint64_t> rows_at_rung;  // answered rows by the last rung reached
   std::optional<Error> error;               // what ended the run early: source, sink, strict or cancelled
   bool reader_blocked = false;  // the reader thread was left behind in a read: end the process without joining it
@@ -50,8 +51,10 @@ PipelineSummary run_pipeline(RecordSource source, const Classifier& classifier, 
                              const LineSink& sink);
 
 // One answer as a JSON line:
-// {"id":..,["text":..,]"label":..,"confidence":..,"rung":..,"escalated":..[,"certified":false][,"probabilities":{..}]}
-// `other_precision`: not that of the bundle, and so not what was certified.
+// {"id":..,["text":..,]"label":..,"confidence":..,"rung":..,"escalated":..[,"empty":true][,"certified":false]
+//  [,"probabilities":{..}]}
+// `empty`: the text says nothing (is_empty_text); the answer is what the bundle gives for it all the same, which is
+// what was certified. `other_precision`: not that of the bundle, and so not what was certified.
 void append_answer(std::string& out, const Record& record, const Answer& answer, const std::vector<std::string>& labels,
                    std::size_t top, bool other_precision = false, bool with_text = false);
 // A bad row as a JSON line:

@@ -77,6 +77,37 @@ TEST(RunPipelineTest, KeepsOrderAndSaysTheSameForAnyNumberOfThreads) {
   EXPECT_EQ(line, 5000U);
 }
 
+TEST(RunPipelineTest, ATextThatSaysNothingIsAnsweredAndMarked) {
+  const Classifier classifier = two_labels();
+  const std::string texts[] = {"", " \t", "x", "\u00a0\u200b", "."};
+  std::size_t at = 0;
+  std::string out;
+  const auto summary = run_pipeline(
+      [&](Record& record) -> Result<bool> {
+        if (at == std::size(texts)) return false;
+        record.text = texts[at++];
+        return true;
+      },
+      classifier, {.threads = 1, .top = 1},
+      [&](std::string_view lines) {
+        out += lines;
+        return Ok{};
+      });
+  EXPECT_EQ(summary.rows, 5U);
+  EXPECT_EQ(summary.empty, 3U);
+  EXPECT_EQ(summary.bad, 0U);
+  std::size_t line = 0;
+  for (std::size_t begin = 0; begin < out.size(); ++line) {
+    const std::size_t end = out.find('\n', begin);
+    const auto document = JsonDocument::parse(std::string_view(out).substr(begin, end - begin));
+    ASSERT_TRUE(document.ok());
+    EXPECT_TRUE(json_has(document->root(), "label"));
+    EXPECT_EQ(json_has(document->root(), "empty"), line == 0 || line == 1 || line == 3) << line;
+    begin = end + 1;
+  }
+  EXPECT_EQ(line, 5U);
+}
+
 TEST(RunPipelineTest, StrictStopsAtTheFirstBadRow) {
   PipelineSummary summary;
   collect(5000, {.threads = 2, .strict = true}, summary);
