@@ -55,8 +55,10 @@ Status check_folder_of_all(const std::string& out, bool force) {
   namespace fs = std::filesystem;
   std::error_code code;
   if (!fs::exists(out, code)) return Ok{};
-  if (!force)
-    return Error(ErrorKind::kCannotCreate, "already exists").in(out).hint("choose another --out or pass --force");
+  if (!fs::is_directory(out, code))
+    return Error(ErrorKind::kCannotCreate, "exists and is not a folder: it is not replaced")
+        .in(out)
+        .hint("choose another --out");
   for (fs::directory_iterator at(out, code), end; !code && at != end; at.increment(code)) {
     const std::string name = at->path().filename().string();
     if (std::find(std::begin(kBundlesOfAll), std::end(kBundlesOfAll), name) == std::end(kBundlesOfAll))
@@ -66,6 +68,9 @@ Status check_folder_of_all(const std::string& out, bool force) {
     SMIDGEN_TRY(check_bundle_target(at->path().string(), true));
   }
   if (code) return Error(ErrorKind::kCannotCreate, "cannot list: " + code.message()).in(out);
+  // Last: the advice is good only where the folder may be replaced.
+  if (!force)
+    return Error(ErrorKind::kCannotCreate, "already exists").in(out).hint("choose another --out or pass --force");
   return Ok{};
 }
 

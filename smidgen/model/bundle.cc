@@ -151,9 +151,9 @@ Status check_replaceable(const std::string& folder) {
 Status check_bundle_target(const std::string& folder, bool replace) {
   if (folder == "-") return Error::usage("a bundle is a folder; it cannot go to standard output").hint("name a folder");
   std::error_code code;
+  SMIDGEN_TRY(check_replaceable(folder));
   if (!replace && fs::exists(fs::symlink_status(folder, code)))
     return Error(ErrorKind::kCannotCreate, "already exists").in(folder).hint("choose another --out or pass --force");
-  SMIDGEN_TRY(check_replaceable(folder));
   std::string plain = folder;
   while (plain.size() > 1 && plain.back() == '/') plain.pop_back();
   const std::string parent = fs::path(plain).parent_path().string();
