@@ -94,4 +94,8 @@ int finish_with(const App& app, std::string_view bytes, int exit_code) {
   return app.fail(written.error());
 }
 
+int finish_with_summary(const App& app, std::string_view bytes, int exit_code) {
+  return app.global.quiet ? exit_code : finish_with(app, bytes, exit_code);
+}
+
 }  // namespace smidgen

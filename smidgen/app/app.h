@@ -38,5 +38,7 @@ Status write_stdout(std::string_view bytes);
 bool is_closed_pipe(const Error& error);
 // write_stdout for a verb's whole answer: returns the exit code.
 int finish_with(const App& app, std::string_view bytes, int exit_code = 0);
+// The same for what is said of files that were written: nothing with --quiet.
+int finish_with_summary(const App& app, std::string_view bytes, int exit_code = 0);
 
 }  // namespace smidgen

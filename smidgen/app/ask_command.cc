@@ -9,6 +9,7 @@
 
 #include "smidgen/app/commands.h"
 #include "smidgen/app/foreign_text.h"
+#include "smidgen/app/load_data.h"
 #include "smidgen/app/models.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/json.h"
@@ -23,28 +24,45 @@ namespace {
 
 constexpr std::uint64_t kPassageBytesMax = 64U << 20;
 constexpr std::uint64_t kQuestionsBytesMax = 256U << 20;
+constexpr std::uint64_t kConfigBytesMax = 4U << 20;
+constexpr char kModelWanted[] =
+    "`ask` needs the folder of a model ..ForQuestionAnswering, such as one trained on SQuAD, or its name in the "
+    "Hugging Face cache";
 
 // One question and the passage it is about.
 struct Asked {
   std::string question;
   std::shared_ptr<const std::string> passage;
+  std::string where;       // the file that has the passage
+  std::uint64_t line = 0;  // of the passage there; 0: the whole file
 };
 
 // Ctrl-C ends the wait for a pipe.
-Result<std::string> read_standard_input() {
+Result<std::string> read_standard_input(std::uint64_t bytes_max) {
   SMIDGEN_ASSIGN(const OpenedSource opened, open_byte_source("-", interrupted));
   std::string text;
   for (std::vector<char> buffer(1U << 16);;) {
     SMIDGEN_ASSIGN(const std::size_t got, opened.source->read(buffer.data(), buffer.size()));
     if (got == 0) return text;
-    if (text.size() + got > kPassageBytesMax)
-      return Error::bad_data("larger than the limit of " + std::to_string(kPassageBytesMax) + " bytes").in("<stdin>");
+    if (text.size() + got > bytes_max)
+      return Error::bad_data("larger than the limit of " + std::to_string(bytes_max) + " bytes").in("<stdin>");
     text.append(buffer.data(), got);
   }
 }
 
+std::string shown(const std::string& path) {
+  return path == "-" ? "<stdin>" : path;
+}
+
+Result<std::string> read_all(const std::string& path, std::uint64_t bytes_max) {
+  if (path == "-") return read_standard_input(bytes_max);
+  auto text = read_file(path, bytes_max);
+  if (!text.ok()) return missing_file(std::move(text).error(), path);
+  return text;
+}
+
 Result<std::shared_ptr<const std::string>> read_passage(const std::string& path) {
-  SMIDGEN_ASSIGN(std::string text, path == "-" ? read_standard_input() : read_file(path, kPassageBytesMax));
+  SMIDGEN_ASSIGN(std::string text, read_all(path, kPassageBytesMax));
   return std::make_shared<const std::string>(std::move(text));
 }
 
@@ -53,7 +71,7 @@ Result<std::shared_ptr<const std::string>> read_passage(const std::string& path)
 Result<Asked> parse_question(std::string_view line, const std::shared_ptr<const std::string>& passage,
                              const std::shared_ptr<const std::string>& last) {
   SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::parse(line));
-  Asked asked{{}, passage};
+  Asked asked{{}, passage, {}, 0};
   SMIDGEN_ASSIGN(asked.question, json_string(document.root(), "question"));
   for (const char* key : {"passage", "context"}) {
     if (!json_has(document.root(), key)) continue;
@@ -67,11 +85,11 @@ Result<Asked> parse_question(std::string_view line, const std::shared_ptr<const 
   return asked;
 }
 
-// --questions FILE: one a line, or JSON lines when the name ends so.
+// --questions FILE: one a line, or JSON lines when the name ends so; standard input shows which.
 Status read_questions(const std::string& path, const std::shared_ptr<const std::string>& passage,
-                      std::vector<Asked>& all) {
-  SMIDGEN_ASSIGN(const std::string text, read_file(path, kQuestionsBytesMax));
-  const bool json = path.ends_with(".jsonl") || path.ends_with(".ndjson");
+                      const std::string& passage_path, std::vector<Asked>& all) {
+  SMIDGEN_ASSIGN(const std::string text, read_all(path, kQuestionsBytesMax));
+  const bool json = path.ends_with(".jsonl") || path.ends_with(".ndjson") || (path == "-" && text.starts_with('{'));
   std::uint64_t number = 0;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
@@ -83,11 +101,14 @@ Status read_questions(const std::string& path, const std::shared_ptr<const std::
     if (!json && passage == nullptr)
       return Error::usage("the questions need a passage").hint("give it with --passage FILE");
     if (!json) {
-      all.push_back({std::string(line), passage});
+      all.push_back({std::string(line), passage, shown(passage_path), 0});
       continue;
     }
     auto asked = parse_question(line, passage, all.empty() ? passage : all.back().passage);
-    if (!asked.ok()) return std::move(asked).error().in(path).at_line(number);
+    if (!asked.ok()) return std::move(asked).error().in(shown(path)).at_line(number);
+    const bool own = asked->passage != passage;
+    asked->where = shown(own ? path : passage_path);
+    asked->line = own ? number : 0;
     all.push_back(*std::move(asked));
   }
   return Ok{};
@@ -140,12 +161,51 @@ Result<std::vector<Asked>> gather(const AskOptions& options) {
     SMIDGEN_ASSIGN(passage, read_passage(options.passage));
   }
   std::vector<Asked> all;
-  for (const std::string& question : options.questions) all.push_back({question, passage});
+  for (const std::string& question : options.questions) all.push_back({question, passage, shown(options.passage), 0});
   if (!options.questions.empty() && passage == nullptr)
     return Error::usage("a question needs a passage").hint("give it with --passage FILE, - for standard input");
-  if (!options.file.empty()) SMIDGEN_TRY(read_questions(options.file, passage, all));
+  if (!options.file.empty()) SMIDGEN_TRY(read_questions(options.file, passage, options.passage, all));
   if (all.empty()) return Error::usage("no question").hint("give one behind the model, or --questions FILE");
   return all;
+}
+
+// "BertForTokenClassification, a head for token classification"
+std::string head_in_words(const std::string& name) {
+  const std::size_t at = name.rfind("For");
+  if (at == std::string::npos) return name + ", an encoder without a head";
+  const std::string task = name.substr(at + 3);
+  return name + ", " +
+         (task == "SequenceClassification" ? "a head for sequence classification"
+          : task == "TokenClassification"  ? "a head for token classification"
+                                           : "another kind of head");
+}
+
+// The folder of `name`, which must have the head: what else it has is better said than what is missing in its weights.
+Result<std::string> find_answerer(const std::string& name) {
+  auto folder = find_encoder(name);
+  if (!folder.ok()) return Error(folder.error().kind(), folder.error().what()).in(name).hint(kModelWanted);
+  const auto config = JsonDocument::load(*folder + "/config.json", kConfigBytesMax);
+  simdjson::dom::array list;
+  if (!config.ok() || config->root()["architectures"].get(list) != simdjson::SUCCESS || list.size() == 0)
+    return folder;  // load() says what is wrong with it
+  std::string heads;
+  for (const auto& one : list) {
+    std::string_view text;
+    if (one.get(text) != simdjson::SUCCESS || text.ends_with("ForQuestionAnswering")) return folder;
+    heads += (heads.empty() ? "" : "; ") + head_in_words(std::string(text.substr(0, 64)));
+  }
+  return Error::bad_data("has no question-answering head; its config.json names " + for_terminal(heads, 200))
+      .in(*folder)
+      .hint(kModelWanted);
+}
+
+// A passage that cannot be read is in a file; a window that is too small is not.
+Error placed(const Error& error, const Asked& asked, std::size_t number, bool many) {
+  const bool in_file = error.kind() == ErrorKind::kBadData;
+  Error out = many && !in_file ? Error(error.kind(), fmt::format("question {}: {}", number, error.what())) : error;
+  out = std::move(out).hint(error.hint());
+  if (in_file) out = std::move(out).in(asked.where);
+  return in_file && asked.line > 0 ? std::move(out).at_line(asked.line) : out;
 }
 
 }  // namespace
@@ -153,7 +213,7 @@ Result<std::vector<Asked>> gather(const AskOptions& options) {
 int run_ask(const AskOptions& options, App& app) {
   const auto all = gather(options);
   if (!all.ok()) return app.fail(all.error());
-  const auto folder = find_encoder(options.model);
+  const auto folder = find_answerer(options.model);
   if (!folder.ok()) return app.fail(folder.error());
   const auto model = QuestionAnswerer::load(*folder);
   if (!model.ok()) return app.fail(model.error());
@@ -187,9 +247,7 @@ int run_ask(const AskOptions& options, App& app) {
     if (errors[i]) {
       if (const Status written = write_stdout(out); !written.ok() && !is_closed_pipe(written.error()))
         return app.fail(written.error());
-      return app.fail(many ? Error(errors[i]->kind(), fmt::format("question {}: {}", i + 1, errors[i]->what()))
-                                 .hint(errors[i]->hint())
-                           : *errors[i]);
+      return app.fail(placed(*errors[i], (*all)[i], i + 1, many));
     }
     out += lines[i];
   }

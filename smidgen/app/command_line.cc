@@ -5,98 +5,27 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
-#include <cmath>
 #include <cstdlib>
 #include <map>
 #include <memory>
-#include <numeric>
 
 #include "smidgen/app/command_tree.h"
+#include "smidgen/app/nearest.h"
+#include "smidgen/app/option_checks.h"
 #include "smidgen/app/verbs.h"
-#include "smidgen/text/column_names.h"
 
 namespace smidgen {
 
 namespace {
-
-// ---- checks that say what was meant ----
-
-// A share given as a percentage is the likeliest mistake: say what to type.
-std::string check_share(const std::string& text) {
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  if (end != text.c_str() && *end == ',') {
-    std::string pointed = text;
-    std::replace(pointed.begin(), pointed.end(), ',', '.');
-    return text + " is not a number; did you mean " + pointed + "?";
-  }
-  if (end == text.c_str() || (*end != '\0' && std::string_view(end) != "%")) return text + " is not a number";
-  if ((*end == '%' || value >= 1.5) && value <= 100)
-    return fmt::format("{} is not a share between 0 and 1; did you mean {:g}?", text, value / 100);
-  if (value == 1) return text + " is more than any number of rows can show; give less, such as 0.99";
-  if (!(value > 0 && value < 1)) return text + " is not between 0 and 1 (exclusive)";
-  return {};
-}
-
-std::string check_target(const std::string& text) {
-  const std::size_t at = text.rfind('=');
-  if (at == std::string::npos || at == 0) return text + " is not LABEL=SHARE, such as fraud=0.98";
-  return check_share(text.substr(at + 1));
-}
-
-std::string check_arithmetic(const std::string& text) {
-  return text == "auto" || precision_by_name(text) ? "" : text + " is not auto, f32, bf16 or int8";
-}
-
-// Of pick, where --precision also promises something about a label.
-std::string check_precision(const std::string& text) {
-  if (text.find('=') != std::string::npos) return check_target(text);
-  const std::string wrong = check_arithmetic(text);
-  return wrong.empty() ? wrong : wrong + ", nor LABEL=SHARE, such as fraud=0.98";
-}
-
-std::string check_positive(const std::string& text) {
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  return end != text.c_str() && *end == '\0' && value > 0 && std::isfinite(value) ? ""
-                                                                                  : text + " is not a number above 0";
-}
-
-std::string check_whole(const std::string& text) {
-  const bool digits = !text.empty() && text.size() <= 19 && text.find_first_not_of("0123456789") == std::string::npos;
-  return digits ? "" : text + " is not a whole number from 0 on";
-}
-
-std::string check_split(const std::string& text) {
-  const auto shares = parse_split_shares(text);
-  return shares.ok() ? "" : shares.error().what() + "; did you mean a split such as 70/10/20?";
-}
-
-// The character itself, or its name.
-std::optional<char> delimiter_from(const std::string& text) {
-  static const std::map<std::string, char> kNames = {{"comma", ','}, {"semicolon", ';'}, {"tab", '\t'},
-                                                     {"\\t", '\t'},  {"pipe", '|'},      {"space", ' '}};
-  if (const auto known = kNames.find(text); known != kNames.end()) return known->second;
-  if (text.size() == 1 && can_delimit(text[0])) return text[0];
-  return std::nullopt;
-}
-
-std::string check_delimiter(const std::string& text) {
-  return delimiter_from(text) ? "" : text + " is not one ASCII character (or comma, semicolon, tab, pipe, space)";
-}
 
 // Values worth offering where others are right too: says them, refuses nothing.
 CLI::Validator offers(const std::string& names) {
   return {[](const std::string&) { return std::string(); }, "{" + names + "}", "offers"};
 }
 
-// An unset variable of a script leaves an empty word.
-std::string check_name(const std::string& text) {
-  return text.empty() ? "is empty; did you mean a variable that is not set?" : "";
-}
-
 const CLI::Validator kName(check_name, "", "name"), kShare(check_share, "SHARE", "share"),
-    kTarget(check_target, "LABEL=SHARE", "target"), kPrecision(check_precision, "{auto,f32,bf16,int8}", "precision"),
+    kAccuracy(check_target_share, "SHARE", "accuracy"), kTarget(check_target, "LABEL=SHARE", "target"),
+    kPrecision(check_precision, "{auto,f32,bf16,int8}", "precision"),
     kArithmetic(check_arithmetic, "{auto,f32,bf16,int8}", "arithmetic"),
     kAboveZero(check_positive, "NUMBER", "positive"), kSplit(check_split, "F/T/C", "split"),
     kWhole(check_whole, "N", "whole"), kDelimiter(check_delimiter, "CHARACTER", "delimiter");
@@ -179,14 +108,14 @@ void declare_pick(CLI::App& verb, PickOptions& o, RawOptions& raw) {
   verb.add_option("DATA", o.data, "labelled rows: CSV, TSV or JSON lines")->required()->check(kName);
   verb.add_option("--accuracy,-a", o.accuracy, "share of answers that must be right, such as 0.95")
       ->required()
-      ->check(kShare)
+      ->check(kAccuracy)
       ->type_name("A");
   declare_output(verb, o.out, o.force);
   declare_reading(verb, o.read, raw, true);
   verb.add_option("--group", o.read.group_column, "column whose rows belong together (thread, customer)")
       ->type_name("COLUMN");
   verb.add_option("--time", o.read.time_column, "certify on the newest groups of this column")->type_name("COLUMN");
-  verb.add_option("--confidence", o.confidence, "of the certificate [0.95]")->check(kShare)->type_name("C");
+  verb.add_option("--confidence", o.confidence, "of the certificate [0.95]")->check(kAccuracy)->type_name("C");
   verb.add_option("--risk", o.risk, "selective: errors among local answers; all: among all rows [selective]")
       ->check(CLI::IsMember({"selective", "all"}))
       ->type_name("RISK");
@@ -323,7 +252,7 @@ void declare_plan(CLI::App& verb, PlanOptions& o, RawOptions& raw) {
       ->check(kName);
   verb.add_option("--rows,-n", o.rows, "rows to label next [100]")->check(CLI::Range(1, 1000000))->type_name("N");
   verb.add_option("--accuracy,-a", o.accuracy, "coverage is estimated at this accuracy [0.9]")
-      ->check(kShare)
+      ->check(kAccuracy)
       ->type_name("A");
   verb.add_option("--random-share", o.random_share, "of the rows, drawn at random: certification needs them [0.25]")
       ->check(kShare)
@@ -360,6 +289,12 @@ std::vector<LabelShare> targets_from(const std::vector<std::string>& texts) {
   return targets;
 }
 
+// Standard input is there once.
+Status check_streams(const std::vector<std::string>& files) {
+  if (std::count(files.begin(), files.end(), "-") < 2) return Ok{};
+  return Error::usage("standard input (-) is given more than once; it can be read once").hint("name a file");
+}
+
 Status finish_pick(PickOptions& o, const RawOptions& raw) {
   finish_reading(o.read, raw);
   o.recall = targets_from(raw.recall);
@@ -374,6 +309,7 @@ Status finish_pick(PickOptions& o, const RawOptions& raw) {
   if (!raw.split.empty()) {
     SMIDGEN_ASSIGN(o.split, parse_split_shares(raw.split));
   }
+  SMIDGEN_TRY(check_streams({o.data, o.test}));
   if (o.risk == "all" && o.read.extra_column.empty())
     return Error::usage("--risk all counts the large model's errors too, and so needs its answers")
         .hint("name their column with --large-answers COLUMN, or use --risk selective");
@@ -385,14 +321,10 @@ Status finish_run(RunOptions& o, const RawOptions& raw, const GlobalOptions&) {
   o.precision = precision_by_name(raw.arithmetic);
   if (!o.texts.empty() && !o.files.empty())
     return Error::usage("--text and FILES exclude each other").hint("give one of them");
+  SMIDGEN_TRY(check_streams(o.files));
   if (!o.label_template.empty() && o.labels.empty())
     return Error::usage("--template says what the labels of --labels stand in").hint("give --labels A,B,..");
   return Ok{};
-}
-
-Status check_streams(const std::vector<std::string>& files) {
-  if (std::count(files.begin(), files.end(), "-") < 2) return Ok{};
-  return Error::usage("standard input cannot be both files").hint("name one of them");
 }
 
 // ---- the tree ----
@@ -461,18 +393,61 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
+// The option that `word` gives or begins with ("--out", "--out=x", "-o", "-ox"); null when there is none.
+const CLI::Option* option_of(const std::string& word, const CLI::App& app, const CLI::App& verb) {
+  const std::string name = word.starts_with("--") ? word.substr(0, word.find('=')) : word.substr(0, 2);
+  const CLI::Option* option = verb.get_option_no_throw(name);
+  return option != nullptr ? option : app.get_option_no_throw(name);
+}
+
+// The arguments that stand as options: not as the value of one, nor behind "--".
+std::vector<std::string> option_words(const std::vector<std::string>& arguments, const CLI::App& app,
+                                      const CLI::App& verb) {
+  std::vector<std::string> words;
+  for (std::size_t i = 0; i < arguments.size() && arguments[i] != "--"; ++i) {
+    const std::string& word = arguments[i];
+    if (word.size() < 2 || word[0] != '-') continue;
+    words.push_back(word);
+    const CLI::Option* option = option_of(word, app, verb);
+    const bool value_follows = word.starts_with("--") ? word.find('=') == std::string::npos : word.size() == 2;
+    if (option != nullptr && option->get_expected_max() > 0 && value_follows) ++i;
+  }
+  return words;
+}
+
+Error no_option(const CLI::App& verb, const std::string& word) {
+  return Error::usage("`" + verb.get_name() + "` has no option " + word.substr(0, 64));
+}
+
+// "-out x" is read as "-o ut x": a long option behind one dash is taken for what it looks like, never for that.
+Status check_dashes(const std::vector<std::string>& arguments, const CLI::App& app, const CLI::App& verb) {
+  for (const std::string& word : option_words(arguments, app, verb)) {
+    const std::string name = word.substr(0, word.find('='));
+    if (name[1] == '-' || name.size() < 3) continue;
+    if (verb.get_option_no_throw("-" + name) != nullptr || app.get_option_no_throw("-" + name) != nullptr)
+      return no_option(verb, name).hint("write it with two dashes: -" + name);
+  }
+  return Ok{};
+}
+
 // The first word that looks like an option and is none: the likeliest cause of whatever the parser complains about.
 std::optional<Error> unknown_option(const std::vector<std::string>& arguments, const CLI::App& app,
                                     const CLI::App& verb) {
   std::vector<std::string> names = option_names(verb);
   for (std::string& name : option_names(app)) names.push_back(std::move(name));
-  for (const std::string& argument : arguments) {
-    if (argument == "--") return std::nullopt;
-    const std::string name = argument.substr(0, argument.find('='));
-    if (!name.starts_with("--") || std::find(names.begin(), names.end(), name) != names.end()) continue;
-    Error error = Error::usage("`" + verb.get_name() + "` has no option " + name.substr(0, 64));
-    if (const auto near = nearest(name, names)) return std::move(error).hint("did you mean " + *near + "?");
-    return std::move(error).hint("see `smidgen " + verb.get_name() + " -h`");
+  for (std::string& name : names) name.erase(0, 2);
+  for (const std::string& word : option_words(arguments, app, verb)) {
+    const std::string name = word.substr(0, word.find('='));
+    const bool two_dashes = name.starts_with("--");
+    if (two_dashes && option_of(name, app, verb) != nullptr) continue;
+    std::vector<std::string> likely;
+    if (two_dashes) likely = likely_names(name.substr(2), names);
+    if (!two_dashes && name.size() > 4)
+      if (const auto near = nearest(name.substr(1), names)) likely = {*near};
+    if (!two_dashes && likely.empty()) continue;
+    for (std::string& one : likely) one.insert(0, "--");
+    return no_option(verb, name)
+        .hint(likely.empty() ? "see `smidgen " + verb.get_name() + " -h`" : did_you_mean(likely));
   }
   return std::nullopt;
 }
@@ -497,7 +472,10 @@ Error unknown_command(const std::string& typed, const std::vector<std::string>& 
   std::string lower = typed.substr(0, 64);
   std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
   Error error = Error::usage("\"" + typed.substr(0, 64) + "\" is not a command");
-  if (const auto near = nearest(lower, verbs)) return std::move(error).hint("did you mean `smidgen " + *near + "`?");
+  if (std::vector<std::string> likely = likely_names(lower, verbs); !likely.empty()) {
+    for (std::string& one : likely) one = "`smidgen " + one + "`";
+    return std::move(error).hint(did_you_mean(likely));
+  }
   return std::move(error).hint("see `smidgen -h`");
 }
 
@@ -505,6 +483,9 @@ Error unknown_command(const std::string& typed, const std::vector<std::string>& 
 std::string in_our_words(const std::string& what) {
   const std::string name = what.substr(0, what.find(':'));
   if (what.find(": At Most 1 required") != std::string::npos) return name + " is given more than once";
+  if (const std::size_t at = what.find(": At Most "), got = what.find(" but received "); got != std::string::npos)
+    return "at most " + what.substr(at + 10, what.find(' ', at + 10) - at - 10) + " " + name + ", not" +
+           what.substr(got + 13);
   if (const std::size_t at = what.find(": 1 required "); at != std::string::npos && what.ends_with(" missing"))
     return name + " needs a value, " + what.substr(at + 13, what.size() - at - 13 - 8);
   if (what.starts_with("Could not convert: --")) return what.substr(19, what.find(' ', 19) - 19) + " takes no value";
@@ -520,7 +501,7 @@ Error parse_error(const CLI::ParseError& error, const std::vector<std::string>& 
     std::vector<std::string> extra = verb.remaining();
     for (const std::string& word : app.remaining()) extra.push_back(word);
     const std::string word = extra.empty() ? "" : extra.front().substr(0, 64);
-    if (word.size() > 1 && word[0] == '-') return Error::usage("`" + command + "` has no option " + word).hint(help);
+    if (word.size() > 1 && word[0] == '-') return no_option(verb, word).hint(help);
     return Error::usage(command + ": \"" + word + "\" is one word too many").hint("quote texts with spaces; " + help);
   }
   const std::string what = error.what();
@@ -629,7 +610,10 @@ Result<Command> chosen(const std::string& verb, Options& options, const GlobalOp
     return Command(std::move(options.plan));
   }
   if (verb == "eval") return Command(std::move(options.eval));
-  if (verb == "ask") return Command(std::move(options.ask));
+  if (verb == "ask") {
+    SMIDGEN_TRY(check_streams({options.ask.passage, options.ask.file}));
+    return Command(std::move(options.ask));
+  }
   if (verb == "show") return Command(std::move(options.show));
   if (verb == "pull") return Command(std::move(options.pull));
   if (verb == "bench") return Command(std::move(options.bench));
@@ -637,31 +621,6 @@ Result<Command> chosen(const std::string& verb, Options& options, const GlobalOp
 }
 
 }  // namespace
-
-std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates) {
-  std::optional<std::string> best;
-  std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
-  for (const std::string& candidate : candidates) {
-    std::vector<std::size_t> row(candidate.size() + 1);
-    std::iota(row.begin(), row.end(), 0U);
-    std::vector<std::size_t> before, last = row;  // the rows of two characters and one character ago
-    for (std::size_t i = 1; i <= word.size(); ++i) {
-      before = std::exchange(last, row);
-      std::size_t diagonal = std::exchange(row[0], i);
-      for (std::size_t j = 1; j <= candidate.size(); ++j) {
-        std::size_t change = diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1);
-        const bool swapped = i > 1 && j > 1 && word[i - 1] == candidate[j - 2] && word[i - 2] == candidate[j - 1];
-        if (swapped) change = std::min(change, before[j - 2] + 1);
-        diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, change}));
-      }
-    }
-    if (row.back() < best_distance) {
-      best_distance = row.back();
-      best = candidate;
-    }
-  }
-  return best;
-}
 
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments, const SettingsSource& settings) {
   CommandLine line;
@@ -695,6 +654,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
     return unknown_command(*typed, arguments, app);
   }
   const CLI::App& verb = *app.get_subcommand(std::string(known->name));
+  SMIDGEN_TRY(check_dashes(arguments, app, verb));
   std::vector<Setting> used;
   if (known->name != "man" && known->name != "completion" && !has_word(arguments, "--no-settings")) {
     SMIDGEN_ASSIGN(const std::vector<Setting> there, settings());

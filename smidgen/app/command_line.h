@@ -23,10 +23,6 @@ struct CommandLine {
 using SettingsSource = std::function<Result<std::vector<Setting>>()>;
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments, const SettingsSource& settings);
 
-// The candidate with the smallest edit distance (insert, delete, change, swap of neighbours) to `word`, when it is near
-// enough to be a likely typing mistake.
-std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates);
-
 // "smidgen 0.1.0 (commit 0123abc)".
 std::string version_text();
 

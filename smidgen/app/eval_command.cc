@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,7 @@
 #include "smidgen/app/keep_input.h"
 #include "smidgen/app/load_data.h"
 #include "smidgen/base/file.h"
+#include "smidgen/base/open_error.h"
 #include "smidgen/base/statistics.h"
 #include "smidgen/base/thread_pool.h"
 #include "smidgen/learn/evaluate.h"
@@ -245,7 +247,7 @@ int run_eval(const EvalOptions& options, App& app) {
         app.fail(bundle_error(std::move(classifier).error(), options.bundle, options.data, "smidgen eval BUNDLE DATA"));
     std::error_code ignored;
     if (options.data != "-" && !std::filesystem::exists(options.data, ignored))
-      app.fail(Error::no_input("no such file").in(options.data));
+      app.fail(missing_file(open_error(options.data, ENOENT), options.data));
     return code;
   }
   const auto data = load_data(options.data, options.read, app);

@@ -23,7 +23,4 @@ std::string for_markdown(std::string_view text, std::size_t characters_max = 80)
 // The last part of a path, without trailing slashes: what may stand in a file that travels (a path may name people).
 std::string base_name(std::string_view path);
 
-// One word for a POSIX shell, quoted only when it must be.
-std::string shell_word(std::string_view text);
-
 }  // namespace smidgen

@@ -42,9 +42,6 @@ TEST(ForeignText, NamesFilesAndWords) {
   EXPECT_EQ(base_name("/home/me/tickets.smidgen/"), "tickets.smidgen");
   EXPECT_EQ(base_name("tickets"), "tickets");
   EXPECT_EQ(base_name("/"), "/");
-  EXPECT_EQ(shell_word("a/b.smidgen"), "a/b.smidgen");
-  EXPECT_EQ(shell_word("it's $HOME"), "'it'\\''s $HOME'");
-  EXPECT_EQ(shell_word(""), "''");
 }
 
 TEST(Figures, NeverRoundUpWhatIsPromised) {

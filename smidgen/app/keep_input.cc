@@ -23,6 +23,11 @@ Status keep_existing(const std::string& out, bool force) {
   std::error_code code;
   if (out.empty() || out == "-") return Ok{};
   if (fs::is_directory(out, code)) return Error(ErrorKind::kCannotCreate, "is a folder").in(out).hint("name a file");
+  const fs::path parent = fs::path(out).parent_path();
+  if (!parent.empty() && !fs::is_directory(parent, code))
+    return Error(ErrorKind::kCannotCreate, "the folder to write to does not exist")
+        .in(parent.string())
+        .hint("create it first");
   if (!force && fs::is_regular_file(out, code))
     return Error(ErrorKind::kCannotCreate, "already exists").in(out).hint("choose another name or pass --force");
   return Ok{};

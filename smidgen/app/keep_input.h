@@ -12,7 +12,8 @@ namespace smidgen {
 // files.
 Status keep_input(const std::string& out, std::span<const std::string> inputs);
 
-// kCannotCreate when `out` is a file already, unless `force`, or a folder. A pipe or device is written to.
+// kCannotCreate when `out` is a file already, unless `force`, when it is a folder, or when its own folder is missing. A
+// pipe or device is written to.
 Status keep_existing(const std::string& out, bool force);
 
 }  // namespace smidgen

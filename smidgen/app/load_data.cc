@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "smidgen/app/command_line.h"
 #include "smidgen/app/foreign_text.h"
+#include "smidgen/app/nearest.h"
 #include "smidgen/text/column_names.h"
 
 namespace smidgen {
@@ -34,7 +34,7 @@ void say_delimiter(const std::string& path, char delimiter, const App& app) {
 Error missing_file(Error error, const std::string& path) {
   namespace fs = std::filesystem;
   std::error_code code;
-  if (error.kind() != ErrorKind::kNoInput || path.empty() || fs::exists(path, code)) return error;
+  if (error.kind() != ErrorKind::kNoInput || path.empty() || path == "-" || fs::exists(path, code)) return error;
   const fs::path given(path), folder = given.has_parent_path() ? given.parent_path() : fs::path(".");
   if (!fs::is_directory(folder, code)) return std::move(error).hint("there is no folder " + folder.string());
   // By stem, so that a wrong extension is found too and a right one brings no strangers near.

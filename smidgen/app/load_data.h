@@ -16,7 +16,8 @@ void say_delimiter(const std::string& path, char delimiter, const App& app);
 // What to say when BUNDLE is none: its own error, with a hint where the words stand in the wrong order.
 Error bundle_error(Error error, const std::string& bundle, const std::string& other, const char* order);
 
-// A missing file (kNoInput) with what to do: the nearest name in its folder, when one is near.
+// A missing file (kNoInput) with what to do: the nearest name in its folder, when one is near. Any other error, and one
+// about any other file, as it is.
 Error missing_file(Error error, const std::string& path);
 
 }  // namespace smidgen

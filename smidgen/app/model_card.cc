@@ -7,6 +7,7 @@
 #include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
 #include "smidgen/base/json_write.h"
+#include "smidgen/base/shell_word.h"
 #include "smidgen/learn/refusal.h"
 
 namespace smidgen {

@@ -1,10 +1,10 @@
 // `pick`: reads the data, finds the models, hands both to learn/pick, and shows what came out.
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <random>
 
 #include "smidgen/app/commands.h"
+#include "smidgen/app/foreign_text.h"
 #include "smidgen/app/keep_input.h"
 #include "smidgen/app/ladder_choice.h"
 #include "smidgen/app/load_data.h"
@@ -57,7 +57,9 @@ Result<PickRequest> request_from(const PickOptions& options, const App& app, std
   if (options.large_usd_per_1k_rows) request.large_usd_per_row = *options.large_usd_per_1k_rows / 1000;
   request.large_model = options.large_model;
   if (!options.prices.empty()) {
-    SMIDGEN_ASSIGN(request.prices_text, read_file(options.prices, kPricesBytesMax));
+    auto text = read_file(options.prices, kPricesBytesMax);
+    if (!text.ok()) return missing_file(std::move(text).error(), options.prices);
+    request.prices_text = *std::move(text);
     auto price = find_price(options.large_model, request.prices_text);
     if (!price.ok()) return std::move(price).error().in(options.prices);
   }
@@ -82,31 +84,25 @@ Result<double> run_memory_mb(const std::string& bundle, const std::string& jsonl
   return json_number(document.root(), "memory_peak_mb", 0, 1e9);
 }
 
-// --report FILE is written last; a folder that is missing is better said first.
-Status check_page(const std::string& page) {
-  const std::filesystem::path parent = std::filesystem::path(page).parent_path();
-  std::error_code code;
-  if (page.empty() || parent.empty() || std::filesystem::is_directory(parent, code)) return Ok{};
-  return Error(ErrorKind::kCannotCreate, "the folder to write to does not exist")
-      .in(parent.string())
-      .hint("create it first");
+int print(const PickReport& report, const App& app) {
+  const int code = report.certified ? 0 : static_cast<int>(ErrorKind::kNotAchieved);
+  if (app.global.json) return finish_with(app, pick_json(report) + "\n", code);
+  if (app.global.quiet && !report.certified)
+    app.warn("not certified: " + for_terminal(report.refusal ? report.refusal->reason : kNothingPassed, 1000));
+  return finish_with_summary(
+      app, render_pick_table(report, app.terminal.output_colour, app.terminal.columns, app.global.plain), code);
 }
 
 int show(PickReport& report, const PickOptions& options, App& app) {
-  const int code = report.certified ? 0 : static_cast<int>(ErrorKind::kNotAchieved);
   if (!report.bundle.empty()) {
     report.page = options.report.empty() ? pick_page_path(report.bundle) : options.report;
     // The bundle stands: a page that cannot be written costs the exit code, not the answer.
     if (auto status = write_file_atomic(report.page, render_pick_page(report)); !status.ok()) {
-      finish_with(app,
-                  app.global.json ? pick_json(report) + "\n" : render_pick_table(report, false, 0, app.global.plain),
-                  code);
+      print(report, app);
       return app.fail(status.error());
     }
   }
-  if (app.global.json) return finish_with(app, pick_json(report) + "\n", code);
-  return finish_with(app, render_pick_table(report, app.terminal.output_colour, app.terminal.columns, app.global.plain),
-                     code);
+  return print(report, app);
 }
 
 }  // namespace
@@ -115,7 +111,6 @@ int run_pick(const PickOptions& options, App& app) {
   std::vector<std::string> notes;
   auto request = request_from(options, app, notes);
   if (!request.ok()) return app.fail(request.error());
-  if (const Status status = check_page(options.report); !status.ok()) return app.fail(status.error());
   const std::string page = options.report.empty() ? pick_page_path(options.out) : options.report;
   for (const std::string& input : {options.data, options.test})
     if (const Status status = keep_input(page, {&input, 1}); !status.ok()) return app.fail(status.error());

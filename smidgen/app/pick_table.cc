@@ -11,6 +11,7 @@
 #include "smidgen/app/foreign_text.h"
 #include "smidgen/app/paper.h"
 #include "smidgen/app/pick_page.h"
+#include "smidgen/base/shell_word.h"
 
 namespace smidgen {
 
@@ -185,10 +186,8 @@ void cost(const PickReport& report, Paper& paper) {
 
 void refusal(const PickReport& report, Paper& paper) {
   if (report.certified) return;
-  paper.sentence(
-      "not certified:",
-      report.refusal ? for_terminal(report.refusal->reason, 1000) : "no policy passed its test on the held-out rows.",
-      Ink::kBad);
+  paper.sentence("not certified:", report.refusal ? for_terminal(report.refusal->reason, 1000) : kNothingPassed,
+                 Ink::kBad);
   if (!report.refusal) return;
   const Refusal& why = *report.refusal;
   if (why.certifiable_accuracy) {

@@ -8,6 +8,9 @@
 
 namespace smidgen {
 
+// Why there is no certificate when nothing more is known of it.
+inline constexpr char kNothingPassed[] = "no policy passed its test on the held-out rows.";
+
 // The whole text, ending in a newline. `colour` adds ANSI colours (they change no other character); sentences wrap at
 // `width` columns (at least 60; 0 never wraps). Foreign text (labels, paths) cannot move the cursor. `plain`: the
 // table's cells between tabs, each sentence one line, no colour.

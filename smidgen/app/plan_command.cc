@@ -44,6 +44,27 @@ bool let_show_itself(const std::string& path, ReadOptions& read, const App& app)
   return true;
 }
 
+// Labels in a file that is read as unlabelled are not used: silence would be taken for the contrary. A column may be
+// called so and mean something else, so it is no error.
+void warn_of_labels(const std::string& path, ReadOptions read, const ReadOptions& asked, const App& app) {
+  read.extra_column = asked.label_column.empty() ? "label" : asked.label_column;
+  std::error_code code;
+  if (read.extra_column == read.text_column || !std::filesystem::is_regular_file(path, code)) return;
+  const auto reader = RecordReader::open(path, read);
+  if (!reader.ok()) return;
+  std::uint64_t rows = 0, labelled = 0;
+  for (Record record;; ++rows) {
+    const auto found = (*reader)->next(record);
+    if (!found.ok() || !*found || record.error) break;
+    labelled += trim_ascii(record.extra).empty() ? 0 : 1;
+  }
+  if (labelled > 0)
+    app.warn(fmt::format(
+        "{}: {} of {} rows have a label already (`{}`), and none of them is used: a file alone is read "
+        "as unlabelled; for labelled rows: smidgen plan LABELLED UNLABELLED",
+        for_terminal(path, 200), with_thousands(labelled), with_thousands(rows), for_terminal(read.extra_column)));
+}
+
 std::string id_name(const ReadOptions& read) {
   return read.id_column.empty() ? "id" : read.id_column;
 }
@@ -83,7 +104,9 @@ struct Unlabelled {
 
 Result<Unlabelled> read_unlabelled(const std::string& path, ReadOptions read, const App& app) {
   read.cancelled = interrupted;
-  SMIDGEN_ASSIGN(const auto reader, RecordReader::open(path, read));
+  auto opened = RecordReader::open(path, read);
+  if (!opened.ok()) return missing_file(std::move(opened).error(), path);
+  const auto& reader = *opened;
   say_delimiter(path, reader->delimiter_found(), app);
   Unlabelled rows;
   for (Record record;;) {
@@ -202,6 +225,7 @@ Result<LabelPlan> make(const PlanOptions& options, App& app, Unlabelled& unlabel
     SMIDGEN_ASSIGN(labelled, load_data(options.files.front(), of_labelled, app));
   }
   SMIDGEN_ASSIGN(unlabelled, read_unlabelled(options.files.back(), read, app));
+  if (!labelled) warn_of_labels(options.files.back(), read, options.read, app);
   SMIDGEN_ASSIGN(const Encoder encoder, Encoder::load(folder, {.tokens_max = options.tokens_max}));
   PlanRequest request;
   request.rows = options.rows;
@@ -230,7 +254,7 @@ int run_plan(const PlanOptions& options, App& app) {
   if (to_file)
     if (const Status status = write_file_atomic(options.out, csv); !status.ok()) return app.fail(status.error());
   if (app.global.json) return finish_with(app, to_json(*plan, unlabelled, options));
-  if (to_file) return finish_with(app, summary(*plan, options));
+  if (to_file) return finish_with_summary(app, summary(*plan, options));
   std::string said = summary(*plan, options);
   said.pop_back();
   app.say(said);

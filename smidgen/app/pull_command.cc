@@ -10,11 +10,12 @@
 #include <system_error>
 
 #include "smidgen/app/archive.h"
-#include "smidgen/app/command_line.h"
 #include "smidgen/app/commands.h"
 #include "smidgen/app/demo_data.h"
 #include "smidgen/app/figures.h"
+#include "smidgen/app/keep_input.h"
 #include "smidgen/app/models.h"
+#include "smidgen/app/nearest.h"
 #include "smidgen/app/process.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/sha256.h"
@@ -133,9 +134,13 @@ Status keep(const PinnedPackage& package, bool again, const App& app) {
   return staged.commit();
 }
 
+std::string demo_file(const Pullable& what, const PullOptions& options) {
+  return options.out.empty() ? std::string(what.name) + ".csv" : options.out;
+}
+
 Result<Json> write_demo(const Pullable& what, const PullOptions& options) {
   SMIDGEN_ASSIGN(const DemoCsv csv, make_demo_csv(*what.task, kept_folder(what.package())));
-  const std::string path = options.out.empty() ? std::string(what.name) + ".csv" : options.out;
+  const std::string path = demo_file(what, options);
   if (path == "-") {
     SMIDGEN_TRY(write_stdout(csv.bytes));
   } else {
@@ -179,12 +184,15 @@ int run_pull(const PullOptions& options, App& app) {
   }
   if (what == nullptr) {
     Error error = Error::usage("nothing called \"" + options.name + "\" can be pulled");
-    if (const auto near = nearest(options.name, names))
-      return app.fail(std::move(error).hint("did you mean " + *near + "?"));
+    if (const auto likely = likely_names(lower, names); !likely.empty())
+      return app.fail(std::move(error).hint(did_you_mean(likely)));
     return app.fail(std::move(error).hint("`smidgen pull` lists what there is"));
   }
   if (!what->task && !options.out.empty())
     return app.fail(Error::usage("--out is for demo data; a model is kept in the cache"));
+  if (what->task)  // before a download; a file that is there may be the same
+    if (const Status status = keep_existing(demo_file(*what, options), true); !status.ok())
+      return app.fail(status.error());
   const PinnedPackage& package = what->package();
   if (const Status status = keep(package, options.force, app); !status.ok()) return app.fail(status.error());
   if (!what->task) {

@@ -6,7 +6,7 @@
 #include <system_error>
 #include <utility>
 
-#include "smidgen/app/command_line.h"
+#include "smidgen/app/nearest.h"
 #include "smidgen/app/verbs.h"
 #include "smidgen/base/file.h"
 
@@ -57,7 +57,8 @@ Status check_names(const std::vector<Setting>& settings) {
   const auto unknown = [](const Setting& one, const std::string& what, const std::string& word,
                           const std::vector<std::string>& known) {
     Error error = Error(ErrorKind::kConfig, what).in(one.where).at_line(one.line);
-    if (const auto near = nearest(word, known)) return std::move(error).hint("did you mean " + *near + "?");
+    if (const auto likely = likely_names(word, known); !likely.empty())
+      return std::move(error).hint(did_you_mean(likely));
     return std::move(error).hint("docs/settings.md lists them; what writes or waives stands on the command line only");
   };
   for (const Setting& one : settings) {

@@ -21,6 +21,8 @@
 #include "smidgen/base/clock.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/json_write.h"
+#include "smidgen/base/open_error.h"
+#include "smidgen/base/shell_word.h"
 #include "smidgen/model/zero_shot.h"
 
 namespace smidgen {
@@ -70,7 +72,7 @@ Status check_files(const std::vector<std::string>& files, const ReadOptions& rea
     std::error_code code;
     if (file == "-") continue;
     if (!fs::exists(file, code)) {
-      Error error = Error::no_input("no such file").in(file);
+      Error error = open_error(file, ENOENT);
       if (file.find(' ') == std::string::npos) return missing_file(std::move(error), file);
       return std::move(error).hint("a text to answer goes behind --text");
     }
@@ -160,7 +162,10 @@ Result<std::vector<std::string>> read_labels(const std::string& given) {
   std::string text = given;
   const bool file = given.starts_with('@');
   if (file) {
-    SMIDGEN_ASSIGN(text, read_file(given.substr(1), kLabelsBytesMax));
+    const std::string path = given.substr(1);
+    auto read = read_file(path, kLabelsBytesMax);
+    if (!read.ok()) return missing_file(std::move(read).error(), path);
+    text = *std::move(read);
   }
   std::vector<std::string> labels;
   for (std::size_t at = 0; at <= text.size();) {
@@ -216,6 +221,7 @@ void report_summary(const App& app, const BundleInfo& info, const PipelineSummar
     for (std::size_t i = 0; i < info.rungs.size(); ++i)
       line += fmt::format(", {} {}", info.rungs[i].name, answered_percent(share(s.rows_at_rung[i], answered)));
   if (s.cut > 0) line += ", " + counted(s.cut, "row", "rows") + " too long and read in part";
+  if (s.empty > 0) line += ", " + counted(s.empty, "row", "rows") + " without a text";
   if (s.bad > 0) line += ", " + counted(s.bad, "bad row", "bad rows");
   app.say(line);
 }
@@ -223,9 +229,9 @@ void report_summary(const App& app, const BundleInfo& info, const PipelineSummar
 // --stats FILE: what the run did, for programs.
 Status write_stats(const std::string& path, const BundleInfo& info, const PipelineSummary& s, double seconds) {
   std::string out = fmt::format(
-      "{{\"rows\":{},\"bad\":{},\"escalated\":{},\"cut\":{},\"seconds\":{:.6f},\"rows_per_second\":{:.1f},"
+      "{{\"rows\":{},\"bad\":{},\"escalated\":{},\"cut\":{},\"empty\":{},\"seconds\":{:.6f},\"rows_per_second\":{:.1f},"
       "\"memory_peak_mb\":{:.1f},\"rungs\":[",
-      s.rows, s.bad, s.escalated, s.cut, seconds, static_cast<double>(s.rows) / std::max(seconds, 1e-6),
+      s.rows, s.bad, s.escalated, s.cut, s.empty, seconds, static_cast<double>(s.rows) / std::max(seconds, 1e-6),
       memory_peak_mb());
   for (std::size_t i = 0; i < info.rungs.size(); ++i) {
     out += i == 0 ? "{\"rung\":" : ",{\"rung\":";
@@ -293,8 +299,8 @@ int run_run(const RunOptions& options, App& app) {
   watcher = Watcher{};
   pipeline.written = nullptr;
   const double seconds = seconds_since(began);
-  if (options.texts.empty() && (!summary.error || summary.error->kind() != ErrorKind::kIo))
-    report_summary(app, classifier->bundle().info, summary, seconds);
+  const bool nothing_to_say = summary.error && (summary.rows == 0 || summary.error->kind() == ErrorKind::kIo);
+  if (options.texts.empty() && !nothing_to_say) report_summary(app, classifier->bundle().info, summary, seconds);
   if (!options.stats.empty())
     if (const Status status = write_stats(options.stats, classifier->bundle().info, summary, seconds); !status.ok())
       return app.fail(status.error());

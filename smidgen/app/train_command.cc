@@ -68,7 +68,8 @@ int run_train(const TrainOptions& options, App& app) {
     written = train(*data, options.rung, *ladder, options.out, options.force, pool, watcher);
   }
   if (!written.ok()) return app.fail(written.error());
-  return finish_with(app, app.global.json ? to_json(*written) : to_text(*data, *written));
+  if (app.global.json) return finish_with(app, to_json(*written));
+  return finish_with_summary(app, to_text(*data, *written));
 }
 
 }  // namespace smidgen

@@ -12,16 +12,13 @@
 #include <system_error>
 #include <utility>
 
+#include "smidgen/base/open_error.h"
+
 namespace smidgen {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-Error open_error(const std::string& path, int code) {
-  const ErrorKind kind = code == EACCES || code == EPERM ? ErrorKind::kPermission : ErrorKind::kNoInput;
-  return Error(kind, std::string("cannot open: ") + std::strerror(code)).in(path);
-}
 
 Error write_error(const std::string& path, int code) {
   return Error::io(std::string("cannot write: ") + std::strerror(code))

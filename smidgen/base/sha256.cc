@@ -8,6 +8,8 @@
 #include <memory>
 #include <vector>
 
+#include "smidgen/base/open_error.h"
+
 namespace smidgen {
 
 struct Sha256::Context {
@@ -61,7 +63,7 @@ std::string sha256_hex(std::string_view bytes) {
 
 Result<std::string> sha256_file(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-  if (!file) return Error::no_input(std::string("cannot open: ") + std::strerror(errno)).in(path);
+  if (!file) return open_error(path, errno);
   Sha256 hasher;
   std::vector<char> buffer(1 << 20);
   for (;;) {

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <utility>
 
+#include "smidgen/base/open_error.h"
+
 namespace smidgen {
 
 namespace {
@@ -69,12 +71,7 @@ Result<OpenedSource> open_byte_source(const std::string& path, std::function<boo
     return OpenedSource{std::make_unique<FileSource>(STDIN_FILENO, false, "<stdin>", std::move(cancelled))};
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0 && errno == EINTR && cancelled && cancelled()) return Error::cancelled();  // a pipe by name
-  if (descriptor < 0) {
-    const bool refused = errno == EACCES || errno == EPERM;
-    return Error(refused ? ErrorKind::kPermission : ErrorKind::kNoInput,
-                 std::string("cannot open: ") + std::strerror(errno))
-        .in(path);
-  }
+  if (descriptor < 0) return open_error(path, errno);
   auto source = std::make_unique<FileSource>(descriptor, true, path, std::move(cancelled));
   struct stat info {};
   const bool known = ::fstat(descriptor, &info) == 0;

@@ -8,6 +8,7 @@
 #include "smidgen/text/column_names.h"
 #include "smidgen/text/csv_scanner.h"
 #include "smidgen/text/record_reader_parts.h"
+#include "smidgen/text/repair_command.h"
 
 namespace smidgen {
 
@@ -145,7 +146,8 @@ std::optional<Error> DelimitedReader::fault_of_bytes(std::string_view bytes) con
         .in(input_.name)
         .at_line(input_.line + static_cast<std::uint64_t>(lines))
         .at_byte(input_.window.offset() + at)
-        .hint("remove it, for example with tr -d '\\000'");
+        .hint("remove it with " +
+              repair_command("tr -d '\\000'", input_.name, tagged_name(input_.name, "clean"), true));
   }
   return encoding_error(bytes, input_.line, input_.window.offset(), input_.name);
 }
@@ -261,7 +263,9 @@ Status DelimitedReader::read_header(const ReadOptions& options) {
     append_csv_field(name, bytes.substr(field.begin, field.end - field.begin), field.doubled);
     if (!field.quoted) name = std::string(trim_ascii(name));
     if (!field.quoted && name.find('\r') != std::string::npos)
-      return here(Error::bad_data("lines end in CR only").hint("convert them with tr '\\r' '\\n'"));
+      return here(Error::bad_data("lines end in CR only")
+                      .hint("convert them with " +
+                            repair_command("tr '\\r' '\\n'", input_.name, tagged_name(input_.name, "lf"), true)));
     names.push_back(std::move(name));
   }
   columns_in_header_ = names.size();

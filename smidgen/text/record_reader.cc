@@ -7,6 +7,7 @@
 #include "smidgen/base/out_of_memory.h"
 #include "smidgen/base/utf8.h"
 #include "smidgen/text/record_reader_parts.h"
+#include "smidgen/text/repair_command.h"
 
 namespace smidgen {
 
@@ -16,13 +17,13 @@ constexpr std::size_t kSniffBytes = 4;
 
 // Files that are not text at all, by their first bytes: a clear word beats "invalid UTF-8".
 struct Signature {
-  std::string_view bytes, what, hint;
+  std::string_view bytes, what, hint, tool = {}, ending = {};  // tool: ends the hint, with the file's name
 };
 constexpr Signature kSignatures[] = {
-    {"\xff\xfe", "looks like UTF-16", "convert it with iconv -f UTF-16 -t UTF-8"},
-    {"\xfe\xff", "looks like UTF-16", "convert it with iconv -f UTF-16 -t UTF-8"},
-    {"\x1f\x8b", "is compressed with gzip", "unpack it with gunzip"},
-    {"\x28\xb5\x2f\xfd", "is compressed with Zstandard", "unpack it with unzstd"},
+    {"\xff\xfe", "looks like UTF-16", "convert it with ", "iconv -f UTF-16 -t UTF-8"},
+    {"\xfe\xff", "looks like UTF-16", "convert it with ", "iconv -f UTF-16 -t UTF-8"},
+    {"\x1f\x8b", "is compressed with gzip", "unpack it with ", "gunzip -c", "gz"},
+    {"\x28\xb5\x2f\xfd", "is compressed with Zstandard", "unpack it with ", "unzstd -c", "zst"},
     {"PK\x03\x04", "is a ZIP archive or a spreadsheet", "unpack it, or save the sheet as CSV (UTF-8)"},
     {"PAR1", "is a Parquet file", "convert it to CSV or JSON lines, for example with duckdb"},
 };
@@ -54,15 +55,48 @@ Result<char> first_letter(ByteWindow& window, std::size_t bytes_max) {
   }
 }
 
+std::string tool_command(const Signature& signature, const std::string& name) {
+  if (signature.tool.empty()) return {};
+  if (signature.ending.empty()) return repair_command(signature.tool, name, tagged_name(name, "utf8"));
+  const bool named_so = extension_of(name) == signature.ending;  // mails.csv.gz
+  return repair_command(signature.tool, name, named_so ? with_extension(name, "") : tagged_name(name, "unpacked"));
+}
+
 Status check_signature(const OpenedInput& input) {
   const std::string_view start = input.window.unread();
   for (const Signature& signature : kSignatures)
     if (start.starts_with(signature.bytes))
-      return Error::bad_data(std::string(signature.what)).in(input.name).hint(std::string(signature.hint));
+      return Error::bad_data(std::string(signature.what))
+          .in(input.name)
+          .hint(std::string(signature.hint) + tool_command(signature, input.name));
   // UTF-16 without a mark: the first letter is ASCII, so one of its two bytes is zero.
-  if (start.size() >= 4 && ((start[0] == 0 && start[2] == 0) || (start[1] == 0 && start[3] == 0)))
-    return Error::bad_data("looks like UTF-16").in(input.name).hint("convert it with iconv -f UTF-16 -t UTF-8");
+  const bool big = start.size() >= 4 && start[0] == 0 && start[2] == 0;
+  const bool little = start.size() >= 4 && start[1] == 0 && start[3] == 0;
+  if (big || little)
+    return Error::bad_data("looks like UTF-16")
+        .in(input.name)
+        .hint("convert it with " + repair_command(big ? "iconv -f UTF-16BE -t UTF-8" : "iconv -f UTF-16LE -t UTF-8",
+                                                  input.name, tagged_name(input.name, "utf8")));
   return Ok{};
+}
+
+// A JSON array of objects, by the bytes at hand (waiting for more could be waiting for a person). `named_json`: any
+// array.
+bool starts_array(std::string_view bytes, bool named_json) {
+  for (const char wanted : {'[', '{', '"'}) {
+    bytes.remove_prefix(std::min(bytes.find_first_not_of(" \t\r\n"), bytes.size()));
+    if (bytes.empty() || bytes[0] != wanted) return false;
+    if (named_json) return true;
+    bytes.remove_prefix(1);
+  }
+  return true;
+}
+
+Error is_array(const std::string& name, const std::string& extension) {
+  const std::string made = extension == "json" ? with_extension(name, "jsonl") : tagged_name(name, "lines");
+  return Error::bad_data("is one JSON array; one JSON object a line is wanted")
+      .in(name)
+      .hint("convert it with " + repair_command("jq -c '.[]'", name, made));
 }
 
 }  // namespace
@@ -78,7 +112,8 @@ std::optional<Error> encoding_error(std::string_view record, std::uint64_t line,
       .in(name)
       .at_line(line + static_cast<std::uint64_t>(lines))
       .at_byte(byte + *bad)
-      .hint("if the file is Latin-1, convert it with iconv -f ISO-8859-1 -t UTF-8");
+      .hint("if the file is Latin-1, convert it with " +
+            repair_command("iconv -f ISO-8859-1 -t UTF-8", name, tagged_name(name, "utf8")));
 }
 
 Error record_too_large(const OpenedInput& input, std::uint64_t line, std::uint64_t byte) {
@@ -97,13 +132,11 @@ Result<std::unique_ptr<RecordReader>> read_records(std::unique_ptr<ByteSource> s
   DataFormat format = options.format;
   const std::string extension = extension_of(name);
   if (format == DataFormat::kAuto) format = format_by_extension(extension);
+  if (format == DataFormat::kAuto || format == DataFormat::kJsonl)
+    if (starts_array(input.window.unread(), extension == "json")) return is_array(name, extension);
   if (format == DataFormat::kAuto && options.delimiter != 0) format = DataFormat::kCsv;
   if (format == DataFormat::kAuto) {
     SMIDGEN_ASSIGN(const char first, first_letter(input.window, limits.record_bytes_max));
-    if (first == '[' && extension == "json")
-      return Error::bad_data("is one JSON array; one JSON object a line is wanted")
-          .in(name)
-          .hint("convert it with jq -c '.[]'");
     format = first == '{' ? DataFormat::kJsonl : DataFormat::kLines;
   }
   if (options.delimiter != 0 && format != DataFormat::kCsv && format != DataFormat::kTsv)

@@ -187,11 +187,25 @@ std::vector<BadInput> bad_files() {
       {"text,label,x,text\n",
        "f.csv",
        {"!f.csv:1: the header has the name \"text\" twice (columns 1 and 4) (byte 0); rename one of them"}},
-      {"text,label\ra,b\r", "f.csv", {"!f.csv:1: lines end in CR only (byte 0); convert them with tr '\\r' '\\n'"}},
-      {"\xff\xfet\0e\0"s, "f.csv", {"!f.csv: looks like UTF-16; convert it with iconv -f UTF-16 -t UTF-8"}},
-      {"\xfe\xff\0t\0e"s, "f.jsonl", {"!f.jsonl: looks like UTF-16; convert it with iconv -f UTF-16 -t UTF-8"}},
-      {"t\0e\0x\0"s, "f.csv", {"!f.csv: looks like UTF-16; convert it with iconv -f UTF-16 -t UTF-8"}},
-      {"\x1f\x8b\x08", "f.csv.gz", {"!f.csv.gz: is compressed with gzip; unpack it with gunzip"}},
+      {"text,label\ra,b\r",
+       "f.csv",
+       {"!f.csv:1: lines end in CR only (byte 0); convert them with tr '\\r' '\\n' < f.csv > f.lf.csv"}},
+      {"\xff\xfet\0e\0"s,
+       "f.csv",
+       {"!f.csv: looks like UTF-16; convert it with iconv -f UTF-16 -t UTF-8 f.csv > f.utf8.csv"}},
+      {"\xfe\xff\0t\0e"s,
+       "a b/f.jsonl",
+       {"!a b/f.jsonl: looks like UTF-16; convert it with iconv -f UTF-16 -t UTF-8 'a b/f.jsonl' > 'a "
+        "b/f.utf8.jsonl'"}},
+      {"t\0e\0x\0"s,
+       "f.csv",
+       {"!f.csv: looks like UTF-16; convert it with iconv -f UTF-16LE -t UTF-8 f.csv > f.utf8.csv"}},
+      {"\0t\0e\0x"s, "<stdin>", {"!<stdin>: looks like UTF-16; convert it with iconv -f UTF-16BE -t UTF-8"}},
+      {"\x1f\x8b\x08", "f.csv.gz", {"!f.csv.gz: is compressed with gzip; unpack it with gunzip -c f.csv.gz > f.csv"}},
+      {"\x1f\x8b\x08", "f.csv", {"!f.csv: is compressed with gzip; unpack it with gunzip -c f.csv > f.unpacked.csv"}},
+      {"\x28\xb5\x2f\xfd",
+       "f.tsv.zst",
+       {"!f.tsv.zst: is compressed with Zstandard; unpack it with unzstd -c f.tsv.zst > f.tsv"}},
       {"PK\x03\x04",
        "f.xlsx",
        {"!f.xlsx: is a ZIP archive or a spreadsheet; unpack it, or save the sheet as CSV (UTF-8)"}},
@@ -200,7 +214,14 @@ std::vector<BadInput> bad_files() {
        {"!f.parquet: is a Parquet file; convert it to CSV or JSON lines, for example with duckdb"}},
       {"[{\"text\":1}]",
        "f.json",
-       {"!f.json: is one JSON array; one JSON object a line is wanted; convert it with jq -c '.[]'"}},
+       {"!f.json: is one JSON array; one JSON object a line is wanted; convert it with jq -c '.[]' f.json > f.jsonl"}},
+      {"\n[\n  {\n \"text\": 1}]",
+       "f.jsonl",
+       {"!f.jsonl: is one JSON array; one JSON object a line is wanted; convert it with jq -c '.[]' f.jsonl > "
+        "f.lines.jsonl"}},
+      {"[{\"text\":1}]",
+       "<stdin>",
+       {"!<stdin>: is one JSON array; one JSON object a line is wanted; convert it with jq -c '.[]'"}},
       {"a\n",
        "f.txt",
        {"!f.txt: plain lines hold texts only, there is no column \"label\"; name the file .csv, .tsv or .jsonl, or "
@@ -209,7 +230,7 @@ std::vector<BadInput> bad_files() {
       {"te\xe9t,label\n",
        "f.csv",
        {"!f.csv:1: invalid UTF-8: byte 0xe9 (byte 2); if the file is Latin-1, convert it with iconv -f ISO-8859-1 -t "
-        "UTF-8"}},
+        "UTF-8 f.csv > f.utf8.csv"}},
       {"text,\"label\n",
        "f.csv",
        {"!f.csv:1: unterminated quote: the field that opens here never closes (byte 5)"s + kQuoteHint}},
@@ -249,11 +270,11 @@ std::vector<BadInput> bad_rows() {
       {header + "\"a\nb\xff\",c\nd,e\n",
        "f.csv",
        {"!f.csv:3: invalid UTF-8: byte 0xff (byte 15); if the file is Latin-1, convert it with iconv -f ISO-8859-1 -t "
-        "UTF-8",
+        "UTF-8 f.csv > f.utf8.csv",
         "4:d|e||||"}},
       {header + "\"a\n\0\",c\nd,e\n"s,
        "f.csv",
-       {"!f.csv:3: NUL byte (byte 14); remove it, for example with tr -d '\\000'", "4:d|e||||"}},
+       {"!f.csv:3: NUL byte (byte 14); remove it with tr -d '\\000' < f.csv > f.clean.csv", "4:d|e||||"}},
       {header + std::string(65536, ',') + "\nd,e\n",
        "f.csv",
        {"!f.csv:2: more than 65536 columns (byte 65547)", "3:d|e||||"}},
@@ -282,7 +303,7 @@ std::vector<BadInput> bad_rows() {
       {"{\"text\":\"\xe9\"}\n",
        "f.jsonl",
        {"!f.jsonl:1: invalid UTF-8: byte 0xe9 (byte 9); if the file is Latin-1, convert it with iconv -f ISO-8859-1 -t "
-        "UTF-8"}},
+        "UTF-8 f.jsonl > f.utf8.jsonl"}},
   };
 }
 
@@ -358,7 +379,7 @@ TEST(RecordReader, OpensFilesAndFolders) {
   EXPECT_FALSE(*(*reader)->next(record));
   EXPECT_FALSE(*(*reader)->next(record)) << "the end stays the end";
   std::filesystem::remove(path);
-  EXPECT_EQ(RecordReader::open(path, {}).error().message(), path + ": cannot open: No such file or directory");
+  EXPECT_EQ(RecordReader::open(path, {}).error().message(), path + ": no such file");
   EXPECT_EQ(RecordReader::open(path, {}).error().kind(), ErrorKind::kNoInput);
   EXPECT_EQ(RecordReader::open(testing::TempDir(), {}).error().kind(), ErrorKind::kNoInput);
 }
