@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "smidgen/base/utf8.h"
+#include "smidgen/model/passage_windows.h"
 #include "smidgen/text/split_pattern.h"
 #include "smidgen/text/unicode_tables.h"
 
@@ -12,7 +13,6 @@ namespace smidgen {
 
 namespace {
 
-constexpr std::size_t kWindowDefault = 384, kStrideDefault = 128;
 constexpr std::size_t kAnswersMax = 1000;
 constexpr std::string_view kByteLevelSpace = "\u0120", kUnigramSpace = "\u2581";  // what spaces look like in tokens
 
@@ -55,10 +55,7 @@ Distribution softmax(const Activations& logits, std::size_t column, std::size_t 
   return out;
 }
 
-Status check(const QuestionOptions& options, std::size_t window, std::size_t tokens_max) {
-  if (window > tokens_max)
-    return Error::usage("a window of " + std::to_string(window) + " tokens; this model reads " +
-                        std::to_string(tokens_max));
+Status check(const QuestionOptions& options) {
   if (options.top < 1 || options.top > kAnswersMax)
     return Error::usage("the number of answers must be in 1.." + std::to_string(kAnswersMax));
   if (options.answer_tokens_max < 1) return Error::usage("an answer must have room for one token");
@@ -207,21 +204,18 @@ class QuestionAnswerer::Collected {
 
 Result<std::vector<PassageAnswer>> QuestionAnswerer::answer(std::string_view question, std::string_view text,
                                                             const QuestionOptions& options, Scratch& scratch) const {
-  const std::size_t window = options.window == 0 ? std::min(kWindowDefault, tokens_max()) : options.window;
-  const std::size_t stride = options.stride == SIZE_MAX ? std::min(kStrideDefault, window / 2) : options.stride;
-  SMIDGEN_TRY(check(options, window, tokens_max()));
+  SMIDGEN_ASSIGN(const WindowShape shape, WindowShape::of(options.window, options.stride, tokens_max()));
+  SMIDGEN_TRY(check(options));
   SMIDGEN_ASSIGN(const Passage passage, read(text));
   std::vector<std::int32_t> asked;
   tokenizer_->encode_plain(question, asked);
   Collected collected;
   double null_score = 1;
   EncodedPair& pair = scratch.pair_;
-  for (std::size_t at = 0;; at += pair.second_count - stride) {
-    SMIDGEN_TRY(tokenizer_->join_pair(asked, std::span(passage.ids).subspan(at), window, pair));
-    if (pair.cut && stride >= pair.second_count)
-      return Error::usage("a stride of " + std::to_string(stride) + " tokens; a window of " + std::to_string(window) +
-                          " holds only " + std::to_string(pair.second_count) + " of the passage beside this question")
-          .hint("give a smaller stride or a larger window");
+  for (PassageWindows windows(*tokenizer_, asked, passage.ids, shape);;) {
+    SMIDGEN_ASSIGN(const bool more, windows.next(pair));
+    if (!more) break;
+    const std::size_t at = windows.at();
     scratch.types_.clear();
     if (encoder_.body_config().types > 1) scratch.types_.assign(pair.segments.begin(), pair.segments.end());
     const std::size_t length = pair.ids.size();
@@ -232,7 +226,6 @@ Result<std::vector<PassageAnswer>> QuestionAnswerer::answer(std::string_view que
       while (last + 1 < at + pair.second_count && passage.continues[last + 1]) ++last;
       collected.add(passage, first, last, candidate.score);
     }
-    if (!pair.cut) break;
   }
   if (options.no_answer || collected.empty()) collected.add_no_answer(null_score);
   return std::move(collected).best(options.top, text);
