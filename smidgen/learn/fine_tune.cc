@@ -4,67 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <filesystem>
-#include <numeric>
-#include <sstream>
-#include <utility>
 
-#include "smidgen/base/atomic_file.h"
-#include "smidgen/base/clock.h"
-#include "smidgen/base/random.h"
-#include "smidgen/base/sha256.h"
-#include "smidgen/learn/checkpoint_file.h"
-#include "smidgen/tensor/training_kernels.h"
+#include "smidgen/learn/fine_tune_task.h"
 
 namespace smidgen {
 
 namespace {
 
 constexpr std::size_t kTokensPerScoring = 2048;
-
-// Rises over the first `warm_up` steps, then falls to zero at `steps`.
-double schedule(std::size_t step, std::size_t steps, double warm_up) {
-  const double at = static_cast<double>(step) + 1, rise = std::max(1.0, warm_up * static_cast<double>(steps));
-  if (at <= rise) return at / rise;
-  return std::max(0.0, (static_cast<double>(steps) - at) / std::max(1.0, static_cast<double>(steps) - rise));
-}
-
-// A head's optimizer.
-class HeadState {
- public:
-  HeadState(const SoftmaxHead& head, const Kernels& kernels)
-      : kernels_(kernels),
-        d_weights_(head.weights.size()),
-        d_bias_(head.bias.size()),
-        moments_{std::vector<float>(head.weights.size()), std::vector<float>(head.weights.size()),
-                 std::vector<float>(head.bias.size()), std::vector<float>(head.bias.size())} {}
-
-  // Returns the gradients' sum of squares.
-  double gradients(const HeadLoss& loss) {
-    loss.head_gradients(kernels_, d_weights_, d_bias_);
-    const TrainingKernels& table = training_kernels(kernels_);
-    return table.sum_of_squares(d_weights_.data(), d_weights_.size()) +
-           table.sum_of_squares(d_bias_.data(), d_bias_.size());
-  }
-  void update(SoftmaxHead& head, std::size_t steps, double rate, double decay, double scale) {
-    AdamStep step;
-    step.gradient_scale = static_cast<float>(scale);
-    step.rate = static_cast<float>(rate);
-    step.decay = static_cast<float>(decay);
-    step.correction1 = static_cast<float>(1 / (1 - std::pow(step.beta1, steps)));
-    step.correction2 = static_cast<float>(1 / (1 - std::pow(step.beta2, steps)));
-    const TrainingKernels& table = training_kernels(kernels_);
-    table.adam(step, d_weights_.data(), d_weights_.size(), head.weights.data(), moments_[0].data(), moments_[1].data());
-    step.decay = 0;
-    table.adam(step, d_bias_.data(), d_bias_.size(), head.bias.data(), moments_[2].data(), moments_[3].data());
-  }
-  std::span<std::vector<float>> moments() { return moments_; }  // of weights, then of the bias
-
- private:
-  const Kernels& kernels_;
-  std::vector<float> d_weights_, d_bias_, moments_[4];
-};
 
 struct TokenBatch {
   std::vector<std::int32_t> ids;
@@ -148,137 +95,47 @@ void HeadLoss::head_gradients(const Kernels& table, std::span<float> d_weights, 
 
 namespace {
 
-// Training from its first step, or from a checkpoint, to its last.
-class Run {
+// One label for each row, from its embedding.
+class LabelTask : public FineTuneTask {
  public:
-  Run(TrainableEncoder& encoder, SoftmaxHead& head, const TokenRows& rows, const FineTuneOptions& options,
-      const Watcher& watcher)
-      : encoder_(encoder),
-        head_(head),
-        rows_(rows),
-        options_(options),
-        watcher_(watcher),
-        head_state_(head, kernels()),
-        random_(options.seed),
-        epochs_(options.epochs) {
-    order_.resize(rows.ids.size());
-    std::iota(order_.begin(), order_.end(), 0U);
-  }
+  LabelTask(const TokenRows& rows, const FineTuneOptions& options) : rows_(rows), options_(options) {}
 
-  Result<FineTuneReport> run() {
-    if (order_.empty()) return report_;
-    if (!options_.checkpoint.empty()) restore();
-    while (report_.epochs.size() < epochs_) {
-      if (at_ == 0) random_.shuffle(std::span(order_));
-      while (at_ < order_.size()) {
-        step();
-        if (at_ >= order_.size()) end_epoch();
-        SMIDGEN_TRY(pause());
-        if (at_ == 0) break;
-      }
-    }
-    report_.seconds = seconds();
-    report_.rows_per_second =
-        static_cast<double>(report_.epochs.size() * order_.size()) / std::max(1e-9, report_.seconds);
-    return report_;
-  }
+  std::size_t rows() const override { return rows_.ids.size(); }
 
- private:
-  double seconds() const { return seconds_before_ + seconds_since(start_) - scoring_seconds_; }
-  std::size_t steps_planned() const {
-    return epochs_ * ((order_.size() + options_.batch_rows - 1) / options_.batch_rows);
-  }
-
-  void step() {
+  Outcome gradients(TrainableEncoder& encoder, const SoftmaxHead& head, std::span<const std::uint32_t> rows,
+                    double dropout, std::uint64_t key, std::span<float> d_weights,
+                    std::span<float> d_bias) const override {
     TokenBatch batch;
-    for (const std::size_t end = std::min(order_.size(), at_ + options_.batch_rows); at_ < end; ++at_) {
-      batch.add(rows_.ids[order_[at_]]);
-      batch.labels.push_back(rows_.labels[order_[at_]]);
-      if (rows_.targets.soft.rows() > 0) batch.targets.soft.add_row(rows_.targets.soft.of(order_[at_]));
-      if (!rows_.targets.weights.empty()) batch.targets.weights.push_back(rows_.targets.weights[order_[at_]]);
+    for (const std::uint32_t row : rows) {
+      batch.add(rows_.ids[row]);
+      batch.labels.push_back(rows_.labels[row]);
+      if (rows_.targets.soft.rows() > 0) batch.targets.soft.add_row(rows_.targets.soft.of(row));
+      if (!rows_.targets.weights.empty()) batch.targets.weights.push_back(rows_.targets.weights[row]);
     }
-    HeadLoss loss(head_, batch.labels, options_.label_smoothing, options_.class_weights, &batch.targets);
-    const double value = encoder_.gradients(batch.ids, batch.lengths, loss, options_.dropout, random_.next());
-    loss_sum_ += value * static_cast<double>(batch.labels.size());
-    right_ += loss.right();
-    const double share = schedule(report_.steps, steps_planned(), options_.warm_up);
-    const double squares = head_state_.gradients(loss);
-    const UpdateRates rates{options_.rate * share, options_.layer_decay, options_.weight_decay,
-                            options_.gradient_norm_max};
-    const double scale = encoder_.update(rates, squares);
-    ++report_.steps;
-    head_state_.update(head_, report_.steps, options_.head_rate * share, options_.weight_decay, scale);
+    HeadLoss loss(head, batch.labels, options_.label_smoothing, options_.class_weights, &batch.targets);
+    const double value = encoder.gradients(batch.ids, batch.lengths, loss, dropout, key);
+    loss.head_gradients(kernels(), d_weights, d_bias);
+    return {value, loss.right()};
   }
 
-  void end_epoch() {
-    const auto count = static_cast<double>(order_.size());
-    FineTuneEpoch epoch;
-    epoch.epoch = report_.epochs.size() + 1;
-    epoch.loss = loss_sum_ / count;
-    epoch.accuracy = static_cast<double>(right_) / count;
-    epoch.seconds = seconds();
-    if (options_.held != nullptr) judge(epoch);
-    report_.epochs.push_back(epoch);
-    loss_sum_ = 0;
-    right_ = at_ = 0;
-    const std::size_t done = report_.epochs.size();
-    if (done < epochs_ && options_.held != nullptr && options_.patience > 0 &&
-        done - 1 - best_epoch(report_.epochs) >= options_.patience) {
-      report_.out_of_patience = true;
-      epochs_ = done;
-    }
-    if (options_.seconds_max <= 0 || done >= epochs_) return;
-    const double left = options_.seconds_max - seconds(), each = seconds() / static_cast<double>(done);
-    epochs_ = std::min(epochs_, done + (left <= 0 ? 0 : static_cast<std::size_t>(left / each)));
-  }
-
-  void judge(FineTuneEpoch& epoch) {
-    const auto start = steady_now();
+  bool judge(TrainableEncoder& encoder, const SoftmaxHead& head, FineTuneEpoch& epoch) const override {
+    if (options_.held == nullptr) return false;
     const TokenRows& held = *options_.held;
-    const std::vector<float> scores = score_rows(encoder_, head_, held.ids);
+    const std::vector<float> scores = score_rows(encoder, head, held.ids);
     for (std::size_t row = 0; row < held.labels.size(); ++row) {
-      const std::span<const float> one(&scores[row * head_.labels], head_.labels);
+      const std::span<const float> one(&scores[row * head.labels], head.labels);
       const std::uint32_t label = held.labels[row];
-      if (label >= head_.labels) continue;  // no answer is right
+      if (label >= head.labels) continue;  // no answer is right
       epoch.held_loss -= static_cast<double>(one[label]);
       epoch.held_accuracy += std::max_element(one.begin(), one.end()) - one.begin() == label ? 1 : 0;
     }
     const auto count = static_cast<double>(std::max<std::size_t>(1, held.labels.size()));
     epoch.held_loss /= count;
     epoch.held_accuracy /= count;
-    scoring_seconds_ += seconds_since(start);
+    return true;
   }
 
-  // Between two steps: says where it stands, keeps it, stops.
-  Status pause() {
-    const bool stop = watcher_.stop_requested();
-    const double since = seconds_since(saved_);
-    if (!options_.checkpoint.empty() && (stop || (since >= options_.checkpoint_seconds && since >= 50 * save_seconds_)))
-      SMIDGEN_TRY(save());
-    if (stop) return Error::cancelled();
-    if (watcher_.progress) say();
-    return Ok{};
-  }
-
-  void say() const {
-    const auto count = static_cast<double>(order_.size());
-    const double rows = static_cast<double>(report_.epochs.size()) * count + static_cast<double>(at_);
-    const double speed = (rows - rows_before_) / std::max(1e-9, seconds_since(start_) - scoring_seconds_);
-    const double all = static_cast<double>(epochs_) * count;
-    const double seen = at_ > 0 ? static_cast<double>(at_) : count;
-    const double loss = at_ > 0 ? loss_sum_ / seen : report_.epochs.back().loss;
-    const double accuracy = at_ > 0 ? static_cast<double>(right_) / seen : report_.epochs.back().accuracy;
-    std::string held;
-    if (options_.held != nullptr && !report_.epochs.empty())
-      held = fmt::format(", held-out accuracy {:.3f}", report_.epochs.back().held_accuracy);
-    watcher_.report("fine-tuning", rows / all,
-                    fmt::format("epoch {} of {}, loss {:.3f}, train accuracy {:.3f}{}, {:.0f} rows/s",
-                                report_.epochs.size() + (at_ > 0 ? 1 : 0), epochs_, loss, accuracy, held, speed));
-  }
-
-  // What a checkpoint must have been made with.
-  std::string key() const {
-    Sha256 hash;
+  void add_to(Sha256& hash) const override {
     for (std::size_t i = 0; i < rows_.ids.size(); ++i) {
       const auto& ids = rows_.ids[i];
       hash.add({reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(ids[0])});
@@ -288,149 +145,24 @@ class Run {
           hash.add(fmt::format("{} {}|", entry.label, entry.share));
       if (!rows_.targets.weights.empty()) hash.add(fmt::format("{}|", rows_.targets.weights[i]));
     }
-    const FineTuneOptions& o = options_;
-    if (o.held != nullptr)
-      for (std::size_t i = 0; i < o.held->ids.size(); ++i) {
-        const auto& ids = o.held->ids[i];
-        hash.add({reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(ids[0])});
-        hash.add(fmt::format("|{} ", o.held->labels[i]));
-      }
-    hash.add(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {}", o.patience, o.epochs, o.batch_rows, o.rate,
-                         o.head_rate, o.warm_up, o.weight_decay, o.layer_decay, o.gradient_norm_max, o.dropout,
-                         o.label_smoothing, o.seed, kernels().name, o.checkpoint_key));
-    for (const float weight : o.class_weights) hash.add(fmt::format(" {}", weight));
-    return to_hex(hash.finish());
-  }
-
-  Status save() {
-    const auto start = steady_now();
-    std::vector<NamedTensor> tensors = encoder_.checkpoint();
-    const auto add = [&](const char* name, std::span<const float> values) {
-      tensors.push_back({name, DType::kF32, {values.size()}, as_bytes(values)});
-    };
-    add("head weights", head_.weights);
-    add("head bias", head_.bias);
-    for (std::size_t i = 0; i < 4; ++i) add(kMoments[i], head_state_.moments()[i]);
-    tensors.push_back({"order", DType::kU32, {order_.size()}, as_bytes(std::span<const std::uint32_t>(order_))});
-    std::string ends;
-    for (const FineTuneEpoch& epoch : report_.epochs)
-      ends += fmt::format("{} {} {} {} {} ", epoch.loss, epoch.accuracy, epoch.held_loss, epoch.held_accuracy,
-                          epoch.seconds);
-    SMIDGEN_TRY(
-        write_training_file(options_.checkpoint, std::move(tensors),
-                            {{"key", key()},
-                             {"state", fmt::format("{} {} {} {} {} {} {} {:d}", report_.steps, at_, random_.state(),
-                                                   loss_sum_, right_, epochs_, seconds(), report_.out_of_patience)},
-                             {"epochs", ends}}));
-    saved_ = steady_now();
-    save_seconds_ = seconds_since(start);
-    return Ok{};
-  }
-
-  // The checkpoint of other rows or options is not looked at, a damaged one neither: training then begins anew.
-  void restore() {
-    remove_leftovers(options_.checkpoint);
-    std::error_code code;
-    if (!std::filesystem::exists(options_.checkpoint, code)) return;
-    if (const Status read = read_checkpoint(); !read.ok())
-      report_.note = fmt::format("Training began anew: where it stood could not be read ({} {}).", options_.checkpoint,
-                                 read.error().message());
-  }
-
-  // Changes nothing unless all of it is right.
-  Status read_checkpoint() {
-    SMIDGEN_ASSIGN(const Safetensors file, open_training_file(options_.checkpoint));
-    if (text_of(file, "key") != key()) return Ok{};
-    Place place;
-    SMIDGEN_TRY(read_place(file, place));
-    std::vector<std::uint32_t> order(order_.size());
-    SMIDGEN_ASSIGN(const TensorView stored, file.get("order", DType::kU32, std::vector<std::size_t>{order.size()}));
-    std::memcpy(order.data(), stored.bytes.data(), stored.bytes.size());
-    std::vector<std::uint32_t> sorted = order;
-    std::sort(sorted.begin(), sorted.end());
-    for (std::size_t i = 0; i < sorted.size(); ++i)
-      if (sorted[i] != i) return Error::bad_data("does not name every row once");
-    std::vector<std::vector<float>> floats;
-    std::vector<std::pair<std::string, std::vector<float>*>> parts = {{"head weights", &head_.weights},
-                                                                      {"head bias", &head_.bias}};
-    for (std::size_t i = 0; i < 4; ++i) parts.emplace_back(kMoments[i], &head_state_.moments()[i]);
-    for (const auto& [name, to] : parts) {
-      SMIDGEN_ASSIGN(std::vector<float> values, file.floats(name, {to->size()}));
-      floats.push_back(std::move(values));
+    if (options_.held == nullptr) return;
+    for (std::size_t i = 0; i < options_.held->ids.size(); ++i) {
+      const auto& ids = options_.held->ids[i];
+      hash.add({reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(ids[0])});
+      hash.add(fmt::format("|{} ", options_.held->labels[i]));
     }
-    SMIDGEN_TRY(encoder_.restore(file));
-    for (std::size_t i = 0; i < parts.size(); ++i) *parts[i].second = std::move(floats[i]);
-    order_ = std::move(order);
-    report_ = std::move(place.report);
-    at_ = place.at;
-    epochs_ = place.epochs;
-    right_ = place.right;
-    random_ = Random(place.random);
-    loss_sum_ = place.loss_sum;
-    seconds_before_ = place.seconds;
-    report_.resumed_steps = report_.steps;
-    rows_before_ = static_cast<double>(report_.epochs.size() * order_.size() + at_);
-    return Ok{};
   }
 
-  // What the metadata of a checkpoint say.
-  struct Place {
-    FineTuneReport report;
-    std::size_t at = 0, epochs = 0, right = 0;
-    std::uint64_t random = 0;
-    double loss_sum = 0, seconds = 0;
-  };
-  Status read_place(const Safetensors& file, Place& place) const {
-    std::istringstream state(text_of(file, "state")), ends(text_of(file, "epochs"));
-    state >> place.report.steps >> place.at >> place.random >> place.loss_sum >> place.right >> place.epochs >>
-        place.seconds >> place.report.out_of_patience;
-    if (!state) return Error::bad_data("is not a checkpoint");
-    FineTuneEpoch epoch;
-    while (ends >> epoch.loss >> epoch.accuracy >> epoch.held_loss >> epoch.held_accuracy >> epoch.seconds) {
-      ++epoch.epoch;
-      place.report.epochs.push_back(epoch);
-    }
-    const std::size_t done = place.report.epochs.size(), batch = options_.batch_rows;
-    const auto steps_of = [&](std::size_t rows) { return (rows + batch - 1) / batch; };
-    if (!ends.eof() || place.at >= order_.size() || place.at % batch != 0 || place.right > place.at ||
-        place.epochs > options_.epochs || done > place.epochs || (done == place.epochs && place.at > 0) ||
-        place.report.steps != done * steps_of(order_.size()) + steps_of(place.at) || !std::isfinite(place.loss_sum) ||
-        !(place.seconds >= 0) || !std::isfinite(place.seconds))
-      return Error::bad_data("stands where training cannot");
-    return Ok{};
-  }
-
-  static constexpr const char* kMoments[4] = {"head first", "head second", "bias first", "bias second"};
-
-  TrainableEncoder& encoder_;
-  SoftmaxHead& head_;
+ private:
   const TokenRows& rows_;
   const FineTuneOptions& options_;
-  const Watcher& watcher_;
-  const SteadyTime start_ = steady_now();
-  SteadyTime saved_ = start_;
-  double seconds_before_ = 0, scoring_seconds_ = 0, save_seconds_ = 0;
-  HeadState head_state_;
-  Random random_;
-  std::vector<std::uint32_t> order_;  // of the rows, in this epoch
-  std::size_t at_ = 0;                // rows of this epoch that are done
-  std::size_t epochs_;                // that will be done
-  std::size_t right_ = 0;             // of those, answered right
-  double loss_sum_ = 0;               // over them
-  double rows_before_ = 0;            // rows that runs before this one trained on
-  FineTuneReport report_;
 };
 
 }  // namespace
 
 Result<FineTuneReport> fine_tune(TrainableEncoder& encoder, SoftmaxHead& head, const TokenRows& rows,
                                  const FineTuneOptions& options, const Watcher& watcher) {
-  return Run(encoder, head, rows, options, watcher).run();
-}
-
-std::size_t best_epoch(std::span<const FineTuneEpoch> epochs) {
-  const auto fewer = [](const FineTuneEpoch& a, const FineTuneEpoch& b) { return a.held_accuracy < b.held_accuracy; };
-  return static_cast<std::size_t>(std::max_element(epochs.begin(), epochs.end(), fewer) - epochs.begin());
+  return fine_tune(encoder, head, LabelTask(rows, options), options, watcher);
 }
 
 std::vector<float> score_rows(TrainableEncoder& encoder, const SoftmaxHead& head,

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
@@ -17,6 +18,16 @@ namespace {
 
 constexpr std::size_t kUpdateChunk = 64 * 1024;  // parameters that one thread moves at a time
 constexpr std::size_t kWordRows = 64;            // the same of word vectors
+
+// What a body's tensor is called in a model with a head: below the body's own name, with the norms' present names.
+std::string name_below_head(Architecture architecture, std::string name) {
+  const std::string body =
+      architecture == Architecture::kXlmRoberta ? "roberta." : std::string(to_string(architecture)) + ".";
+  if (!name.starts_with(body)) name = body + name;
+  for (const auto& [old, now] : {std::pair(".gamma", ".weight"), std::pair(".beta", ".bias")})
+    if (name.ends_with(old)) name.replace(name.size() - std::string_view(old).size(), std::string::npos, now);
+  return name;
+}
 
 }  // namespace
 
@@ -41,12 +52,15 @@ struct TrainableEncoder::State {
   std::vector<float> moved_words;  // (3, rows, hidden): value, first and second moment
 
   std::size_t width() const { return config.body.hidden; }
-  void take_batch(std::span<const std::int32_t> ids, std::span<const std::size_t> lengths, bool pairs, bool taped);
+  void take_batch(const TypedSequences& sequences, bool pairs, bool taped);
+  void backward();
   void find_words();
   void pool_rows(const TokenShard& shard, float* out) const;
   void pool_rows_back(const TokenShard& shard, const float* d_out);
   double word_gradients();
   double position_gradients();
+  double type_gradients();
+  std::vector<NamedTensor> moved_tensors();
 
   AdamStep adam_step(const UpdateRates& rates, std::size_t depth, double scale) const;
   void catch_up(std::uint32_t row);
@@ -55,11 +69,14 @@ struct TrainableEncoder::State {
   void update_dense(const UpdateRates& rates, double scale);
 };
 
-void TrainableEncoder::State::take_batch(std::span<const std::int32_t> ids, std::span<const std::size_t> lengths,
-                                         bool pairs, bool taped) {
+void TrainableEncoder::State::take_batch(const TypedSequences& sequences, bool pairs, bool taped) {
+  const auto& [ids, types, lengths] = sequences;
   for (const std::size_t length : lengths) SMIDGEN_CHECK(length >= 1 && length <= config.body.positions);
   for (const std::int32_t id : ids) SMIDGEN_CHECK(id >= 0 && static_cast<std::size_t>(id) < config.body.vocabulary);
+  for (const std::uint8_t type : types) SMIDGEN_CHECK(type < config.body.types);
+  SMIDGEN_CHECK(types.empty() || types.size() == ids.size());
   batch.ids = ids;
+  batch.types = types;
   batch.lengths = lengths;
   batch.taped = taped;
   batch.cut(pairs);
@@ -156,6 +173,25 @@ double TrainableEncoder::State::position_gradients() {
   return training->sum_of_squares(gradient.data() + config.body.first_position * width(), batch.longest * width());
 }
 
+// In the order of the tokens.
+double TrainableEncoder::State::type_gradients() {
+  if (!body.types_move) return 0;
+  std::vector<float>& gradient = body.types.gradient;
+  std::fill(gradient.begin(), gradient.end(), 0.0F);
+  for (std::size_t token = 0; token < batch.ids.size(); ++token)
+    training->add_rows(pass->d_hidden() + token * width(), width(), 1, width(),
+                       gradient.data() + (batch.types.empty() ? 0 : batch.types[token]) * width());
+  return training->sum_of_squares(gradient.data(), gradient.size());
+}
+
+// From d_hidden() to the gradients of all parameters.
+void TrainableEncoder::State::backward() {
+  square_sum = pass->backward();
+  square_sum += word_gradients();
+  square_sum += position_gradients();
+  square_sum += type_gradients();
+}
+
 // --- update ---
 
 AdamStep TrainableEncoder::State::adam_step(const UpdateRates& rates, std::size_t depth, double scale) const {
@@ -239,7 +275,7 @@ TrainableEncoder& TrainableEncoder::operator=(TrainableEncoder&&) noexcept = def
 TrainableEncoder::~TrainableEncoder() = default;
 
 Result<TrainableEncoder> TrainableEncoder::load(const std::string& folder, Precision precision, const Kernels& kernels,
-                                                ThreadPool& pool) {
+                                                ThreadPool& pool, bool types_move) {
   SMIDGEN_CHECK(precision != Precision::kInt8);
   auto state = std::make_unique<State>();
   SMIDGEN_ASSIGN(state->config, EncoderConfig::load(folder));
@@ -250,7 +286,7 @@ Result<TrainableEncoder> TrainableEncoder::load(const std::string& folder, Preci
   state->kernels = state->mode.kernels;
   state->training = state->mode.training;
   state->pool = &pool;
-  SMIDGEN_ASSIGN(state->body, TrainableBody::load(state->config.body, file, state->mode));
+  SMIDGEN_ASSIGN(state->body, TrainableBody::load(state->config.body, file, state->mode, types_move));
   state->pass = TrainingPass::create(state->config.body, state->body, state->mode, pool);
   return TrainableEncoder(std::move(state));
 }
@@ -278,7 +314,7 @@ double TrainableEncoder::gradients(std::span<const std::int32_t> ids, std::span<
   State& s = *state_;
   s.batch.dropout = dropout;
   s.batch.key = key;
-  s.take_batch(ids, lengths, pairs, true);
+  s.take_batch({ids, {}, lengths}, pairs, true);
   const std::vector<TokenShard>& shards = s.batch.shards;
   std::vector<double> losses(shards.size());
   std::vector<float> embeddings(lengths.size() * s.width()), d_embeddings(embeddings.size());
@@ -292,9 +328,24 @@ double TrainableEncoder::gradients(std::span<const std::int32_t> ids, std::span<
     losses[i] = loss.run(shards[i].sequence, shards[i].sequences, &embeddings[at], &d_embeddings[at]);
     s.pool_rows_back(shards[i], &d_embeddings[at]);
   });
-  s.square_sum = s.pass->backward();
-  s.square_sum += s.word_gradients();
-  s.square_sum += s.position_gradients();
+  s.backward();
+  return std::accumulate(losses.begin(), losses.end(), 0.0);
+}
+
+double TrainableEncoder::token_gradients(const TypedSequences& batch, TokenLoss& loss, double dropout,
+                                         std::uint64_t key) {
+  State& s = *state_;
+  s.batch.dropout = dropout;
+  s.batch.key = key;
+  s.take_batch(batch, false, true);
+  const std::vector<TokenShard>& shards = s.batch.shards;
+  std::vector<double> losses(shards.size());
+  s.pool->parallel_for(shards.size(), [&](std::size_t i, std::size_t worker) {
+    s.pass->forward(shards[i], worker);
+    const std::size_t at = shards[i].token * s.width();
+    losses[i] = loss.run(shards[i].sequence, shards[i].sequences, s.pass->hidden() + at, s.pass->d_hidden() + at);
+  });
+  s.backward();
   return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
@@ -321,7 +372,7 @@ void TrainableEncoder::refresh() {
 void TrainableEncoder::embed(std::span<const std::int32_t> ids, std::span<const std::size_t> lengths, float* out) {
   State& s = *state_;
   s.batch.dropout = 0;
-  s.take_batch(ids, lengths, false, false);
+  s.take_batch({ids, {}, lengths}, false, false);
   s.pool->parallel_for(s.batch.shards.size(), [&](std::size_t i, std::size_t worker) {
     const TokenShard& shard = s.batch.shards[i];
     s.pass->forward(shard, worker);
@@ -329,21 +380,37 @@ void TrainableEncoder::embed(std::span<const std::int32_t> ids, std::span<const 
   });
 }
 
-Status TrainableEncoder::save_weights(const std::string& path) {
-  State& s = *state_;
-  for (std::uint32_t row = 0; row < s.config.body.vocabulary; ++row) s.catch_up(row);
-  SMIDGEN_ASSIGN(const Safetensors old, Safetensors::open(s.weights_path));
+// Under the names of the checkpoint; views of the parameters.
+std::vector<NamedTensor> TrainableEncoder::State::moved_tensors() {
+  for (std::uint32_t row = 0; row < config.body.vocabulary; ++row) catch_up(row);
   std::vector<NamedTensor> tensors;
-  std::vector<std::string> moved;
-  std::vector<Parameter*> all = s.body.dense();
-  all.push_back(&s.body.words.table);
+  std::vector<Parameter*> all = body.dense();
+  all.push_back(&body.words.table);
   for (const Parameter* p : all)
     for (std::size_t part = 0; part < p->names.size(); ++part) {
       const std::size_t size = p->size() / p->names.size();
       tensors.push_back(
           {p->names[part], DType::kF32, p->shape, as_bytes(std::span(p->value).subspan(part * size, size))});
-      moved.push_back(p->names[part]);
     }
+  return tensors;
+}
+
+Status TrainableEncoder::save_with_head(const std::string& path, std::vector<NamedTensor> head) {
+  State& s = *state_;
+  std::vector<NamedTensor> tensors = s.moved_tensors();
+  if (const Parameter& types = s.body.types; !s.body.types_move && !types.names.empty())
+    tensors.push_back({types.names.front(), DType::kF32, types.shape, as_bytes(std::span<const float>(types.value))});
+  for (NamedTensor& tensor : tensors) tensor.name = name_below_head(s.config.body.architecture, std::move(tensor.name));
+  std::move(head.begin(), head.end(), std::back_inserter(tensors));
+  return write_safetensors(path, std::move(tensors));
+}
+
+Status TrainableEncoder::save_weights(const std::string& path) {
+  State& s = *state_;
+  SMIDGEN_ASSIGN(const Safetensors old, Safetensors::open(s.weights_path));
+  std::vector<NamedTensor> tensors = s.moved_tensors();
+  std::vector<std::string> moved;
+  for (const NamedTensor& tensor : tensors) moved.push_back(tensor.name);
   for (const std::string& name : old.names()) {
     if (std::find(moved.begin(), moved.end(), name) != moved.end()) continue;
     const TensorView& view = *old.find(name);

@@ -39,6 +39,22 @@ class EmbeddingLoss {
   virtual double run(std::size_t first, std::size_t count, const float* embeddings, float* d_embeddings) = 0;
 };
 
+// The same where a loss reads every token's state instead of a sequence's embedding: nothing is pooled.
+class TokenLoss {
+ public:
+  virtual ~TokenLoss() = default;
+  // states (tokens, hidden) of the sequences first .. first + count, one after another; fills d_states of the same
+  // shape with the derivative of the whole batch's loss. Returns these sequences' share of the loss.
+  virtual double run(std::size_t first, std::size_t count, const float* states, float* d_states) = 0;
+};
+
+// Sequences one after another; the sum of `lengths` is ids.size().
+struct TypedSequences {
+  std::span<const std::int32_t> ids;
+  std::span<const std::uint8_t> types;  // token types (segments), below BodyConfig::types; empty: all 0
+  std::span<const std::size_t> lengths;
+};
+
 struct UpdateRates {
   double rate = 0;         // learning rate of this step, of the top layer
   double layer_decay = 1;  // a layer's rate is that of the layer above times this; embeddings come below layer 0
@@ -50,8 +66,9 @@ class TrainableEncoder {
  public:
   // Reads the folder's weights as f32. kBadData: not a body this can train (max pooling, other architectures).
   // precision: of the matrix products, kF32 or kBf16 (rows and weights rounded, sums and everything else in f32).
+  // types_move: token types are trained, too; for sequences that have more than one.
   static Result<TrainableEncoder> load(const std::string& folder, Precision precision, const Kernels& kernels,
-                                       ThreadPool& pool);
+                                       ThreadPool& pool, bool types_move = false);
   // kBadData with a sentence on what this cannot train.
   static Status can_train(const EncoderConfig& config);
   // bf16 where these kernels have it fast, else f32.
@@ -68,6 +85,7 @@ class TrainableEncoder {
   // `dropout`: probability, 0 turns it off; `key` seeds its masks.
   double gradients(std::span<const std::int32_t> ids, std::span<const std::size_t> lengths, EmbeddingLoss& loss,
                    double dropout, std::uint64_t key, bool pairs = false);
+  double token_gradients(const TypedSequences& batch, TokenLoss& loss, double dropout, std::uint64_t key);
   // Of the gradients: sum of squares over all parameters.
   double gradient_square_sum() const;
   // One AdamW step with the gradients at hand. `other_square_sum`: of parameters kept elsewhere (a head), for clipping.
@@ -79,6 +97,9 @@ class TrainableEncoder {
 
   // The checkpoint's tensors with the present weights, every other tensor as it was.
   Status save_weights(const std::string& path);
+  // The body with another head, as transformers saves a model with one: the present weights under the names they have
+  // there ("bert." + ..), then `head`; a pooler and the heads there were are left out.
+  Status save_with_head(const std::string& path, std::vector<NamedTensor> head);
 
   // All that training on needs, as tensors of a checkpoint: weights, moments, and of the word vectors those that ever
   // moved. The views live until the next call of anything here.

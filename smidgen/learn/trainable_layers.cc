@@ -284,7 +284,8 @@ Status check_trainable(const BodyConfig& c) {
   return Ok{};
 }
 
-Result<TrainableBody> TrainableBody::load(const BodyConfig& c, const Safetensors& file, const TrainingMode& mode) {
+Result<TrainableBody> TrainableBody::load(const BodyConfig& c, const Safetensors& file, const TrainingMode& mode,
+                                          bool types_move) {
   const Reader reader(c, file, mode);
   const EncoderWeights& names = reader.names();
   TrainableBody body;
@@ -292,11 +293,12 @@ Result<TrainableBody> TrainableBody::load(const BodyConfig& c, const Safetensors
   body.words.table.gradient = {};
   body.words.last_step.assign(c.vocabulary, 0);
   SMIDGEN_ASSIGN(body.positions, reader.table(names.positions_name(), c.position_rows));
-  body.type.assign(c.hidden, 0.0F);
   if (c.types > 0) {
-    SMIDGEN_ASSIGN(const std::vector<float> types, names.types());
-    std::copy_n(types.begin(), c.hidden, body.type.begin());
+    SMIDGEN_ASSIGN(body.types, reader.table(names.types_name(), c.types));
+  } else {
+    body.types.value.assign(c.hidden, 0.0F);
   }
+  body.types_move = types_move && c.types > 1;
   SMIDGEN_ASSIGN(body.embedding_norm, reader.norm(names.embedding_norm_name(), 0));
   for (std::size_t i = 0; i < c.layers; ++i) {
     SMIDGEN_ASSIGN(TrainableLayer layer, reader.layer(i));
@@ -315,6 +317,7 @@ std::vector<TrainableLinear*> TrainableBody::linears() {
 
 std::vector<Parameter*> TrainableBody::others() {
   std::vector<Parameter*> all = {&positions, &embedding_norm.gain, &embedding_norm.bias};
+  if (types_move) all.push_back(&types);
   for (TrainableLayer& layer : layers)
     for (TrainableNorm* norm : {&layer.attention_norm, &layer.norm}) {
       all.push_back(&norm->gain);

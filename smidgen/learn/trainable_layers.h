@@ -123,11 +123,13 @@ Status check_trainable(const BodyConfig& config);
 struct TrainableBody {
   TrainableWords words;
   Parameter positions;      // (position_rows, hidden)
-  std::vector<float> type;  // (hidden): the first token type, which does not move
+  Parameter types;          // (types, hidden), at least one row
+  bool types_move = false;  // sequences of one type leave them where they are
   TrainableNorm embedding_norm;
   std::vector<TrainableLayer> layers;
 
-  static Result<TrainableBody> load(const BodyConfig& config, const Safetensors& file, const TrainingMode& mode);
+  static Result<TrainableBody> load(const BodyConfig& config, const Safetensors& file, const TrainingMode& mode,
+                                    bool types_move);
   // All but the words, in a fixed order.
   std::vector<Parameter*> dense();
   std::vector<TrainableLinear*> linears();

@@ -264,10 +264,12 @@ void Pass<T>::embed_tokens(const TokenShard& shard, float* x) {
   float* row = embedded_.get() + shard.token * width();
   for (std::size_t s = shard.sequence; s < shard.sequence + shard.sequences; ++s)
     for (std::size_t position = 0; position < batch_->lengths[s]; ++position, row += width()) {
-      const std::size_t id = static_cast<std::size_t>(batch_->ids[batch_->begins[s] + position]);
+      const std::size_t token = batch_->begins[s] + position, kind = batch_->types.empty() ? 0 : batch_->types[token];
+      const std::size_t id = static_cast<std::size_t>(batch_->ids[token]);
       const float* word = body_.words.table.value.data() + id * width();
       const float* place = body_.positions.value.data() + (config_.first_position + position) * width();
-      for (std::size_t i = 0; i < width(); ++i) row[i] = word[i] + (place[i] + body_.type[i]);
+      const float* type = body_.types.value.data() + kind * width();
+      for (std::size_t i = 0; i < width(); ++i) row[i] = word[i] + (place[i] + type[i]);
     }
   normalise(body_.embedding_norm, embedded_.get() + shard.token * width(), shard.tokens, x, nullptr);
   const Dropout dropped = mask(0, Site::kEmbedding, 0);

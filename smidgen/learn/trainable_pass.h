@@ -26,6 +26,7 @@ struct TokenShard {
 
 struct TrainingBatch {
   std::span<const std::int32_t> ids;
+  std::span<const std::uint8_t> types;  // of the tokens; empty: all 0
   std::span<const std::size_t> lengths;
   std::vector<std::size_t> begins;  // first token of each sequence
   std::vector<TokenShard> shards;
