@@ -148,10 +148,27 @@ void declare_pick(CLI::App& verb, PickOptions& o, RawOptions& raw) {
   verb.add_flag("--no-texts", o.no_texts, "no rows of the data in the report");
 }
 
+void declare_train_task(CLI::App& verb, TrainOptions& o) {
+  verb.add_option("--task", o.task, "instead of --rung: question-answering, on rows in the form of SQuAD")
+      ->check(CLI::IsMember({"question-answering"}))
+      ->type_name("TASK");
+  verb.add_option("--epochs", o.epochs, "with --task: times every row is seen [by their number]")
+      ->check(CLI::Range(1, 1000))
+      ->type_name("N");
+  verb.add_option("--held-out", o.held_out, "with --task: share of the passages to judge on, 0 for none [0.1]")
+      ->check(CLI::Range(0.0, 0.9))
+      ->type_name("SHARE");
+  verb.add_option("--window", o.window, "with --task: tokens read at once, question included [384]")
+      ->check(CLI::Range(8, 8192))
+      ->type_name("N");
+  verb.add_option("--stride", o.stride, "with --task: tokens two windows of a long passage share [128]")
+      ->check(CLI::Range(0, 8192))
+      ->type_name("N");
+}
+
 void declare_train(CLI::App& verb, TrainOptions& o, RawOptions& raw) {
   verb.add_option("DATA", o.data, "labelled rows: CSV, TSV or JSON lines")->required()->check(kName);
   verb.add_option("--rung", o.rung, "linear, static, encoder, blend, or all: one bundle of each in DIR")
-      ->required()
       ->check(CLI::IsMember({"linear", "static", "encoder", "blend", "all"}))
       ->type_name("RUNG");
   declare_output(verb, o.out, o.force);
@@ -164,6 +181,7 @@ void declare_train(CLI::App& verb, TrainOptions& o, RawOptions& raw) {
                   "time; what the fast things leave of it fine-tunes the encoder [never]")
       ->check(kAboveZero)
       ->type_name("X");
+  declare_train_task(verb, o);
 }
 
 void declare_eval(CLI::App& verb, EvalOptions& o, RawOptions& raw) {
@@ -324,6 +342,13 @@ Status finish_run(RunOptions& o, const RawOptions& raw, const GlobalOptions&) {
   SMIDGEN_TRY(check_streams(o.files));
   if (!o.label_template.empty() && o.labels.empty())
     return Error::usage("--template says what the labels of --labels stand in").hint("give --labels A,B,..");
+  return Ok{};
+}
+
+Status check_train(const TrainOptions& o) {
+  if (o.task.empty() && o.rung.empty()) return Error::usage("train: --rung is required").hint("see `smidgen train -h`");
+  if (!o.task.empty() && !o.rung.empty())
+    return Error::usage("--task and --rung exclude each other").hint("a rung learns labels: leave out --task");
   return Ok{};
 }
 
@@ -604,7 +629,10 @@ Result<Command> chosen(const std::string& verb, Options& options, const GlobalOp
   options.train.arithmetic = precision_by_name(options.raw.arithmetic);
   finish_reading(options.eval.read, options.raw);
   finish_reading(options.plan.read, options.raw);
-  if (verb == "train") return Command(std::move(options.train));
+  if (verb == "train") {
+    SMIDGEN_TRY(check_train(options.train));
+    return Command(std::move(options.train));
+  }
   if (verb == "plan") {
     SMIDGEN_TRY(check_streams(options.plan.files));
     return Command(std::move(options.plan));

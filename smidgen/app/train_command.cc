@@ -51,6 +51,7 @@ std::string to_text(const Dataset& data, const std::vector<TrainSummary>& summar
 }  // namespace
 
 int run_train(const TrainOptions& options, App& app) {
+  if (!options.task.empty()) return run_train_questions(options, app);
   const bool every = options.rung == "blend" || options.rung == "all";
   const std::vector<std::string> rungs =
       every ? std::vector<std::string>{"linear", "static", "encoder"} : std::vector<std::string>{options.rung};

@@ -17,7 +17,8 @@ inline constexpr std::array<VerbText, 12> kVerbs = {{
      "      --accuracy 0.9 --recall fraud=0.98 --out mails.smidgen\n"},
     {"train", "train one rung on all rows of a file; certifies nothing",
      "  smidgen train tickets.csv --rung linear --out tickets.smidgen\n"
-     "  smidgen train tickets.csv --rung blend --encoder all-minilm-l6-v2 --out tickets.smidgen\n"},
+     "  smidgen train tickets.csv --rung blend --encoder all-minilm-l6-v2 --out tickets.smidgen\n"
+     "  smidgen train squad.json --task question-answering --out answerer --minutes-max 60\n"},
     {"eval", "measure a bundle on a labelled file",
      "  smidgen eval tickets.smidgen test.csv\n"
      "  smidgen eval tickets.smidgen test.jsonl --json\n"},

@@ -3,6 +3,7 @@
 #include "smidgen/learn/fine_tune_tokens.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstring>
@@ -271,7 +272,7 @@ TEST(SpanTuning, GoesOnWhereItWasStopped) {
   FineTuneOptions options = quick();
   options.epochs = 3;
   const Tuned whole = tune(2, options);
-  options.checkpoint = testing::TempDir() + "/smidgen_span.checkpoint";
+  options.checkpoint = testing::TempDir() + "/smidgen_span_" + std::to_string(::getpid()) + ".checkpoint";
   std::filesystem::remove(options.checkpoint);
   Watcher watcher;
   int steps = 0;

@@ -1,0 +1,95 @@
+// `train --task question-answering`: a model for `ask`, from questions in the form of SQuAD.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "smidgen/app/commands.h"
+#include "smidgen/app/figures.h"
+#include "smidgen/app/foreign_text.h"
+#include "smidgen/app/models.h"
+#include "smidgen/base/file.h"
+#include "smidgen/learn/train_questions.h"
+
+namespace smidgen {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string to_json(const QuestionTrainingSummary& summary) {
+  Json document = {{"model", summary.folder},
+                   {"questions", summary.questions},
+                   {"passages", summary.passages},
+                   {"without_answer", summary.without_answer},
+                   {"windows", summary.windows},
+                   {"epochs", summary.epochs},
+                   {"loss", summary.loss},
+                   {"held_out", nullptr},
+                   {"notes", summary.notes},
+                   {"seconds", summary.seconds},
+                   {"certified", false}};
+  const QuestionJudgement& held = summary.held;
+  const auto error = [&](double value) { return held.passages > 1 ? Json(value) : Json(nullptr); };
+  if (held.questions > 0)
+    document["held_out"] = {{"questions", held.questions},
+                            {"passages", held.passages},
+                            {"exact_match", held.mean.exact},
+                            {"exact_match_error", error(held.error.exact)},
+                            {"f1", held.mean.f1},
+                            {"f1_error", error(held.error.f1)},
+                            {"must_answer", summary.must_answer}};
+  return document.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string to_text(const QuestionTrainingSummary& summary) {
+  std::string text =
+      fmt::format("trained on {} about {} ({} without an answer), {} in {}, loss {:.3f}, in {:.1f} s\n",
+                  counted(summary.questions, "question", "questions"), counted(summary.passages, "passage", "passages"),
+                  summary.without_answer, counted(summary.windows, "window", "windows"),
+                  counted(summary.epochs, "epoch", "epochs"), summary.loss, summary.seconds);
+  const QuestionJudgement& held = summary.held;
+  // Of one passage there is no telling how far another would be off.
+  const auto share = [&](double mean, double error) {
+    return answered_percent(mean) + (held.passages > 1 ? fmt::format(" (standard error {:.1f})", 100 * error) : "");
+  };
+  if (held.questions > 0)
+    text += fmt::format("on {} about {} held-out {}{}: exact match {}, F1 {}\n",
+                        counted(held.questions, "question", "questions"), held.passages,
+                        held.passages == 1 ? "passage" : "passages",
+                        summary.must_answer ? ", answered with --must-answer" : "",
+                        share(held.mean.exact, held.error.exact), share(held.mean.f1, held.error.f1));
+  text += fmt::format("written: {}; ask it with `smidgen ask {} --passage FILE QUESTION`\n", summary.folder,
+                      summary.folder);
+  for (const std::string& note : summary.notes) text += "note: " + for_terminal(note, 1000) + "\n";
+  return text;
+}
+
+}  // namespace
+
+int run_train_questions(const TrainOptions& options, App& app) {
+  QuestionTrainingOptions training;
+  training.out = options.out;
+  training.force = options.force;
+  training.window = options.window;
+  if (options.stride) training.stride = *options.stride;
+  training.epochs = options.epochs;
+  training.held_out = options.held_out;
+  training.seconds_max = 60 * options.minutes_max.value_or(0);
+  training.seed = app.global.seed;
+  training.state_folder = state_directory() + "/training";
+  auto encoder = find_encoder(options.encoder);
+  if (!encoder.ok()) return app.fail(encoder.error());
+  training.encoder = *std::move(encoder);
+  const auto questions = read_question_rows(options.data);
+  if (!questions.ok()) return app.fail(questions.error());
+  ThreadPool pool(app.threads());
+  Result<QuestionTrainingSummary> summary = Error::internal("not run");
+  {
+    const Watcher watcher = make_watcher(app);
+    summary = train_questions(*questions, training, pool, watcher);
+  }
+  if (!summary.ok()) return app.fail(summary.error());
+  return finish_with(app, app.global.json ? to_json(*summary) : to_text(*summary));
+}
+
+}  // namespace smidgen

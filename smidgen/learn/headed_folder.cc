@@ -1,0 +1,116 @@
+#include "smidgen/learn/headed_folder.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "smidgen/base/file.h"
+
+namespace smidgen {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kConfigBytesMax = 4U << 20;
+constexpr const char* kConfigFile = "config.json";
+constexpr const char* kWeightsFile = "model.safetensors";
+constexpr const char* kTokenizerFiles[] = {
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",        "vocab.json",
+    "merges.txt",     "spiece.model",          "sentencepiece.bpe.model", "added_tokens.json"};
+
+// Of transformers: "BertForQuestionAnswering".
+std::string class_name(Architecture architecture, HeadKind kind) {
+  const auto body = [&]() -> std::string {
+    switch (architecture) {
+      case Architecture::kBert:
+        return "Bert";
+      case Architecture::kDistilBert:
+        return "DistilBert";
+      case Architecture::kRoberta:
+        return "Roberta";
+      case Architecture::kXlmRoberta:
+        return "XLMRoberta";
+      case Architecture::kElectra:
+        return "Electra";
+      case Architecture::kModernBert:
+        return "ModernBert";
+    }
+    return "";
+  };
+  return body() + (kind == HeadKind::kQuestions ? "ForQuestionAnswering" : "ForTokenClassification");
+}
+
+// The encoder's config.json for a model with this head.
+Result<std::string> config_text(const EncoderConfig& config, HeadKind kind) {
+  const std::string path = config.body_folder + "/" + kConfigFile;
+  SMIDGEN_ASSIGN(const std::string text, read_file(path, kConfigBytesMax));
+  auto json = nlohmann::ordered_json::parse(text, nullptr, false);
+  if (!json.is_object()) return Error::bad_data("is no JSON object").in(path);
+  json["architectures"] = {class_name(config.body.architecture, kind)};
+  for (const char* of_the_old_head : {"id2label", "label2id", "num_labels", "problem_type", "_name_or_path"})
+    json.erase(of_the_old_head);
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+Status copy_tokenizer(const std::string& from, const std::string& to) {
+  for (const char* name : kTokenizerFiles) {
+    std::error_code code;
+    if (!fs::exists(from + "/" + name, code)) continue;
+    fs::copy_file(from + "/" + name, to + "/" + name, code);
+    if (code) return Error::io(std::string("cannot copy ") + name + ": " + code.message()).in(to);
+  }
+  return Ok{};
+}
+
+}  // namespace
+
+Status check_headed_target(const std::string& folder, bool replace) {
+  std::error_code code;
+  if (fs::exists(fs::symlink_status(folder, code))) {
+    if (!fs::is_directory(fs::symlink_status(folder, code)))
+      return Error(ErrorKind::kCannotCreate, "exists and is not a folder: it is not replaced")
+          .in(folder)
+          .hint("choose another --out");
+    for (fs::directory_iterator at(folder, code), end; !code && at != end; at.increment(code)) {
+      const std::string name = at->path().filename().string();
+      const bool ours =
+          name == kConfigFile || name == kWeightsFile ||
+          std::find(std::begin(kTokenizerFiles), std::end(kTokenizerFiles), name) != std::end(kTokenizerFiles);
+      if (!ours)
+        return Error(ErrorKind::kCannotCreate, "holds \"" + name + "\", which training does not write")
+            .in(folder)
+            .hint("choose another --out");
+    }
+    if (code) return Error(ErrorKind::kCannotCreate, "cannot list: " + code.message()).in(folder);
+    if (!replace)
+      return Error(ErrorKind::kCannotCreate, "already exists").in(folder).hint("choose another --out or pass --force");
+  }
+  const fs::path parent = fs::path(folder).parent_path();
+  if (!parent.empty() && !fs::is_directory(parent, code))
+    return Error(ErrorKind::kCannotCreate, "the folder to write to does not exist")
+        .in(parent.string())
+        .hint("create it first");
+  return Ok{};
+}
+
+Status write_headed_folder(const std::string& folder, bool replace, TrainableEncoder& encoder, HeadKind kind,
+                           const SoftmaxHead& head) {
+  SMIDGEN_CHECK(kind == HeadKind::kQuestions && head.labels == 2);
+  const EncoderConfig& config = encoder.config();
+  SMIDGEN_ASSIGN(StagedFolder staged, StagedFolder::create(folder, replace));
+  SMIDGEN_ASSIGN(const std::string text, config_text(config, kind));
+  SMIDGEN_TRY(write_file_atomic(staged.path() + "/" + kConfigFile, text));
+  SMIDGEN_TRY(copy_tokenizer(config.body_folder, staged.path()));
+  const std::string name = "qa_outputs";
+  SMIDGEN_TRY(encoder.save_with_head(
+      staged.path() + "/" + kWeightsFile,
+      {{name + ".weight", DType::kF32, {head.labels, head.dimensions}, as_bytes(std::span<const float>(head.weights))},
+       {name + ".bias", DType::kF32, {head.labels}, as_bytes(std::span<const float>(head.bias))}}));
+  return staged.commit();
+}
+
+}  // namespace smidgen

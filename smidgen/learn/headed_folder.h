@@ -1,0 +1,21 @@
+// A fine-tuned encoder with its head as a folder that transformers and HeadedEncoder load: config.json with the model's
+// class, model.safetensors, and the tokenizer's files as they were.
+#pragma once
+
+#include <string>
+
+#include "smidgen/base/result.h"
+#include "smidgen/learn/trainable_encoder.h"
+#include "smidgen/model/encoder_heads.h"
+#include "smidgen/model/softmax_head.h"
+
+namespace smidgen {
+
+// kCannotCreate when `folder` exists and !replace, or holds something this does not write; when its parent is missing.
+Status check_headed_target(const std::string& folder, bool replace);
+
+// Appears whole or not at all. `head`: (labels, dimensions) on every token's state, start and end for kQuestions.
+Status write_headed_folder(const std::string& folder, bool replace, TrainableEncoder& encoder, HeadKind kind,
+                           const SoftmaxHead& head);
+
+}  // namespace smidgen
