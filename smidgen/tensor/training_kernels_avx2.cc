@@ -20,26 +20,6 @@ inline Float8 root_of(Float8 x) {
 
 namespace smidgen {
 
-const TrainingKernels kAvx2TrainingKernels = {"avx2",
-                                              gelu_backward,
-                                              layer_norm_backward,
-                                              add_rows<float>,
-                                              attention<float>,
-                                              attention_backward<float>,
-                                              dropout,
-                                              dropout_add,
-                                              sum_of_squares,
-                                              adam,
-                                              transpose,
-                                              pack_rows,
-                                              pack_transposed,
-                                              attention<std::uint16_t>,
-                                              attention_backward<std::uint16_t>,
-                                              low_gelu,
-                                              low_gelu_backward,
-                                              low_dropout,
-                                              add_rows<std::uint16_t>,
-                                              low_transpose,
-                                              low_pack_rows};
+const TrainingKernels kAvx2TrainingKernels = training_kernels_named("avx2");
 
 }  // namespace smidgen

@@ -20,26 +20,6 @@ inline Float16 root_of(Float16 x) {
 
 namespace smidgen {
 
-const TrainingKernels kAvx512TrainingKernels = {"avx512",
-                                                gelu_backward,
-                                                layer_norm_backward,
-                                                add_rows<float>,
-                                                attention<float>,
-                                                attention_backward<float>,
-                                                dropout,
-                                                dropout_add,
-                                                sum_of_squares,
-                                                adam,
-                                                transpose,
-                                                pack_rows,
-                                                pack_transposed,
-                                                attention<std::uint16_t>,
-                                                attention_backward<std::uint16_t>,
-                                                low_gelu,
-                                                low_gelu_backward,
-                                                low_dropout,
-                                                add_rows<std::uint16_t>,
-                                                low_transpose,
-                                                low_pack_rows};
+const TrainingKernels kAvx512TrainingKernels = training_kernels_named("avx512");
 
 }  // namespace smidgen

@@ -542,6 +542,30 @@ void low_pack_rows(const std::uint16_t* x, size_t x_stride, size_t k, size_t n, 
     }
 }
 
+constexpr TrainingKernels training_kernels_named(const char* name) {
+  return {name,
+          gelu_backward,
+          layer_norm_backward,
+          add_rows<float>,
+          attention<float>,
+          attention_backward<float>,
+          dropout,
+          dropout_add,
+          sum_of_squares,
+          adam,
+          transpose,
+          pack_rows,
+          pack_transposed,
+          attention<std::uint16_t>,
+          attention_backward<std::uint16_t>,
+          low_gelu,
+          low_gelu_backward,
+          low_dropout,
+          add_rows<std::uint16_t>,
+          low_transpose,
+          low_pack_rows};
+}
+
 }  // namespace
 
 }  // namespace smidgen
