@@ -237,8 +237,8 @@ void warn_of_unknown_labels(const Findings& findings, const App& app) {
 }  // namespace
 
 int run_eval(const EvalOptions& options, App& app) {
-  if (const Status status = keep_input(options.predictions, {&options.data, 1}); !status.ok())
-    return app.fail(status.error());
+  const std::string inputs[] = {options.bundle, options.data};
+  if (const Status status = keep_input(options.predictions, inputs); !status.ok()) return app.fail(status.error());
   if (const Status status = keep_existing(options.predictions, options.force); !status.ok())
     return app.fail(status.error());
   auto classifier = Classifier::open(options.bundle);

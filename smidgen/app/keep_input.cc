@@ -1,5 +1,6 @@
 #include "smidgen/app/keep_input.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
@@ -7,16 +8,43 @@ namespace smidgen {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+// Whether `path`, which may not exist yet, is below `folder`.
+bool is_inside(const std::string& path, const std::string& folder) {
+  std::error_code code;
+  if (!fs::is_directory(folder, code)) return false;
+  const fs::path outer = fs::canonical(folder, code);
+  if (code) return false;
+  const fs::path inner = fs::weakly_canonical(path, code);
+  if (code) return false;
+  const auto at = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
+  return at.first == outer.end() && at.second != inner.end();
+}
+
+}  // namespace
+
 Status keep_input(const std::string& out, std::span<const std::string> inputs) {
   if (out.empty() || out == "-") return Ok{};
   for (const std::string& input : inputs) {
     std::error_code code;
+    if (is_inside(out, input))
+      return Error(ErrorKind::kCannotCreate, "is inside " + input + ", which is read here and would be damaged")
+          .in(out)
+          .hint("choose another place");
     // A device or a pipe holds nothing to lose.
     if (input.empty() || input == "-" || !fs::is_regular_file(input, code)) continue;
     if (fs::equivalent(out, input, code) && !code)
       return Error(ErrorKind::kCannotCreate, "is also the input and would be lost").in(out).hint("choose another name");
   }
   return Ok{};
+}
+
+Status keep_contents(const std::string& folder, const std::string& input) {
+  if (folder.empty() || input.empty() || input == "-" || !is_inside(input, folder)) return Ok{};
+  return Error(ErrorKind::kCannotCreate, "holds the input " + input + ", which would be lost")
+      .in(folder)
+      .hint("choose another name");
 }
 
 Status keep_existing(const std::string& out, bool force) {

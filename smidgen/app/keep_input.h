@@ -8,9 +8,12 @@
 
 namespace smidgen {
 
-// kCannotCreate when `out` is one of `inputs`, under whatever name. Empty names and "-" (standard streams) are no
-// files.
+// kCannotCreate when `out` is one of `inputs`, under whatever name, or is in one that is a folder (a bundle). Empty
+// names and "-" (standard streams) are no files.
 Status keep_input(const std::string& out, std::span<const std::string> inputs);
+
+// kCannotCreate when `input` is in `folder`, which is to be replaced as a whole.
+Status keep_contents(const std::string& folder, const std::string& input);
 
 // kCannotCreate when `out` is a file already, unless `force`, when it is a folder, or when its own folder is missing. A
 // pipe or device is written to.

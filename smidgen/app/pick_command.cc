@@ -113,7 +113,8 @@ int run_pick(const PickOptions& options, App& app) {
   if (!request.ok()) return app.fail(request.error());
   const std::string page = options.report.empty() ? pick_page_path(options.out) : options.report;
   for (const std::string& input : {options.data, options.test})
-    if (const Status status = keep_input(page, {&input, 1}); !status.ok()) return app.fail(status.error());
+    for (const Status& status : {keep_input(page, {&input, 1}), keep_contents(options.out, input)})
+      if (!status.ok()) return app.fail(status.error());
   if (const Status status = keep_existing(options.report, options.force); !status.ok()) return app.fail(status.error());
   auto data = load_data(options.data, options.read, app);
   if (!data.ok()) return app.fail(data.error());

@@ -6,6 +6,7 @@
 #include "smidgen/app/commands.h"
 #include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
+#include "smidgen/app/keep_input.h"
 #include "smidgen/app/ladder_choice.h"
 #include "smidgen/app/load_data.h"
 #include "smidgen/learn/pick.h"
@@ -55,6 +56,7 @@ int run_train(const TrainOptions& options, App& app) {
   const bool every = options.rung == "blend" || options.rung == "all";
   const std::vector<std::string> rungs =
       every ? std::vector<std::string>{"linear", "static", "encoder"} : std::vector<std::string>{options.rung};
+  if (const Status status = keep_contents(options.out, options.data); !status.ok()) return app.fail(status.error());
   std::vector<std::string> notes;
   auto ladder = ladder_options(rungs, options.encoder, options.tokens_max, app, notes);
   if (!ladder.ok()) return app.fail(ladder.error());
