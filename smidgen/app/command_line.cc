@@ -59,17 +59,24 @@ void declare_reading(CLI::App& verb, ReadOptions& read, RawOptions& raw, bool la
   verb.add_option("--delimiter", raw.delimiter, "between columns of CSV: a character, or tab [found in the header]")
       ->check(kDelimiter)
       ->type_name("C");
-  verb.add_option("--text-column", read.text_column, "column or key of the text [text]")->type_name("NAME");
+  verb.add_option("--text-column", read.text_column, "column or key of the text [text]")
+      ->check(kName)
+      ->type_name("NAME");
   if (!labelled) return;
   read.label_column = "label";
-  verb.add_option("--label-column", read.label_column, "column or key of the label [label]")->type_name("NAME");
+  verb.add_option("--label-column", read.label_column, "column or key of the label [label]")
+      ->check(kName)
+      ->type_name("NAME");
   verb.add_option("--soft-column", read.soft_column,
                   "column or key of a teacher's probabilities, {\"label\": p, ..}, as `run --top` writes them")
+      ->check(kName)
       ->type_name("NAME");
   verb.add_option("--source-column", read.source_column,
                   "column or key that says who gave the label: human, or a model")
+      ->check(kName)
       ->type_name("NAME");
   verb.add_option("--labels-from", read.labels_from, "who gave the labels, where no column says it: human, or a model")
+      ->check(kName)
       ->type_name("NAME");
 }
 
@@ -79,7 +86,7 @@ void declare_output(CLI::App& verb, std::string& out, bool& force) {
 }
 
 void declare_encoder(CLI::App& verb, std::string& encoder, std::size_t& tokens_max) {
-  verb.add_option("--encoder", encoder, "model name or folder [all-minilm-l6-v2]")->type_name("MODEL");
+  verb.add_option("--encoder", encoder, "model name or folder [all-minilm-l6-v2]")->check(kName)->type_name("MODEL");
   verb.add_option("--tokens-max", tokens_max, "cut texts at this many tokens [the model's own]")
       ->check(CLI::Range(2, 8192))
       ->type_name("N");
@@ -97,8 +104,10 @@ void declare_pick_limits(CLI::App& verb, PickOptions& o) {
       ->check(kShare)
       ->type_name("C");
   number("--large-usd-per-1k-rows", o.large_usd_per_1k_rows, "price of sending 1,000 rows to the large model");
-  verb.add_option("--large-model", o.large_model, "large model whose dated price is used")->type_name("NAME");
-  verb.add_option("--prices", o.prices, "another price list")->type_name("FILE");
+  verb.add_option("--large-model", o.large_model, "large model whose dated price is used")
+      ->check(kName)
+      ->type_name("NAME");
+  verb.add_option("--prices", o.prices, "another price list")->check(kName)->type_name("FILE");
   verb.add_option("--usd-per-core-hour", o.usd_per_core_hour, "price of own hardware [0.04]")
       ->check(kAboveZero)
       ->type_name("X");
@@ -113,13 +122,17 @@ void declare_pick(CLI::App& verb, PickOptions& o, RawOptions& raw) {
   declare_output(verb, o.out, o.force);
   declare_reading(verb, o.read, raw, true);
   verb.add_option("--group", o.read.group_column, "column whose rows belong together (thread, customer)")
+      ->check(kName)
       ->type_name("COLUMN");
-  verb.add_option("--time", o.read.time_column, "certify on the newest groups of this column")->type_name("COLUMN");
+  verb.add_option("--time", o.read.time_column, "certify on the newest groups of this column")
+      ->check(kName)
+      ->type_name("COLUMN");
   verb.add_option("--confidence", o.confidence, "of the certificate [0.95]")->check(kAccuracy)->type_name("C");
   verb.add_option("--risk", o.risk, "selective: errors among local answers; all: among all rows [selective]")
       ->check(CLI::IsMember({"selective", "all"}))
       ->type_name("RISK");
   verb.add_option("--large-answers", o.read.extra_column, "column of the large model's answers, for --risk all")
+      ->check(kName)
       ->type_name("COLUMN");
   verb.add_option("--recall", raw.recall, "share of this label's rows that must be found; repeatable")
       ->check(kTarget)
@@ -137,14 +150,16 @@ void declare_pick(CLI::App& verb, PickOptions& o, RawOptions& raw) {
   verb.add_option("--split", raw.split, "FIT/TUNE/CERTIFY in percent, such as 65/15/20")
       ->check(kSplit)
       ->type_name("F/T/C");
-  verb.add_option("--test", o.test, "certify on this untouched file instead")->type_name("FILE");
+  verb.add_option("--test", o.test, "certify on this untouched file instead")->check(kName)->type_name("FILE");
   verb.add_flag("--new-certification-split", o.new_certification_split, "draw other certification rows (recorded)");
   verb.add_option("--rungs", o.rungs, "rungs to try: linear,static,encoder [all]")
       ->delimiter(',')
       ->check(CLI::IsMember({"linear", "static", "encoder"}))
       ->type_name("LIST");
   declare_encoder(verb, o.encoder, o.tokens_max);
-  verb.add_option("--report", o.report, "HTML report [NAME.report.html beside the bundle]")->type_name("FILE");
+  verb.add_option("--report", o.report, "HTML report [NAME.report.html beside the bundle]")
+      ->check(kName)
+      ->type_name("FILE");
   verb.add_flag("--no-texts", o.no_texts, "no rows of the data in the report");
 }
 
@@ -188,7 +203,9 @@ void declare_eval(CLI::App& verb, EvalOptions& o, RawOptions& raw) {
   verb.add_option("BUNDLE", o.bundle, "folder that pick or train wrote")->required()->check(kName);
   verb.add_option("DATA", o.data, "labelled rows: CSV, TSV or JSON lines")->required()->check(kName);
   declare_reading(verb, o.read, raw, true);
-  verb.add_option("--predictions", o.predictions, "write every row's answer here as CSV")->type_name("FILE");
+  verb.add_option("--predictions", o.predictions, "write every row's answer here as CSV")
+      ->check(kName)
+      ->type_name("FILE");
   verb.add_flag("--force", o.force, "replace an existing file");
 }
 
@@ -198,9 +215,12 @@ void declare_run(CLI::App& verb, RunOptions& o, RawOptions& raw) {
       ->check(kName);
   verb.add_option("FILES", o.files, "rows to answer; none or - is standard input")->check(kName);
   declare_reading(verb, o.read, raw, false);
-  verb.add_option("--id-column", o.read.id_column, "column or key copied to the answer as id [id]")->type_name("NAME");
+  verb.add_option("--id-column", o.read.id_column, "column or key copied to the answer as id [id]")
+      ->check(kName)
+      ->type_name("NAME");
   verb.add_option("--text", o.texts, "answer this text; repeatable")->allow_extra_args(false)->type_name("TEXT");
   verb.add_option("--labels", o.labels, "answer by similarity to these labels, or @FILE; BUNDLE is then an encoder")
+      ->check(kName)
       ->type_name("A,B,..");
   verb.add_option("--template", o.label_template, "with --labels: what a label stands in [This text is about {}.]")
       ->type_name("TEXT");
@@ -212,16 +232,24 @@ void declare_run(CLI::App& verb, RunOptions& o, RawOptions& raw) {
       ->check(kArithmetic)
       ->type_name("P");
   verb.add_flag("--strict", o.strict, "stop at the first bad row");
-  verb.add_option("--out,-o", o.out, "write answers here, whole or not at all [standard output]")->type_name("FILE");
-  verb.add_option("--stats", o.stats, "write rows, seconds, rows/s and peak memory here as JSON")->type_name("FILE");
+  verb.add_option("--out,-o", o.out, "write answers here, whole or not at all [standard output]")
+      ->check(kName)
+      ->type_name("FILE");
+  verb.add_option("--stats", o.stats, "write rows, seconds, rows/s and peak memory here as JSON")
+      ->check(kName)
+      ->type_name("FILE");
   verb.add_flag("--force", o.force, "replace existing files");
 }
 
 void declare_ask(CLI::App& verb, AskOptions& o) {
   verb.add_option("MODEL", o.model, "folder of a model with a question-answering head")->required()->check(kName);
   verb.add_option("QUESTION", o.questions, "what to ask; repeatable");
-  verb.add_option("--passage,-p", o.passage, "text to find the answer in, - for standard input")->type_name("FILE");
-  verb.add_option("--questions", o.file, "one question a line; .jsonl: {question, passage}")->type_name("FILE");
+  verb.add_option("--passage,-p", o.passage, "text to find the answer in, - for standard input")
+      ->check(kName)
+      ->type_name("FILE");
+  verb.add_option("--questions", o.file, "one question a line; .jsonl: {question, passage}")
+      ->check(kName)
+      ->type_name("FILE");
   verb.add_option("--top", o.top, "the K best answers [1]")->check(CLI::Range(1, 1000))->type_name("K");
   verb.add_flag("--must-answer", o.must_answer, "never say that the passage does not say");
   verb.add_option("--answer-tokens-max", o.answer_tokens_max, "of one answer [15]")
@@ -243,6 +271,7 @@ void declare_pull(CLI::App& verb, PullOptions& o) {
   verb.add_option("NAME", o.name, "all-minilm-l6-v2, demo-sentiment or demo-kinds; none: say what there is")
       ->check(offers("all-minilm-l6-v2,demo-sentiment,demo-kinds"));
   verb.add_option("--out,-o", o.out, "demo data: CSV file to write, - for standard output [NAME.csv]")
+      ->check(kName)
       ->type_name("FILE");
   verb.add_flag("--force", o.force, "replace an existing file; fetch again");
 }
@@ -275,10 +304,10 @@ void declare_plan(CLI::App& verb, PlanOptions& o, RawOptions& raw) {
   verb.add_option("--random-share", o.random_share, "of the rows, drawn at random: certification needs them [0.25]")
       ->check(kShare)
       ->type_name("S");
-  verb.add_option("--out,-o", o.out, "CSV file to write [standard output]")->type_name("FILE");
+  verb.add_option("--out,-o", o.out, "CSV file to write [standard output]")->check(kName)->type_name("FILE");
   verb.add_flag("--force", o.force, "replace an existing file");
   declare_reading(verb, o.read, raw, true);
-  verb.add_option("--id-column", o.read.id_column, "column or key copied as id [id]")->type_name("NAME");
+  verb.add_option("--id-column", o.read.id_column, "column or key copied as id [id]")->check(kName)->type_name("NAME");
   declare_encoder(verb, o.encoder, o.tokens_max);
 }
 
@@ -527,7 +556,11 @@ Error parse_error(const CLI::ParseError& error, const std::vector<std::string>& 
     for (const std::string& word : app.remaining()) extra.push_back(word);
     const std::string word = extra.empty() ? "" : extra.front().substr(0, 64);
     if (word.size() > 1 && word[0] == '-') return no_option(verb, word).hint(help);
-    return Error::usage(command + ": \"" + word + "\" is one word too many").hint("quote texts with spaces; " + help);
+    const auto options = verb.get_options();
+    const bool takes_words =
+        std::any_of(options.begin(), options.end(), [](const auto* o) { return o->get_positional(); });
+    return Error::usage(command + ": \"" + word + "\" is one word too many")
+        .hint(takes_words ? "quote texts and names with spaces; " + help : help);
   }
   const std::string what = error.what();
   const std::size_t guess = what.find("; did you mean");
@@ -662,6 +695,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
     typed = typed_verb({at + 1, arguments.end()});
   }
   const auto known = std::find_if(kVerbs.begin(), kVerbs.end(), [&](const VerbText& v) { return typed == v.name; });
+  if (help && typed && known == kVerbs.end()) return unknown_command(*typed, arguments, app);
   if (help) {
     const CommandTree tree = describe(app);
     line.text = known == kVerbs.end()

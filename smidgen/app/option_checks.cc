@@ -16,20 +16,19 @@ namespace smidgen {
 
 namespace {
 
-// `least`: the smallest share worth proposing for a number that looks like percent.
-std::string share_problem(const std::string& text, double least) {
+// `least`: the smallest share worth proposing for a number that looks like percent. `too_much`: said of 1.
+std::string share_problem(const std::string& text, double least, const char* too_much) {
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
   if (end != text.c_str() && *end == ',') {
     std::string pointed = text;
     std::replace(pointed.begin(), pointed.end(), ',', '.');
-    const bool right = share_problem(pointed, least).empty();
+    const bool right = share_problem(pointed, least, too_much).empty();
     return text + " is not a number" + (right ? "; did you mean " + pointed + "?" : "");
   }
   const bool percent = end != text.c_str() && std::string_view(end) == "%";
   if (end == text.c_str() || (*end != '\0' && !percent)) return text + " is not a number";
-  if (percent ? value == 100 : value == 1 || value == 100)
-    return text + " is more than any number of rows can show; give less, such as 0.99";
+  if (percent ? value == 100 : value == 1 || value == 100) return text + too_much;
   if (!percent && value > 0 && value < 1) return {};
   const bool likely = value < 100 && (percent ? value > 0 : value > 1 && value / 100 >= least);
   return text + " is not a share between 0 and 1" + (likely ? fmt::format("; did you mean {:g}?", value / 100) : "");
@@ -38,11 +37,11 @@ std::string share_problem(const std::string& text, double least) {
 }  // namespace
 
 std::string check_share(const std::string& text) {
-  return share_problem(text, 0.02);
+  return share_problem(text, 0.02, " is not below 1; give less, such as 0.99");
 }
 
 std::string check_target_share(const std::string& text) {
-  return share_problem(text, 0.5);
+  return share_problem(text, 0.5, " is more than any number of rows can show; give less, such as 0.99");
 }
 
 std::string check_target(const std::string& text) {

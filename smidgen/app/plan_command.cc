@@ -113,6 +113,7 @@ Result<Unlabelled> read_unlabelled(const std::string& path, ReadOptions read, co
     SMIDGEN_ASSIGN(const bool found, reader->next(record));
     if (!found) break;
     if (record.error) return std::move(*record.error);
+    if (record.line == 1) warn_of_table(path, read, record, app);
     rows.texts.emplace_back(record.text);
     rows.ids.emplace_back(record.id_json);
     rows.lines.push_back(record.line);

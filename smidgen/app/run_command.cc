@@ -52,6 +52,7 @@ class FileRows {
         say_delimiter(files_[at_], reader_->delimiter_found(), app_);
       }
       SMIDGEN_ASSIGN(const bool got, reader_->next(record));
+      if (got && record.line == 1) warn_of_table(files_[at_], read_, record, app_);
       if (got) return true;
       reader_.reset();
       ++at_;
@@ -184,7 +185,10 @@ Result<Classifier> open_classifier(const RunOptions& options) {
     auto opened = Classifier::open(options.bundle, options.precision);
     std::error_code code;
     const bool bundle = fs::exists(options.bundle + "/bundle.json", code) || options.bundle.empty();
-    if (opened.ok() || bundle || !find_encoder(options.bundle).ok()) return opened;
+    if (opened.ok() || bundle) return opened;
+    if (!find_encoder(options.bundle).ok()) return bundle_error(std::move(opened).error(), options.bundle);
+    if (const fs::path parent = fs::path(options.bundle).parent_path(); fs::exists(parent / "bundle.json", code))
+      return Error(opened.error().kind(), "is a part of a bundle").in(options.bundle).hint("give " + parent.string());
     return Error(opened.error().kind(), "is an encoder, not a bundle")
         .in(options.bundle)
         .hint("train on it with `smidgen pick`, or answer by similarity to names with --labels A,B,..");
@@ -262,10 +266,15 @@ int run_run(const RunOptions& options, App& app) {
     app.say("smidgen: reading the terminal, one text a line; Ctrl-D ends");
   }
   if (const Status status = check_files(options.files, options.read); !status.ok()) return app.fail(status.error());
+  std::vector<std::string> inputs = options.files;
+  inputs.push_back(options.bundle);
   for (const std::string& written : {options.out, options.stats}) {
-    if (const Status status = keep_input(written, options.files); !status.ok()) return app.fail(status.error());
+    if (const Status status = keep_input(written, inputs); !status.ok()) return app.fail(status.error());
     if (const Status status = keep_existing(written, options.force); !status.ok()) return app.fail(status.error());
   }
+  if (std::error_code code; !options.out.empty() && options.out != "-" && options.out == options.stats &&
+                            !fs::is_character_file(options.out, code))
+    return app.fail(Error::usage("--out and --stats name the same file").hint("give each its own"));
   const auto classifier = open_classifier(options);
   if (!classifier.ok()) return app.fail(classifier.error());
   warn_if_uncertified(app, classifier->bundle(), options.bundle);

@@ -6,6 +6,7 @@
 #include "smidgen/app/commands.h"
 #include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
+#include "smidgen/app/load_data.h"
 #include "smidgen/app/paper.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/json.h"
@@ -130,8 +131,8 @@ std::string to_text(const std::string& folder, const Bundle& bundle, const Sizes
 }  // namespace
 
 int run_show(const ShowOptions& options, App& app) {
-  const auto bundle = Bundle::load(options.bundle);
-  if (!bundle.ok()) return app.fail(bundle.error());
+  auto bundle = Bundle::load(options.bundle);
+  if (!bundle.ok()) return app.fail(bundle_error(std::move(bundle).error(), options.bundle));
   const auto sizes = measure(options.bundle, *bundle);
   if (!sizes.ok()) return app.fail(sizes.error());
   if (app.global.json)
