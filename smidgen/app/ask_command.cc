@@ -26,8 +26,9 @@ constexpr std::uint64_t kPassageBytesMax = 64U << 20;
 constexpr std::uint64_t kQuestionsBytesMax = 256U << 20;
 constexpr std::uint64_t kConfigBytesMax = 4U << 20;
 constexpr char kModelWanted[] =
-    "`ask` needs the folder of a model ..ForQuestionAnswering, such as one trained on SQuAD, or its name in the "
-    "Hugging Face cache";
+    "`ask` needs the folder of a model ..ForQuestionAnswering or its name in the Hugging Face cache, such as one "
+    "trained "
+    "on SQuAD (also by `smidgen train --task question-answering`)";
 
 // One question and the passage it is about.
 struct Asked {

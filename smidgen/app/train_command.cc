@@ -52,11 +52,11 @@ std::string to_text(const Dataset& data, const std::vector<TrainSummary>& summar
 }  // namespace
 
 int run_train(const TrainOptions& options, App& app) {
+  if (const Status status = keep_contents(options.out, options.data); !status.ok()) return app.fail(status.error());
   if (!options.task.empty()) return run_train_questions(options, app);
   const bool every = options.rung == "blend" || options.rung == "all";
   const std::vector<std::string> rungs =
       every ? std::vector<std::string>{"linear", "static", "encoder"} : std::vector<std::string>{options.rung};
-  if (const Status status = keep_contents(options.out, options.data); !status.ok()) return app.fail(status.error());
   std::vector<std::string> notes;
   auto ladder = ladder_options(rungs, options.encoder, options.tokens_max, app, notes);
   if (!ladder.ok()) return app.fail(ladder.error());

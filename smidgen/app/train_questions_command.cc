@@ -6,8 +6,10 @@
 #include "smidgen/app/commands.h"
 #include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
+#include "smidgen/app/load_data.h"
 #include "smidgen/app/models.h"
 #include "smidgen/base/file.h"
+#include "smidgen/base/shell_word.h"
 #include "smidgen/learn/train_questions.h"
 
 namespace smidgen {
@@ -58,8 +60,8 @@ std::string to_text(const QuestionTrainingSummary& summary) {
                         held.passages == 1 ? "passage" : "passages",
                         summary.must_answer ? ", answered with --must-answer" : "",
                         share(held.mean.exact, held.error.exact), share(held.mean.f1, held.error.f1));
-  text += fmt::format("written: {}; ask it with `smidgen ask {} --passage FILE QUESTION`\n", summary.folder,
-                      summary.folder);
+  text += fmt::format("written: {}; ask it with `smidgen ask {} --passage FILE QUESTION`\n",
+                      for_terminal(summary.folder, 400), shell_word(for_terminal(summary.folder, 400)));
   for (const std::string& note : summary.notes) text += "note: " + for_terminal(note, 1000) + "\n";
   return text;
 }
@@ -80,8 +82,8 @@ int run_train_questions(const TrainOptions& options, App& app) {
   auto encoder = find_encoder(options.encoder);
   if (!encoder.ok()) return app.fail(encoder.error());
   training.encoder = *std::move(encoder);
-  const auto questions = read_question_rows(options.data);
-  if (!questions.ok()) return app.fail(questions.error());
+  auto questions = read_question_rows(options.data);
+  if (!questions.ok()) return app.fail(missing_file(std::move(questions).error(), options.data));
   ThreadPool pool(app.threads());
   Result<QuestionTrainingSummary> summary = Error::internal("not run");
   {
@@ -89,7 +91,8 @@ int run_train_questions(const TrainOptions& options, App& app) {
     summary = train_questions(*questions, training, pool, watcher);
   }
   if (!summary.ok()) return app.fail(summary.error());
-  return finish_with(app, app.global.json ? to_json(*summary) : to_text(*summary));
+  if (app.global.json) return finish_with(app, to_json(*summary));
+  return finish_with_summary(app, to_text(*summary));
 }
 
 }  // namespace smidgen

@@ -16,7 +16,7 @@ std::size_t dot_of(const std::string& name) {
 }  // namespace
 
 std::string repair_command(std::string_view tool, const std::string& name, const std::string& made, bool redirect) {
-  const std::string command(tool);
+  std::string command(tool);
   if (name == "<stdin>") return command;
   return command + (redirect ? " < " : " ") + shell_word(name) + " > " + shell_word(made);
 }
