@@ -16,9 +16,8 @@ std::size_t dot_of(const std::string& name) {
 }  // namespace
 
 std::string repair_command(std::string_view tool, const std::string& name, const std::string& made, bool redirect) {
-  std::string command(tool);
-  if (name == "<stdin>") return command;
-  return command + (redirect ? " < " : " ") + shell_word(name) + " > " + shell_word(made);
+  if (name == "<stdin>") return std::string(tool);
+  return std::string(tool) + (redirect ? " < " : " ") + shell_word(name) + " > " + shell_word(made);
 }
 
 std::string tagged_name(const std::string& name, std::string_view tag) {
