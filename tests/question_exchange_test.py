@@ -1,4 +1,4 @@
-"""What `train --task question-answering` writes loads in transformers: no tensor missing or left over, and every span scores the same.
+"""What `train --task` writes loads in transformers: no tensor missing or left over, the tags' names, and every span's score.
 
 Usage: question_exchange_test.py ROOT BUILD [ENCODER]      ENCODER: a folder; without: tests/golden/tiny_bert
 Needs SMIDGEN_PEERS_PYTHON, a Python with torch and transformers; else skips.
@@ -19,18 +19,25 @@ def check():
     """Runs under PYTHON in the folder of the model and its answers: scores of spans as the pipeline of transformers defines them."""
     import torch
     import transformers
-    model, found = transformers.BertForQuestionAnswering.from_pretrained('model', output_loading_info=True)
-    for what in ('missing_keys', 'unexpected_keys', 'mismatched_keys'):
-        if found[what]:
-            sys.exit(f'question_exchange_test: {what}: {sorted(found[what])}')
-    tokenizer = transformers.AutoTokenizer.from_pretrained('model')
+
+    def load(kind, folder):
+        model, found = kind.from_pretrained(folder, output_loading_info=True)
+        for what in ('missing_keys', 'unexpected_keys', 'mismatched_keys'):
+            if found[what]:
+                sys.exit(f'question_exchange_test: {folder}: {what}: {sorted(found[what])}')
+        return model.eval(), transformers.AutoTokenizer.from_pretrained(folder)
+
+    tagger, _ = load(transformers.BertForTokenClassification, 'tagger')
+    if tagger.config.id2label != {0: 'B-GOOD', 1: 'O'} or tagger.config.label2id != {'B-GOOD': 0, 'O': 1}:
+        sys.exit(f'question_exchange_test: tags are called {tagger.config.id2label}')
+    model, tokenizer = load(transformers.BertForQuestionAnswering, 'model')
     compared, largest = 0, 0.0
     for question, answers in zip(QUESTIONS, map(json.loads, pathlib.Path('answers.jsonl').read_text(encoding='utf-8').splitlines())):
         pair = tokenizer(question, PASSAGE, return_offsets_mapping=True, return_tensors='pt')
         places = pair.pop('offset_mapping')[0].tolist()
         passage = [i for i, part in enumerate(pair.sequence_ids(0)) if part == 1]
         with torch.no_grad():
-            logits = model.eval()(**pair)
+            logits = model(**pair)
         start, end = (torch.softmax(side[0, [0, *passage]], 0)[1:] for side in (logits.start_logits, logits.end_logits))
         tokens = tokenizer.convert_ids_to_tokens(pair['input_ids'][0])
         score = {}
@@ -68,6 +75,8 @@ def main():
         (work / 'passage.txt').write_text(PASSAGE, encoding='utf-8')
         run = lambda *words: subprocess.run([str(word) for word in (build / 'smidgen', *words, '--quiet', '--no-settings')], check=True, cwd=work,
                                             stdout=subprocess.PIPE, text=True).stdout
+        (work / 'tagged.conll').write_text('good B-GOOD\nzebra O\n\nbad O\ngood B-GOOD\n', encoding='utf-8')
+        run('train', 'tagged.conll', '--task', 'token-classification', '--encoder', encoder, '--out', 'tagger', '--epochs', 2, '--held-out', 0)
         run('train', 'rows.jsonl', '--task', 'question-answering', '--encoder', encoder, '--out', 'model', '--epochs', 2, '--held-out', 0)
         (work / 'answers.jsonl').write_text(run('ask', 'model', *QUESTIONS, '--passage', 'passage.txt', '--must-answer', '--top', 200, '--json'),
                                             encoding='utf-8')

@@ -164,16 +164,19 @@ void declare_pick(CLI::App& verb, PickOptions& o, RawOptions& raw) {
 }
 
 void declare_train_task(CLI::App& verb, TrainOptions& o) {
-  verb.add_option("--task", o.task, "instead of --rung: question-answering, on rows in the form of SQuAD")
-      ->check(CLI::IsMember({"question-answering"}))
+  verb.add_option("--task", o.task,
+                  "instead of --rung: question-answering, on rows in the form of SQuAD; token-classification, on "
+                  "words with tags")
+      ->check(CLI::IsMember({"question-answering", "token-classification"}))
       ->type_name("TASK");
   verb.add_option("--epochs", o.epochs, "with --task: times every row is seen [by their number]")
       ->check(CLI::Range(1, 1000))
       ->type_name("N");
-  verb.add_option("--held-out", o.held_out, "with --task: share of the passages to judge on, 0 for none [0.1]")
+  verb.add_option("--held-out", o.held_out,
+                  "with --task: share of the passages or sentences to judge on, 0 for none [0.1]")
       ->check(CLI::Range(0.0, 0.9))
       ->type_name("SHARE");
-  verb.add_option("--window", o.window, "with --task: tokens read at once, question included [384]")
+  verb.add_option("--window", o.window, "with --task: tokens read at once, question included [384; of sentences 256]")
       ->check(CLI::Range(8, 8192))
       ->type_name("N");
   verb.add_option("--stride", o.stride, "with --task: tokens two windows of a long passage share [128]")

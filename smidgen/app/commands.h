@@ -9,6 +9,7 @@ namespace smidgen {
 int run_pick(const PickOptions& options, App& app);
 int run_train(const TrainOptions& options, App& app);
 int run_train_questions(const TrainOptions& options, App& app);  // its --task question-answering
+int run_train_tags(const TrainOptions& options, App& app);       // its --task token-classification
 int run_eval(const EvalOptions& options, App& app);
 int run_run(const RunOptions& options, App& app);
 int run_ask(const AskOptions& options, App& app);

@@ -61,8 +61,8 @@ struct TrainOptions {
   std::size_t tokens_max = 0;
   std::optional<Precision> arithmetic;  // as for pick
   std::optional<double> minutes_max;
-  std::string task;  // "question-answering"; empty: labels, which is what `rung` is for
-  // Of question-answering:
+  std::string task;  // "question-answering" or "token-classification"; empty: labels, which is what `rung` is for
+  // Of a task:
   std::size_t epochs = 0, window = 0;
   std::optional<std::size_t> stride;
   double held_out = 0.1;

@@ -53,7 +53,8 @@ std::string to_text(const Dataset& data, const std::vector<TrainSummary>& summar
 
 int run_train(const TrainOptions& options, App& app) {
   if (const Status status = keep_contents(options.out, options.data); !status.ok()) return app.fail(status.error());
-  if (!options.task.empty()) return run_train_questions(options, app);
+  if (options.task == "question-answering") return run_train_questions(options, app);
+  if (options.task == "token-classification") return run_train_tags(options, app);
   const bool every = options.rung == "blend" || options.rung == "all";
   const std::vector<std::string> rungs =
       every ? std::vector<std::string>{"linear", "static", "encoder"} : std::vector<std::string>{options.rung};

@@ -93,6 +93,41 @@ TokenHeadLoss::Judged SpanLoss::judge(std::size_t sequence, std::size_t tokens, 
   return judged;
 }
 
+TagLoss::TagLoss(const SoftmaxHead& head, std::span<const std::size_t> lengths, std::span<const std::uint32_t> tags)
+    : TokenHeadLoss(head, lengths), labels_(head.labels), tags_(tags) {
+  std::size_t begin = 0, tagged = 0;
+  for (const std::size_t length : lengths) {
+    begins_.push_back(begin);
+    begin += length;
+  }
+  SMIDGEN_CHECK(begin == tags.size());
+  for (const std::uint32_t tag : tags) {
+    SMIDGEN_CHECK(tag == kNoTag || tag < labels_);
+    tagged += tag == kNoTag ? 0 : 1;
+  }
+  share_ = 1 / static_cast<double>(std::max<std::size_t>(1, tagged));
+}
+
+TokenHeadLoss::Judged TagLoss::judge(std::size_t sequence, std::size_t tokens, const float* logits,
+                                     float* d_logits) const {
+  Judged judged{0, true};
+  for (std::size_t token = 0; token < tokens; ++token, logits += labels_, d_logits += labels_) {
+    const std::uint32_t tag = tags_[begins_[sequence] + token];
+    if (tag == kNoTag) continue;
+    const float* best = std::max_element(logits, logits + labels_);
+    double sum = 0;
+    for (std::size_t l = 0; l < labels_; ++l)
+      sum += std::exp(static_cast<double>(logits[l]) - static_cast<double>(*best));
+    judged.loss -= share_ * (static_cast<double>(logits[tag]) - static_cast<double>(*best) - std::log(sum));
+    judged.right = judged.right && best == logits + tag;
+    for (std::size_t l = 0; l < labels_; ++l) {
+      const double p = std::exp(static_cast<double>(logits[l]) - static_cast<double>(*best)) / sum;
+      d_logits[l] = static_cast<float>(share_ * (p - (l == tag ? 1 : 0)));
+    }
+  }
+  return judged;
+}
+
 SoftmaxHead random_head(std::size_t labels, std::size_t dimensions, std::uint64_t seed) {
   constexpr double kDeviation = 0.02;
   SoftmaxHead head{labels, dimensions, std::vector<float>(labels * dimensions), std::vector<float>(labels)};
@@ -142,7 +177,47 @@ class SpanTask : public FineTuneTask {
   const SpanRows& rows_;
 };
 
+class TagTask : public FineTuneTask {
+ public:
+  explicit TagTask(const TagRows& rows) : rows_(rows) {}
+
+  std::size_t rows() const override { return rows_.ids.size(); }
+
+  Outcome gradients(TrainableEncoder& encoder, const SoftmaxHead& head, std::span<const std::uint32_t> batch,
+                    double dropout, std::uint64_t key, std::span<float> d_weights,
+                    std::span<float> d_bias) const override {
+    std::vector<std::int32_t> ids;
+    std::vector<std::size_t> lengths;
+    std::vector<std::uint32_t> tags;
+    for (const std::uint32_t row : batch) {
+      ids.insert(ids.end(), rows_.ids[row].begin(), rows_.ids[row].end());
+      tags.insert(tags.end(), rows_.tags[row].begin(), rows_.tags[row].end());
+      lengths.push_back(rows_.ids[row].size());
+    }
+    TagLoss loss(head, lengths, tags);
+    const double value = encoder.token_gradients({ids, {}, lengths}, loss, dropout, key);
+    loss.head_gradients(d_weights, d_bias);
+    return {value, loss.right()};
+  }
+
+  void add_to(Sha256& hash) const override {
+    for (std::size_t i = 0; i < rows_.ids.size(); ++i) {
+      const std::vector<std::int32_t>& ids = rows_.ids[i];
+      hash.add({reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(ids[0])});
+      for (const std::uint32_t tag : rows_.tags[i]) hash.add(fmt::format("|{}", tag));
+    }
+  }
+
+ private:
+  const TagRows& rows_;
+};
+
 }  // namespace
+
+Result<FineTuneReport> fine_tune(TrainableEncoder& encoder, SoftmaxHead& head, const TagRows& rows,
+                                 const FineTuneOptions& options, const Watcher& watcher) {
+  return fine_tune(encoder, head, TagTask(rows), options, watcher);
+}
 
 Result<FineTuneReport> fine_tune(TrainableEncoder& encoder, SoftmaxHead& head, const SpanRows& rows,
                                  const FineTuneOptions& options, const Watcher& watcher) {

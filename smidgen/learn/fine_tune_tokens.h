@@ -1,6 +1,6 @@
 // Fine-tuning with a linear head on every token's state, unpooled: where an answer begins and ends in a window of
 // question and passage (Devlin et al., "BERT", 2019, section 4.2; its section 4.3 for "no answer", which points at the
-// first token, [CLS], as both ends).
+// first token, [CLS], as both ends), or which tag a word has (section 5.3).
 #pragma once
 
 #include <cstddef>
@@ -63,12 +63,39 @@ struct SpanRows {
   std::vector<std::uint32_t> starts, ends;
 };
 
+inline constexpr std::uint32_t kNoTag = UINT32_MAX;  // of a token that is no word's first
+
+// Mean over the batch's tokens that have a tag of -log p[tag], a softmax over the labels.
+class TagLoss : public TokenHeadLoss {
+ public:
+  // tags: of the batch's tokens, each a label of the head or kNoTag. A sequence is right when all its tags are.
+  TagLoss(const SoftmaxHead& head, std::span<const std::size_t> lengths, std::span<const std::uint32_t> tags);
+
+ protected:
+  Judged judge(std::size_t sequence, std::size_t tokens, const float* logits, float* d_logits) const override;
+
+ private:
+  std::size_t labels_;
+  std::span<const std::uint32_t> tags_;
+  std::vector<std::size_t> begins_;  // of the sequences in tags_
+  double share_ = 0;                 // of one token
+};
+
+// Pieces of sentences with a tag on the first token of each word.
+struct TagRows {
+  std::vector<std::vector<std::int32_t>> ids;    // 1..positions each
+  std::vector<std::vector<std::uint32_t>> tags;  // of the tokens
+};
+
 // A head as BERT's are before training: weights normal with deviation 0.02, bias 0.
 SoftmaxHead random_head(std::size_t labels, std::size_t dimensions, std::uint64_t seed);
 
 // As fine_tune of labelled rows does; `right` is a window with both ends right. The options of labels (smoothing,
 // weights, held rows) do not apply.
 Result<FineTuneReport> fine_tune(TrainableEncoder& encoder, SoftmaxHead& head, const SpanRows& rows,
+                                 const FineTuneOptions& options, const Watcher& watcher);
+// The same; `right` is a piece with every tag right.
+Result<FineTuneReport> fine_tune(TrainableEncoder& encoder, SoftmaxHead& head, const TagRows& rows,
                                  const FineTuneOptions& options, const Watcher& watcher);
 
 }  // namespace smidgen

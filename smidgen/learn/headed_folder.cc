@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "smidgen/base/file.h"
+#include "smidgen/base/sha256.h"
 
 namespace smidgen {
 
@@ -45,7 +46,7 @@ std::string class_name(Architecture architecture, HeadKind kind) {
 }
 
 // The encoder's config.json for a model with this head.
-Result<std::string> config_text(const EncoderConfig& config, HeadKind kind) {
+Result<std::string> config_text(const EncoderConfig& config, HeadKind kind, const std::vector<std::string>& labels) {
   const std::string path = config.body_folder + "/" + kConfigFile;
   SMIDGEN_ASSIGN(const std::string text, read_file(path, kConfigBytesMax));
   auto json = nlohmann::ordered_json::parse(text, nullptr, false);
@@ -53,6 +54,10 @@ Result<std::string> config_text(const EncoderConfig& config, HeadKind kind) {
   json["architectures"] = {class_name(config.body.architecture, kind)};
   for (const char* of_the_old_head : {"id2label", "label2id", "num_labels", "problem_type", "_name_or_path"})
     json.erase(of_the_old_head);
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    json["id2label"][std::to_string(i)] = labels[i];
+    json["label2id"][labels[i]] = i;
+  }
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
@@ -98,19 +103,34 @@ Status check_headed_target(const std::string& folder, bool replace) {
 }
 
 Status write_headed_folder(const std::string& folder, bool replace, TrainableEncoder& encoder, HeadKind kind,
-                           const SoftmaxHead& head) {
-  SMIDGEN_CHECK(kind == HeadKind::kQuestions && head.labels == 2);
+                           const SoftmaxHead& head, const std::vector<std::string>& labels) {
+  SMIDGEN_CHECK(kind == HeadKind::kQuestions ? head.labels == 2 && labels.empty()
+                                             : kind == HeadKind::kTokens && head.labels == labels.size());
   const EncoderConfig& config = encoder.config();
   SMIDGEN_ASSIGN(StagedFolder staged, StagedFolder::create(folder, replace));
-  SMIDGEN_ASSIGN(const std::string text, config_text(config, kind));
+  SMIDGEN_ASSIGN(const std::string text, config_text(config, kind, labels));
   SMIDGEN_TRY(write_file_atomic(staged.path() + "/" + kConfigFile, text));
   SMIDGEN_TRY(copy_tokenizer(config.body_folder, staged.path()));
-  const std::string name = "qa_outputs";
+  const std::string name = kind == HeadKind::kQuestions ? "qa_outputs" : "classifier";
   SMIDGEN_TRY(encoder.save_with_head(
       staged.path() + "/" + kWeightsFile,
       {{name + ".weight", DType::kF32, {head.labels, head.dimensions}, as_bytes(std::span<const float>(head.weights))},
        {name + ".bias", DType::kF32, {head.labels}, as_bytes(std::span<const float>(head.bias))}}));
   return staged.commit();
+}
+
+std::string training_checkpoint(const std::string& state_folder, const std::string& task, const std::string& folder,
+                                std::vector<std::string>& notes) {
+  if (state_folder.empty()) return "";
+  std::error_code code;
+  fs::create_directories(state_folder, code);
+  if (code) {
+    notes.push_back("How far training is was not kept: " + code.message() + ".");
+    return "";
+  }
+  Sha256 hash;
+  hash.add(fs::absolute(folder, code).lexically_normal().string());
+  return state_folder + "/" + task + "-" + to_hex(hash.finish()).substr(0, 16) + ".checkpoint";
 }
 
 }  // namespace smidgen

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "smidgen/base/result.h"
 #include "smidgen/learn/trainable_encoder.h"
@@ -14,8 +15,14 @@ namespace smidgen {
 // kCannotCreate when `folder` exists and !replace, or holds something this does not write; when its parent is missing.
 Status check_headed_target(const std::string& folder, bool replace);
 
-// Appears whole or not at all. `head`: (labels, dimensions) on every token's state, start and end for kQuestions.
+// Appears whole or not at all. `head`: (labels, dimensions) on every token's state; kQuestions: start and end, `labels`
+// is empty; kTokens: `labels` has their names.
 Status write_headed_folder(const std::string& folder, bool replace, TrainableEncoder& encoder, HeadKind kind,
-                           const SoftmaxHead& head);
+                           const SoftmaxHead& head, const std::vector<std::string>& labels);
+
+// Where training for `folder` keeps how far it is, below `state_folder`; empty when that is, or when it cannot be made:
+// then a note says so.
+std::string training_checkpoint(const std::string& state_folder, const std::string& task, const std::string& folder,
+                                std::vector<std::string>& notes);
 
 }  // namespace smidgen

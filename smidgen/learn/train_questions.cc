@@ -48,20 +48,6 @@ std::size_t passages_of(const QuestionRows& questions, const std::vector<std::ui
   return static_cast<std::size_t>(std::unique(found.begin(), found.end()) - found.begin());
 }
 
-// Where training keeps how far it is; empty, with a note, when it cannot.
-std::string checkpoint_path(const QuestionTrainingOptions& options, std::vector<std::string>& notes) {
-  if (options.state_folder.empty()) return "";
-  std::error_code code;
-  fs::create_directories(options.state_folder, code);
-  if (code) {
-    notes.push_back("How far training is was not kept: " + code.message() + ".");
-    return "";
-  }
-  Sha256 hash;
-  hash.add(fs::absolute(options.out, code).lexically_normal().string());
-  return options.state_folder + "/questions-" + to_hex(hash.finish()).substr(0, 16) + ".checkpoint";
-}
-
 // Mean over questions, and its standard error with passages as clusters: questions of one passage are no independent
 // draws (Liang and Zeger 1986, the sandwich estimator of a mean).
 void summarise(const QuestionRows& questions, const std::vector<std::uint32_t>& rows,
@@ -137,12 +123,12 @@ Status fit_and_write(const QuestionRows& questions, const std::vector<std::uint3
   recipe.epochs = options.epochs == 0 ? question_epochs(rows.ids.size()) : options.epochs;
   recipe.seconds_max = options.seconds_max;
   recipe.seed = options.seed;
-  recipe.checkpoint = checkpoint_path(options, summary.notes);
+  recipe.checkpoint = training_checkpoint(options.state_folder, "questions", options.out, summary.notes);
   SMIDGEN_ASSIGN(const std::string weights, sha256_file(config.body_folder + "/model.safetensors"));
   recipe.checkpoint_key = fmt::format("questions {} {}", precision_name(precision), weights);
   SoftmaxHead head = random_head(2, encoder.dimensions(), options.seed);
   SMIDGEN_ASSIGN(const FineTuneReport report, fine_tune(encoder, head, rows, recipe, watcher));
-  SMIDGEN_TRY(write_headed_folder(options.out, options.force, encoder, HeadKind::kQuestions, head));
+  SMIDGEN_TRY(write_headed_folder(options.out, options.force, encoder, HeadKind::kQuestions, head, {}));
   std::error_code ignored;
   if (!recipe.checkpoint.empty()) fs::remove(recipe.checkpoint, ignored);
   summary.windows = rows.ids.size();

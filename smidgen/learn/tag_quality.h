@@ -1,0 +1,35 @@
+// How good tags are: entities found whole, as the CoNLL-2000 evaluation script counts them (Tjong Kim Sang and
+// Buchholz, "Introduction to the CoNLL-2000 shared task: chunking", 2000): an entity is right when its first word, last
+// word and type all are.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace smidgen {
+
+// Words [first, last] of one type.
+struct Entity {
+  std::size_t first = 0, last = 0;
+  std::string type;
+  bool operator==(const Entity&) const = default;
+};
+
+// Of one row's tags: "B-LOC", "I-LOC" (and "E-", "S-", "L-", "U-" of the schemes with more letters), "O". A tag without
+// one of these letters and a dash continues a run of the same tag, and "O" belongs to none.
+std::vector<Entity> entities_of(std::span<const std::string> tags);
+
+struct TagCounts {
+  std::size_t words = 0, words_right = 0, known = 0, said = 0, right = 0;  // the last three: entities
+
+  void add(std::span<const std::string> said_tags, std::span<const std::string> known_tags);
+  double accuracy() const;   // of words
+  double precision() const;  // of entities, 0 when none is said
+  double recall() const;
+  double f1() const;  // 2 right / (known + said); 1 when there are none
+};
+
+}  // namespace smidgen

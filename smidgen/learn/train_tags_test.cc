@@ -1,0 +1,169 @@
+// From tagged words to a model: pieces, the loss and its gradient, what is written and how it is judged.
+#include "smidgen/learn/train_tags.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include "smidgen/base/file.h"
+#include "smidgen/base/random.h"
+#include "smidgen/learn/fine_tune_tokens.h"
+#include "smidgen/learn/tag_pieces.h"
+#include "smidgen/model/encoder_heads.h"
+#include "smidgen/tensor/safetensors.h"
+
+namespace smidgen {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kGolden = std::string(SMIDGEN_SOURCE_DIR) + "/tests/golden";
+const std::string kTiny = kGolden + "/tiny_bert";
+constexpr std::size_t kWidth = 24;
+
+TEST(TagPieces, CutsBetweenWordsAndPointsAtFirstTokens) {
+  const auto tokenizer = Tokenizer::load(kTiny);
+  ASSERT_TRUE(tokenizer.ok());
+  const std::vector<std::string> words = {"good", "refunding", "é.", "zebra", "bad"};
+  const std::vector<TagPiece> whole = cut_words(**tokenizer, words, 40);
+  ASSERT_EQ(whole.size(), 1U);
+  EXPECT_EQ(whole[0].words, (std::vector<std::uint32_t>{0, 1, 2, 3, 4}));
+  const auto token = [&](const TagPiece& piece, std::size_t i) {
+    return (*tokenizer)->token(piece.ids[piece.tokens[i]]);
+  };
+  EXPECT_EQ(whole[0].tokens[0], 1U);  // behind [CLS]
+  EXPECT_EQ(token(whole[0], 0), "good");
+  EXPECT_EQ(token(whole[0], 1), "refund");
+  EXPECT_EQ(token(whole[0], 3), "z");
+  EXPECT_EQ(token(whole[0], 4), "bad");
+  std::size_t next = 0;
+  for (const TagPiece& piece : cut_words(**tokenizer, words, 6)) {
+    EXPECT_LE(piece.ids.size(), 6U);
+    EXPECT_EQ((*tokenizer)->token(piece.ids.front()), "[CLS]");
+    EXPECT_EQ((*tokenizer)->token(piece.ids.back()), "[SEP]");
+    for (const std::uint32_t word : piece.words) EXPECT_EQ(word, next++);
+  }
+  EXPECT_EQ(next, words.size());
+  EXPECT_TRUE(cut_words(**tokenizer, {}, 40).empty());
+}
+
+class TagLossIsa : public testing::TestWithParam<const Kernels*> {};
+INSTANTIATE_TEST_SUITE_P(Isa, TagLossIsa, testing::ValuesIn(available_kernels()),
+                         [](const auto& tested) { return std::string(tested.param->name); });
+
+TEST_P(TagLossIsa, GradientsEqualTheReference) {
+  const auto file = Safetensors::open(kGolden + "/tiny_bert_tag_gradients.safetensors");
+  ASSERT_TRUE(file.ok());
+  const auto integers = [&](const char* name) {
+    const TensorView* view = file->find(name);
+    std::vector<std::int32_t> values(view->count());
+    std::memcpy(values.data(), view->bytes.data(), view->bytes.size());
+    return values;
+  };
+  const auto ids = integers("ids"), counts = integers("lengths"), known = integers("tags");
+  const std::vector<std::size_t> lengths(counts.begin(), counts.end());
+  std::vector<std::uint32_t> tags;
+  for (const std::int32_t tag : known) tags.push_back(tag < 0 ? kNoTag : static_cast<std::uint32_t>(tag));
+  const SoftmaxHead head{3, kWidth, *file->floats("head weight", {3, kWidth}), *file->floats("head bias", {3})};
+  ThreadPool pool(2);
+  auto encoder = TrainableEncoder::load(kTiny, Precision::kF32, *GetParam(), pool, true);
+  ASSERT_TRUE(encoder.ok());
+  TagLoss loss(head, lengths, tags);
+  EXPECT_NEAR(encoder->token_gradients({ids, {}, lengths}, loss, 0, 0), file->floats("loss", {1})->front(), 1e-5);
+  const auto expect_equal = [&](const std::string& name, std::span<const float> got, std::span<const float> wanted) {
+    ASSERT_EQ(got.size(), wanted.size()) << name;
+    for (std::size_t i = 0; i < got.size(); ++i)
+      ASSERT_NEAR(got[i], wanted[i], 1e-4 * std::max(1.0F, std::fabs(wanted[i]))) << name << " at " << i;
+  };
+  std::vector<float> d_weights(3 * kWidth), d_bias(3);
+  loss.head_gradients(d_weights, d_bias);
+  expect_equal("head weight", d_weights, *file->floats("gradient classifier.weight", {3, kWidth}));
+  expect_equal("head bias", d_bias, *file->floats("gradient classifier.bias", {3}));
+  std::size_t compared = 0;
+  for (const TrainableEncoder::View& view : encoder->parameters()) {
+    const TensorView* tensor = file->find("gradient " + view.name);
+    if (tensor == nullptr || tensor->count() != view.gradient.size()) continue;  // query, key and value: one here
+    expect_equal(view.name, view.gradient, *file->floats("gradient " + view.name, tensor->shape));
+    ++compared;
+  }
+  EXPECT_GT(compared, 20U);
+}
+
+// "good" is a thing, and "zebra", which is several tokens, an animal.
+TaggedRows some_rows(std::size_t count) {
+  TaggedRows data;
+  data.tag_names = {"B-ANIMAL", "B-THING", "O"};
+  Random random(8);
+  for (std::size_t i = 0; i < count; ++i) {
+    TaggedRow row;
+    for (std::size_t word = 0; word < 8; ++word) {
+      const std::size_t kind = random.below(6);
+      row.words.push_back(kind == 0   ? "good"
+                          : kind == 1 ? "zebra"
+                                      : std::string(1, static_cast<char>('a' + random.below(26))));
+      row.tags.push_back(kind == 0 ? 1 : kind == 1 ? 0 : 2);
+    }
+    data.rows.push_back(std::move(row));
+  }
+  return data;
+}
+
+class TrainTags : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = testing::TempDir() + "/smidgen_train_tags_" + std::to_string(::getpid());
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    options_.encoder = kTiny;
+    options_.out = folder_ + "/model";
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  Result<TagTrainingSummary> train(const TaggedRows& data, std::size_t threads = 2) const {
+    ThreadPool pool(threads);
+    return train_tags(data, options_, pool, {});
+  }
+
+  std::string folder_;
+  TagTrainingOptions options_;
+};
+
+TEST_F(TrainTags, LearnsWritesAndJudges) {
+  options_.epochs = 150;
+  options_.held_out = 0.2;
+  const auto summary = train(some_rows(300));
+  ASSERT_TRUE(summary.ok()) << summary.error().message();
+  EXPECT_EQ(summary->rows, 240U);
+  EXPECT_EQ(summary->held_rows, 60U);
+  EXPECT_EQ(summary->held.words, 480U);
+  EXPECT_GT(summary->held.f1(), 0.9);
+  EXPECT_GT(summary->held.accuracy(), 0.95);
+  const auto model = HeadedEncoder::load(options_.out);
+  ASSERT_TRUE(model.ok()) << model.error().message();
+  EXPECT_EQ(model->head_config().kind, HeadKind::kTokens);
+  EXPECT_EQ(model->head_config().labels, (std::vector<std::string>{"B-ANIMAL", "B-THING", "O"}));
+  EXPECT_NE(read_file(options_.out + "/config.json", 1 << 20)->find("BertForTokenClassification"), std::string::npos);
+}
+
+TEST_F(TrainTags, ThreadsChangeNoByte) {
+  options_.epochs = 2;
+  ASSERT_TRUE(train(some_rows(80), 1).ok());
+  const std::string first = *read_file(options_.out + "/model.safetensors", 1 << 24);
+  options_.force = true;
+  ASSERT_TRUE(train(some_rows(80), 3).ok());
+  EXPECT_TRUE(first == *read_file(options_.out + "/model.safetensors", 1 << 24));
+}
+
+TEST_F(TrainTags, RefusesWhatCannotBeLearnt) {
+  TaggedRows data = some_rows(20);
+  data.tag_names = {"O"};
+  for (TaggedRow& row : data.rows) std::fill(row.tags.begin(), row.tags.end(), 0U);
+  EXPECT_EQ(train(data).error().what(), "there is only one tag; nothing is to be learnt");
+  options_.window = 64;
+  EXPECT_EQ(train(some_rows(20)).error().what(), "a window of 64 tokens; this model reads 40");
+}
+
+}  // namespace
+}  // namespace smidgen
