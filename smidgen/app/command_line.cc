@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstdlib>
 #include <map>
@@ -378,7 +379,8 @@ Status finish_run(RunOptions& o, const RawOptions& raw, const GlobalOptions&) {
 }
 
 Status check_train(const TrainOptions& o) {
-  if (o.task.empty() && o.rung.empty()) return Error::usage("train: --rung is required").hint("see `smidgen train -h`");
+  if (o.task.empty() && o.rung.empty())
+    return Error::usage("train: --rung is required (or --task)").hint("see `smidgen train -h`");
   if (!o.task.empty() && !o.rung.empty())
     return Error::usage("--task and --rung exclude each other").hint("a rung learns labels: leave out --task");
   return Ok{};
@@ -483,6 +485,25 @@ Status check_dashes(const std::vector<std::string>& arguments, const CLI::App& a
     if (name[1] == '-' || name.size() < 3) continue;
     if (verb.get_option_no_throw("-" + name) != nullptr || app.get_option_no_throw("-" + name) != nullptr)
       return no_option(verb, name).hint("write it with two dashes: -" + name);
+  }
+  return Ok{};
+}
+
+// The two forms of `train` take different options, and one that the other form knows would do nothing.
+Status check_form(const std::string& task, const std::vector<std::string>& arguments, const CLI::App& app,
+                  const CLI::App& verb) {
+  static constexpr std::array kOfTasks = {"--epochs", "--held-out", "--window", "--stride"};
+  static constexpr std::array kOfBoth = {"--task", "--rung", "--out", "--force", "--encoder", "--minutes-max"};
+  for (const std::string& word : option_words(arguments, app, verb)) {
+    const CLI::Option* option = option_of(word, app, verb);
+    if (option == nullptr || option->get_lnames().empty()) continue;
+    const std::string name = "--" + option->get_lnames().front();
+    if (app.get_option_no_throw(name) != nullptr || std::count(kOfBoth.begin(), kOfBoth.end(), name) > 0) continue;
+    const bool of_tasks = std::count(kOfTasks.begin(), kOfTasks.end(), name) > 0;
+    if (task.empty() && of_tasks) return Error::usage(name + " goes with --task").hint("leave it out");
+    if (task.empty()) continue;
+    if (!of_tasks || (name == "--stride" && task != "question-answering"))
+      return Error::usage(name + " does nothing with --task " + task).hint("leave it out");
   }
   return Ok{};
 }
@@ -748,6 +769,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
     line.text = script(describe(app));
     return line;
   }
+  if (known->name == "train") SMIDGEN_TRY(check_form(options->train.task, arguments, app, verb));
   SMIDGEN_ASSIGN(line.command, chosen(std::string(known->name), *options, line.global));
   return line;
 }

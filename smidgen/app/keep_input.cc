@@ -10,14 +10,20 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// Absolute and without links, as far as it exists; empty when that cannot be found out.
+fs::path in_full(const std::string& path) {
+  std::error_code code;
+  const fs::path absolute = fs::absolute(path, code);
+  return code ? fs::path() : fs::weakly_canonical(absolute, code);
+}
+
 // Whether `path`, which may not exist yet, is below `folder`.
 bool is_inside(const std::string& path, const std::string& folder) {
   std::error_code code;
   if (!fs::is_directory(folder, code)) return false;
   const fs::path outer = fs::canonical(folder, code);
   if (code) return false;
-  const fs::path inner = fs::weakly_canonical(path, code);
-  if (code) return false;
+  const fs::path inner = in_full(path);
   const auto at = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
   return at.first == outer.end() && at.second != inner.end();
 }
@@ -38,6 +44,14 @@ Status keep_input(const std::string& out, std::span<const std::string> inputs) {
       return Error(ErrorKind::kCannotCreate, "is also the input and would be lost").in(out).hint("choose another name");
   }
   return Ok{};
+}
+
+bool is_same_file(const std::string& one, const std::string& other) {
+  std::error_code code;
+  if (one.empty() || other.empty() || one == "-" || other == "-") return false;
+  if (fs::exists(one, code) && !fs::is_regular_file(one, code)) return false;
+  const fs::path first = in_full(one);
+  return (!first.empty() && first == in_full(other)) || fs::equivalent(one, other, code);
 }
 
 Status keep_contents(const std::string& folder, const std::string& input) {

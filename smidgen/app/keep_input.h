@@ -12,6 +12,9 @@ namespace smidgen {
 // names and "-" (standard streams) are no files.
 Status keep_input(const std::string& out, std::span<const std::string> inputs);
 
+// Whether both name one file, under whatever spelling; neither need exist. Devices, pipes and "-" are no files.
+bool is_same_file(const std::string& one, const std::string& other);
+
 // kCannotCreate when `input` is in `folder`, which is to be replaced as a whole.
 Status keep_contents(const std::string& folder, const std::string& input);
 

@@ -112,7 +112,7 @@ int run_pick(const PickOptions& options, App& app) {
   auto request = request_from(options, app, notes);
   if (!request.ok()) return app.fail(request.error());
   const std::string page = options.report.empty() ? pick_page_path(options.out) : options.report;
-  for (const std::string& input : {options.data, options.test})
+  for (const std::string& input : {options.data, options.test, options.prices})
     for (const Status& status : {keep_input(page, {&input, 1}), keep_contents(options.out, input)})
       if (!status.ok()) return app.fail(status.error());
   if (const Status status = keep_existing(options.report, options.force); !status.ok()) return app.fail(status.error());

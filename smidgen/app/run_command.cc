@@ -268,12 +268,12 @@ int run_run(const RunOptions& options, App& app) {
   if (const Status status = check_files(options.files, options.read); !status.ok()) return app.fail(status.error());
   std::vector<std::string> inputs = options.files;
   inputs.push_back(options.bundle);
+  if (options.labels.starts_with('@')) inputs.push_back(options.labels.substr(1));
   for (const std::string& written : {options.out, options.stats}) {
     if (const Status status = keep_input(written, inputs); !status.ok()) return app.fail(status.error());
     if (const Status status = keep_existing(written, options.force); !status.ok()) return app.fail(status.error());
   }
-  if (std::error_code code; !options.out.empty() && options.out != "-" && options.out == options.stats &&
-                            !fs::is_character_file(options.out, code))
+  if (is_same_file(options.out, options.stats))
     return app.fail(Error::usage("--out and --stats name the same file").hint("give each its own"));
   const auto classifier = open_classifier(options);
   if (!classifier.ok()) return app.fail(classifier.error());

@@ -213,7 +213,10 @@ Result<std::vector<PassageAnswer>> QuestionAnswerer::answer(std::string_view que
   double null_score = 1;
   EncodedPair& pair = scratch.pair_;
   for (PassageWindows windows(*tokenizer_, asked, passage.ids, shape);;) {
-    SMIDGEN_ASSIGN(const bool more, windows.next(pair));
+    const Result<bool> next = windows.next(pair);
+    // The question leaves no room in a window: nothing is wrong with the passage.
+    if (!next.ok()) return Error(ErrorKind::kUsage, next.error().what()).hint(next.error().hint());
+    const bool more = *next;
     if (!more) break;
     const std::size_t at = windows.at();
     scratch.types_.clear();

@@ -94,9 +94,11 @@ bool starts_array(std::string_view bytes, bool named_json) {
 
 Error is_array(const std::string& name, const std::string& extension) {
   const std::string made = extension == "json" ? with_extension(name, "jsonl") : tagged_name(name, "lines");
+  const bool may_be_lines = extension != "json" && extension != "jsonl";
   return Error::bad_data("is one JSON array; one JSON object a line is wanted")
       .in(name)
-      .hint("convert it with " + repair_command("jq -c '.[]'", name, made));
+      .hint("convert it with " + repair_command("jq -c '.[]'", name, made) +
+            (may_be_lines ? ", or, when its lines are texts, pass --format lines" : ""));
 }
 
 }  // namespace

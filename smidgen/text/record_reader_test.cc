@@ -221,7 +221,9 @@ std::vector<BadInput> bad_files() {
         "f.lines.jsonl"}},
       {"[{\"text\":1}]",
        "<stdin>",
-       {"!<stdin>: is one JSON array; one JSON object a line is wanted; convert it with jq -c '.[]'"}},
+       {"!<stdin>: is one JSON array; one JSON object a line is wanted; convert it with jq -c '.[]', or, when its "
+        "lines "
+        "are texts, pass --format lines"}},
       {"a\n",
        "f.txt",
        {"!f.txt: plain lines hold texts only, there is no column \"label\"; name the file .csv, .tsv or .jsonl, or "
