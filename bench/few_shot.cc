@@ -4,7 +4,8 @@
 //   bench_few_shot ENCODER_FOLDER TRAIN.csv [name=value ...]
 //
 // Names: shots (rows a label) draws judged seed threads tokens_max steps batch rate
-// warm_up decay layer_decay dropout c full (epochs of full fine-tuning, 0 none). One JSON line.
+// warm_up decay layer_decay dropout c names (rows that the name of a label is worth) full (epochs of full fine-tuning,
+// 0 none). One JSON line.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -75,6 +76,15 @@ class Experiment {
       rows.ids.emplace_back();
       encoder_.tokenizer().encode(data_.texts[row], encoder_.tokens_max(), rows.ids.back());
       rows.labels.push_back(data_.labels[row]);
+    }
+    for (std::uint32_t label = 0; value("names", 0) > 0 && label < data_.label_names.size(); ++label) {
+      std::string name = data_.label_names[label];
+      std::replace(name.begin(), name.end(), '_', ' ');
+      for (int copy = 0; copy < static_cast<int>(value("names", 0)); ++copy) {
+        few.ids.emplace_back();
+        encoder_.tokenizer().encode(name, encoder_.tokens_max(), few.ids.back());
+        few.labels.push_back(label);
+      }
     }
     Precision precision = TrainableEncoder::fast_precision(kernels());
     TrainableEncoder trainable = need(TrainableEncoder::load(folder_, precision, kernels(), pool_));

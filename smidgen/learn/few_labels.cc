@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -16,6 +18,7 @@ namespace {
 constexpr std::size_t kHalves = 2, kStepsMin = 25, kStepsMax = 600, kPasses = 8;
 constexpr std::size_t kStepsToJudge = 3;  // after these the time of the whole is known well enough
 constexpr double kHeadC = 4;
+constexpr std::size_t kNameCopies = 2;  // rows that the name of a label is worth
 
 using Rows = std::vector<std::uint32_t>;
 
@@ -23,11 +26,27 @@ double rows_a_label(const TrainingRows& rows) {
   return static_cast<double>(rows.size()) / static_cast<double>(std::max<std::size_t>(1, rows.label_count));
 }
 
+// "card_payment" is read as two words.
+std::vector<std::string> texts_of_names(const TrainingRows& rows) {
+  std::vector<std::string> texts = rows.label_names;
+  for (std::string& text : texts) std::replace(text.begin(), text.end(), '_', ' ');
+  return texts;
+}
+
 class Contrast {
  public:
-  Contrast(const TrainingRows& rows, const Encoder& encoder, const TuneOptions& options, ThreadPool& pool,
-           const Watcher& watcher)
-      : rows_(rows), encoder_(encoder), options_(options), pool_(pool), watcher_(watcher), ids_(rows.size()) {
+  // names: texts of one row more for each label, or none.
+  Contrast(const TrainingRows& rows, const std::vector<std::string>& names, const Encoder& encoder,
+           const TuneOptions& options, ThreadPool& pool, const Watcher& watcher)
+      : rows_(rows),
+        encoder_(encoder),
+        options_(options),
+        pool_(pool),
+        watcher_(watcher),
+        ids_(rows.size()),
+        name_ids_(names.size()) {
+    for (std::size_t label = 0; label < names.size(); ++label)
+      encoder.tokenizer().encode(names[label], encoder.tokens_max(), name_ids_[label]);
     pool.parallel_for(rows.size(), [&](std::size_t i, std::size_t) {
       encoder.tokenizer().encode(rows.texts[i], encoder.tokens_max(), ids_[i]);
     });
@@ -40,7 +59,7 @@ class Contrast {
         if (half_of(row) != half) on.push_back(row);
       parts_.push_back(std::move(on));
     }
-    for (const Rows& part : parts_) work_ += work_of(fitted(part).size());
+    for (const Rows& part : parts_) work_ += work_of(fitted(part).size() + kNameCopies * names.size());
   }
 
   struct Fitted {
@@ -98,7 +117,7 @@ class Contrast {
     SMIDGEN_ASSIGN(TrainableEncoder trainable,
                    TrainableEncoder::load(encoder_.folder(), TrainableEncoder::fast_precision(encoder_.kernels()),
                                           encoder_.kernels(), pool_));
-    const TokenRows on = tokens(fitted(parts_[part]));
+    const TokenRows on = with_names(tokens(fitted(parts_[part])));
     const ContrastOptions options = contrast_options(on.ids.size(), options_.seed);
     const double before = work_done_, share = work_of(on.ids.size()) / static_cast<double>(options.steps);
     std::size_t steps = 0;
@@ -149,12 +168,23 @@ class Contrast {
     return out;
   }
 
+  TokenRows with_names(TokenRows on) const {
+    for (std::size_t i = 0; i < kNameCopies * name_ids_.size(); ++i) {
+      const auto label = static_cast<std::uint32_t>(i % name_ids_.size());
+      if (rows_.targets.soft.rows() > 0) on.targets.soft.add_row(std::vector<SoftLabel>{{label, 1.0F}});
+      if (!rows_.targets.weights.empty()) on.targets.weights.push_back(1);
+      on.ids.push_back(name_ids_[label]);
+      on.labels.push_back(label);
+    }
+    return on;
+  }
+
   const TrainingRows& rows_;
   const Encoder& encoder_;
   const TuneOptions& options_;
   ThreadPool& pool_;
   const Watcher& watcher_;
-  std::vector<std::vector<std::int32_t>> ids_;
+  std::vector<std::vector<std::int32_t>> ids_, name_ids_;
   std::vector<Rows> parts_;
   SteadyTime start_ = steady_now();
   double work_ = 0, work_done_ = 0, seconds_expected_ = 0;
@@ -182,11 +212,53 @@ bool is_not_worse(std::span<const double> losses, std::span<const double> other,
   return difference.mean <= difference.standard_error;
 }
 
+std::optional<double> names_say(const TrainingRows& rows, const EmbeddingMatrix& embeddings,
+                                const EmbeddingMatrix& names) {
+  const std::size_t labels = rows.label_count, n = embeddings.dimensions;
+  std::vector<double> length(labels), count(labels);
+  for (std::size_t label = 0; label < labels; ++label)
+    length[label] = std::sqrt(static_cast<double>(kernels().dot(names.row(label).data(), names.row(label).data(), n)));
+  double right = 0, all = 0;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    if (!rows.targets.weights.empty() && rows.targets.weights[row] <= 0) continue;
+    std::size_t best = 0;
+    double closest = -std::numeric_limits<double>::infinity();
+    for (std::size_t label = 0; label < labels; ++label) {
+      const double cosine = static_cast<double>(kernels().dot(embeddings.row(row).data(), names.row(label).data(), n)) /
+                            std::max(length[label], 1e-12);  // the row's length changes no order
+      if (cosine > closest) {
+        closest = cosine;
+        best = label;
+      }
+    }
+    ++count[rows.labels[row]];
+    if (best == rows.labels[row]) ++right;
+    ++all;
+  }
+  if (all == 0) return std::nullopt;
+  const double chance = *std::max_element(count.begin(), count.end()) / all;
+  if (right / all <= chance + 2 * std::sqrt(chance * (1 - chance) / all)) return std::nullopt;
+  return right / all;
+}
+
 Result<std::optional<ContrastedEncoder>> contrast_encoder(const TrainingRows& rows, const Encoder& encoder,
                                                           const EmbeddingMatrix& embeddings, const TuneOptions& options,
                                                           ThreadPool& pool, const Watcher& watcher,
                                                           std::string& why_not) {
-  Contrast contrast(rows, encoder, options, pool, watcher);
+  std::vector<std::string> names = texts_of_names(rows);
+  std::string note;
+  if (!names.empty()) {
+    const std::vector<std::string_view> views(names.begin(), names.end());
+    SMIDGEN_ASSIGN(const EmbeddingMatrix named, embed_all(encoder, views, pool, watcher));
+    if (const std::optional<double> share = names_say(rows, embeddings, named))
+      note = fmt::format(
+          "The names of the labels were learnt as texts of their labels: similarity to them alone is right on {:.0f} % "
+          "of the rows.",
+          100 * *share);
+    else
+      names.clear();
+  }
+  Contrast contrast(rows, names, encoder, options, pool, watcher);
   if (!contrast.possible()) {
     why_not = "The encoder was not moved by contrast: half of the rows have one label only.";
     return std::optional<ContrastedEncoder>();
@@ -208,6 +280,7 @@ Result<std::optional<ContrastedEncoder>> contrast_encoder(const TrainingRows& ro
   if (!fitted.ok()) return std::move(fitted).error();
   SMIDGEN_ASSIGN(tuned.encoder, write_moved(encoder, fitted->encoder, options.folder));
   tuned.head = std::move(fitted->head);
+  tuned.note = std::move(note);
   tuned.plan = {0, kHalves, contrast.seconds()};
   tuned.seconds = contrast.seconds();
   return std::optional<ContrastedEncoder>(std::move(found));

@@ -7,6 +7,9 @@
 // Two halves, because each costs half of the last fit: the whole is two fits long. An encoder moved by half of a
 // handful of labels is worse than the one that is kept, so the frozen one is judged on the same halves, a head for
 // each.
+//
+// Names of labels are texts of their labels, too, where they mean something: where similarity to the names alone, with
+// nothing fitted, is right on more of the labelled rows than chance would have it (docs/few_labels.md).
 #pragma once
 
 #include <cstddef>
@@ -33,6 +36,11 @@ bool tuning_pays(const TrainingRows& rows);
 
 // Steps and rates for so many rows; chosen on draws of train rows (docs/few_labels.md says how).
 ContrastOptions contrast_options(std::size_t rows, std::uint64_t seed);
+
+// Share of the rows to fit on whose embedding (rows, dimensions) is closest, by cosine, to that of the name of its
+// label (labels, dimensions), when that is more than the most frequent label would get by two standard errors.
+std::optional<double> names_say(const TrainingRows& rows, const EmbeddingMatrix& embeddings,
+                                const EmbeddingMatrix& names);
 
 struct ContrastedEncoder {
   TunedEncoder moved;

@@ -118,6 +118,42 @@ TEST_F(FewLabelsTest, IsWrittenAndLoadsAgain) {
   ASSERT_TRUE(rung.ok()) << rung.error().message();
 }
 
+TEST(NamesSay, NothingUnlessTheyBeatChance) {
+  TrainingRows rows = rows_of(16, 2);  // labels 0, 1, 0, 1, ..
+  EmbeddingMatrix x, names;
+  x.rows = 16;
+  names.rows = 2;
+  x.dimensions = names.dimensions = 2;
+  names.values = {30, 0, 0, 0.1F};  // lengths must not matter
+  for (std::uint32_t row = 0; row < 16; ++row) {
+    const bool first = row % 2 == 0;
+    x.values.insert(x.values.end(), {first ? 1.0F : 0.2F, first ? 0.2F : 1.0F});
+  }
+  EXPECT_EQ(names_say(rows, x, names), 1.0);
+  for (std::uint32_t row = 0; row < 6; ++row) std::swap(x.values[2 * row], x.values[2 * row + 1]);
+  EXPECT_FALSE(names_say(rows, x, names)) << "10 of 16 is chance";
+  rows.targets.weights.assign(16, 1.0F);
+  for (std::uint32_t row = 0; row < 6; ++row) rows.targets.weights[row] = 0;
+  EXPECT_EQ(names_say(rows, x, names), 1.0) << "rows that are not fitted on say nothing";
+}
+
+TEST_F(FewLabelsTest, LearnsFromNamesThatMeanSomething) {
+  TrainingRows rows = rows_of(40, 2);
+  TuneOptions options;
+  options.seconds_max = 1000;
+  options.folder = folder_;
+  std::string why_not;
+  const auto without = contrast_encoder(rows, encoder_, embed(rows), options, pool_, {}, why_not);
+  ASSERT_TRUE(without.ok() && without->has_value());
+  EXPECT_EQ((*without)->moved.note, "");
+  rows.label_names = {rows.texts[0], rows.texts[1]};
+  const auto with = contrast_encoder(rows, encoder_, embed(rows), options, pool_, {}, why_not);
+  ASSERT_TRUE(with.ok() && with->has_value());
+  EXPECT_NE((*with)->moved.note.find("names"), std::string::npos);
+  EXPECT_NE((*with)->moved.out_of_fold, (*without)->moved.out_of_fold);
+  EXPECT_EQ((*with)->frozen_out_of_fold, (*without)->frozen_out_of_fold);
+}
+
 // A teacher that is sure of nothing makes heads that are not, and a row without weight moves nothing.
 TEST_F(FewLabelsTest, FitsWhatATeacherSays) {
   TrainingRows rows = rows_of(40, 2);

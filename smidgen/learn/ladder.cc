@@ -270,6 +270,7 @@ Status move_by_contrast(const TrainingRows& rows, const Encoder& encoder, const 
       quality_of(rows, moved->out_of_fold, options.seed, pool).accuracy,
       kept ? "" : " Its probabilities got worse, so the frozen encoder stays."));
   if (!kept) return Ok{};
+  if (!moved->note.empty()) notes.push_back(moved->note);
   rung.out_of_fold = std::move(moved->out_of_fold);
   SMIDGEN_ASSIGN(rung.rung, EncoderRung::create(moved->encoder, std::move(moved->head)));
   rung.chosen = fmt::format("moved by contrast, {}", precision_name(moved->encoder->precision()));

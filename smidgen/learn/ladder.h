@@ -37,6 +37,7 @@ struct TrainingRows {
   std::vector<std::uint32_t> dataset_rows;  // where each row stands in the Dataset,
   std::vector<std::uint64_t> lines;         // and in the file (1-based line)
   std::size_t label_count = 0;
+  std::vector<std::string> label_names;  // (label_count), or empty: unknown
   FitTargets targets;                    // what fits aim at (fit_targets.h); labels are what they are judged by
   std::vector<std::uint8_t> from_model;  // (rows) 1 where a model gave the label; empty: people gave all
   std::string models;                    // whose, "gpt-4o"

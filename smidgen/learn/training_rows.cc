@@ -8,6 +8,7 @@ namespace smidgen {
 Result<TrainingRows> cut_training_rows(const Dataset& data, const Split& split, std::uint64_t seed) {
   TrainingRows rows;
   rows.label_count = data.label_names.size();
+  rows.label_names = data.label_names;
   rows.folds = kFolds;
   rows.dataset_rows.resize(split.fit.size() + split.tune.size());
   std::merge(split.fit.begin(), split.fit.end(), split.tune.begin(), split.tune.end(), rows.dataset_rows.begin());
