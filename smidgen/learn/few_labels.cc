@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t kHalves = 2, kStepsMin = 25, kStepsMax = 600, kPasses = 8;
 constexpr std::size_t kStepsToJudge = 3;  // after these the time of the whole is known well enough
 constexpr double kHeadC = 4;
+constexpr double kNamesGainMin = 0.25;  // of what the most frequent label leaves wrong
 constexpr std::size_t kNameCopies = 2;  // rows that the name of a label is worth
 
 using Rows = std::vector<std::uint32_t>;
@@ -95,16 +96,28 @@ class Contrast {
     return scores;
   }
 
-  // The same of heads on the frozen encoder's embeddings.
-  Result<std::vector<float>> frozen_out_of_fold(const EmbeddingMatrix& embeddings) {
+  // The same of heads on the frozen encoder's embeddings; names (labels, dimensions): of the names, when they count.
+  Result<std::vector<float>> frozen_out_of_fold(const EmbeddingMatrix& embeddings, const EmbeddingMatrix& names) {
     const std::size_t labels = rows_.label_count;
+    std::vector<float> values = embeddings.values;
+    std::vector<std::uint32_t> all_labels = rows_.labels;
+    FitTargets targets = rows_.targets;
+    Rows of_names;
+    for (std::size_t i = 0; i < kNameCopies * name_ids_.size(); ++i) {
+      const std::size_t label = i % name_ids_.size();
+      of_names.push_back(static_cast<std::uint32_t>(all_labels.size()));
+      values.insert(values.end(), names.row(label).begin(), names.row(label).end());
+      add_name(static_cast<std::uint32_t>(label), all_labels, targets);
+    }
     SMIDGEN_ASSIGN(const HeadTrainer heads,
-                   HeadTrainer::create(embeddings.values, embeddings.dimensions, rows_.labels, labels, pool_));
+                   HeadTrainer::create(values, embeddings.dimensions, all_labels, labels, pool_));
     std::vector<float> scores(rows_.size() * labels);
     for (std::size_t half = 0; half < kHalves; ++half) {
       HeadOptions head;
-      head.targets = &rows_.targets;
-      SMIDGEN_ASSIGN(const HeadFit fit, heads.fit(fitted(parts_[1 + half]), options_.c, watcher_, nullptr, head));
+      head.targets = &targets;
+      Rows on = fitted(parts_[1 + half]);
+      on.insert(on.end(), of_names.begin(), of_names.end());
+      SMIDGEN_ASSIGN(const HeadFit fit, heads.fit(on, options_.c, watcher_, nullptr, head));
       for (const std::uint32_t row : parts_[0])
         if (half_of(row) == half)
           fit.head.log_probabilities(embeddings.row(row), std::span(scores).subspan(row * labels, labels));
@@ -168,13 +181,15 @@ class Contrast {
     return out;
   }
 
+  void add_name(std::uint32_t label, std::vector<std::uint32_t>& labels, FitTargets& targets) const {
+    if (rows_.targets.soft.rows() > 0) targets.soft.add_row(std::vector<SoftLabel>{{label, 1.0F}});
+    if (!rows_.targets.weights.empty()) targets.weights.push_back(1);
+    labels.push_back(label);
+  }
   TokenRows with_names(TokenRows on) const {
     for (std::size_t i = 0; i < kNameCopies * name_ids_.size(); ++i) {
-      const auto label = static_cast<std::uint32_t>(i % name_ids_.size());
-      if (rows_.targets.soft.rows() > 0) on.targets.soft.add_row(std::vector<SoftLabel>{{label, 1.0F}});
-      if (!rows_.targets.weights.empty()) on.targets.weights.push_back(1);
-      on.ids.push_back(name_ids_[label]);
-      on.labels.push_back(label);
+      on.ids.push_back(name_ids_[i % name_ids_.size()]);
+      add_name(static_cast<std::uint32_t>(i % name_ids_.size()), on.labels, on.targets);
     }
     return on;
   }
@@ -237,8 +252,9 @@ std::optional<double> names_say(const TrainingRows& rows, const EmbeddingMatrix&
   }
   if (all == 0) return std::nullopt;
   const double chance = *std::max_element(count.begin(), count.end()) / all;
-  if (right / all <= chance + 2 * std::sqrt(chance * (1 - chance) / all)) return std::nullopt;
-  return right / all;
+  const double share = right / all, above = share - chance;
+  if (above <= std::sqrt(chance * (1 - chance) / all) || above < kNamesGainMin * (1 - chance)) return std::nullopt;
+  return share;
 }
 
 Result<std::optional<ContrastedEncoder>> contrast_encoder(const TrainingRows& rows, const Encoder& encoder,
@@ -247,9 +263,10 @@ Result<std::optional<ContrastedEncoder>> contrast_encoder(const TrainingRows& ro
                                                           std::string& why_not) {
   std::vector<std::string> names = texts_of_names(rows);
   std::string note;
+  EmbeddingMatrix named;
   if (!names.empty()) {
     const std::vector<std::string_view> views(names.begin(), names.end());
-    SMIDGEN_ASSIGN(const EmbeddingMatrix named, embed_all(encoder, views, pool, watcher));
+    SMIDGEN_ASSIGN(named, embed_all(encoder, views, pool, watcher));
     if (const std::optional<double> share = names_say(rows, embeddings, named))
       note = fmt::format(
           "The names of the labels were learnt as texts of their labels: similarity to them alone is right on {:.0f} % "
@@ -271,7 +288,7 @@ Result<std::optional<ContrastedEncoder>> contrast_encoder(const TrainingRows& ro
   };
   ContrastedEncoder found;
   TunedEncoder& tuned = found.moved;
-  SMIDGEN_ASSIGN(found.frozen_out_of_fold, contrast.frozen_out_of_fold(embeddings));
+  SMIDGEN_ASSIGN(found.frozen_out_of_fold, contrast.frozen_out_of_fold(embeddings, named));
   auto out_of_fold = contrast.out_of_fold();
   if (!out_of_fold.ok() && contrast.over_budget()) return too_long();
   SMIDGEN_ASSIGN(tuned.out_of_fold, std::move(out_of_fold));

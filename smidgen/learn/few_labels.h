@@ -38,7 +38,8 @@ bool tuning_pays(const TrainingRows& rows);
 ContrastOptions contrast_options(std::size_t rows, std::uint64_t seed);
 
 // Share of the rows to fit on whose embedding (rows, dimensions) is closest, by cosine, to that of the name of its
-// label (labels, dimensions), when that is more than the most frequent label would get by two standard errors.
+// label (labels, dimensions); nothing unless that is above the share of the most frequent label by a standard error and
+// by a quarter of what this leaves wrong.
 std::optional<double> names_say(const TrainingRows& rows, const EmbeddingMatrix& embeddings,
                                 const EmbeddingMatrix& names);
 

@@ -130,10 +130,10 @@ TEST(NamesSay, NothingUnlessTheyBeatChance) {
     x.values.insert(x.values.end(), {first ? 1.0F : 0.2F, first ? 0.2F : 1.0F});
   }
   EXPECT_EQ(names_say(rows, x, names), 1.0);
-  for (std::uint32_t row = 0; row < 6; ++row) std::swap(x.values[2 * row], x.values[2 * row + 1]);
-  EXPECT_FALSE(names_say(rows, x, names)) << "10 of 16 is chance";
+  for (std::uint32_t row = 0; row < 7; ++row) std::swap(x.values[2 * row], x.values[2 * row + 1]);
+  EXPECT_FALSE(names_say(rows, x, names)) << "9 of 16 is near chance";
   rows.targets.weights.assign(16, 1.0F);
-  for (std::uint32_t row = 0; row < 6; ++row) rows.targets.weights[row] = 0;
+  for (std::uint32_t row = 0; row < 7; ++row) rows.targets.weights[row] = 0;
   EXPECT_EQ(names_say(rows, x, names), 1.0) << "rows that are not fitted on say nothing";
 }
 
@@ -151,7 +151,7 @@ TEST_F(FewLabelsTest, LearnsFromNamesThatMeanSomething) {
   ASSERT_TRUE(with.ok() && with->has_value());
   EXPECT_NE((*with)->moved.note.find("names"), std::string::npos);
   EXPECT_NE((*with)->moved.out_of_fold, (*without)->moved.out_of_fold);
-  EXPECT_EQ((*with)->frozen_out_of_fold, (*without)->frozen_out_of_fold);
+  EXPECT_NE((*with)->frozen_out_of_fold, (*without)->frozen_out_of_fold) << "judged with the names, too";
 }
 
 // A teacher that is sure of nothing makes heads that are not, and a row without weight moves nothing.
