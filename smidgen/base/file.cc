@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "smidgen/base/new_path.h"
 #include "smidgen/base/open_error.h"
 
 namespace smidgen {
@@ -139,8 +140,7 @@ StagedFolder::StagedFolder(StagedFolder&& other) noexcept
     : temporary_(std::exchange(other.temporary_, {})), final_(std::move(other.final_)), replace_(other.replace_) {}
 
 Result<StagedFolder> StagedFolder::create(const std::string& path, bool replace) {
-  std::string final_path = path;
-  while (final_path.size() > 1 && final_path.back() == '/') final_path.pop_back();
+  const std::string final_path = without_end_slashes(path);
   std::error_code code;
   if (!replace && fs::exists(final_path, code))
     return Error(ErrorKind::kCannotCreate, "already exists").in(final_path).hint("choose another name or pass --force");

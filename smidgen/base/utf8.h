@@ -15,4 +15,7 @@ std::optional<std::size_t> first_invalid_utf8(std::string_view text);
 // The plain loop alone: the reference twin of the above.
 std::optional<std::size_t> first_invalid_utf8_reference(std::string_view text);
 
+// `text` without the U+FEFF that some editors begin a file with.
+std::string_view without_byte_order_mark(std::string_view text);
+
 }  // namespace smidgen

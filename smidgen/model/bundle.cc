@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "smidgen/base/file.h"
+#include "smidgen/base/new_path.h"
 #include "smidgen/base/out_of_memory.h"
 #include "smidgen/base/sha256.h"
 #include "smidgen/model/bundle_json.h"
@@ -154,15 +155,7 @@ Status check_bundle_target(const std::string& folder, bool replace) {
   SMIDGEN_TRY(check_replaceable(folder));
   if (!replace && fs::exists(fs::symlink_status(folder, code)))
     return Error(ErrorKind::kCannotCreate, "already exists").in(folder).hint("choose another --out or pass --force");
-  std::string plain = folder;
-  while (plain.size() > 1 && plain.back() == '/') plain.pop_back();
-  const std::string parent = fs::path(plain).parent_path().string();
-  const std::string shown = parent.empty() ? "." : parent;
-  if (!fs::is_directory(shown, code))
-    return Error(ErrorKind::kCannotCreate, "the folder to write to does not exist").in(shown).hint("create it first");
-  if (::access(shown.c_str(), W_OK | X_OK) != 0)
-    return Error(ErrorKind::kCannotCreate, std::string("cannot write there: ") + std::strerror(errno)).in(shown);
-  return Ok{};
+  return check_parent(folder);
 }
 
 Precision bundle_precision(const std::vector<BundleRung>& rungs, Precision of_encoder) {
