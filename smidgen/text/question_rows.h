@@ -12,6 +12,7 @@
 // code points) from 0. Other keys, SQuAD's `plausible_answers` among them, are not read.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -27,15 +28,26 @@ struct KnownAnswer {
   std::uint32_t begin_byte = 0, end_byte = 0;  // of the passage, where `text` stands
 };
 
+// Where a row was read, from 0: its line; its place in a list; of the nested form article, paragraph and question.
+using QuestionPlace = std::array<std::uint32_t, 3>;
+
 struct QuestionRow {
   std::string question;
   std::uint32_t passage = 0;         // of QuestionRows::passages
   std::vector<KnownAnswer> answers;  // empty: the passage does not say
+  QuestionPlace place = {};
 };
 
 struct QuestionRows {
+  enum class Form { kMade, kLines, kList, kNested };
+
   std::vector<std::string> passages;  // each text once
   std::vector<QuestionRow> rows;
+  std::string file;         // that was read; may be empty
+  Form form = Form::kMade;  // what places mean; kMade: nothing, the rows were not read
+
+  // The error with the file and place of a row.
+  Error at(const QuestionRow& row, const Error& error) const;
 };
 
 // kBadData names the row that is wrong: its line, or its place ("data[3].paragraphs[0].qas[1]").

@@ -86,6 +86,57 @@ TEST(QuestionRows, SaysWhichRowIsWrong) {
   EXPECT_EQ(message(good + "\n{", true).substr(0, 2), "2:");
 }
 
+TEST(QuestionRows, DropsAByteOrderMark) {
+  const std::string row = R"({"question": "q", "context": "a", "answers": []})";
+  EXPECT_TRUE(parse_question_rows("\xef\xbb\xbf" + row, true).ok());
+  EXPECT_TRUE(parse_question_rows("\xef\xbb\xbf[" + row + "]", false).ok());
+}
+
+TEST(QuestionRows, FindsEveryCharacterOfALongPassage) {
+  std::string passage, answers;
+  std::vector<std::size_t> begins;
+  const std::string_view letters[] = {"a", "é", "は", "😀"};
+  for (std::size_t i = 0; i < 300; ++i) {
+    begins.push_back(passage.size());
+    const std::string_view letter = letters[i * i % 7 % 4];
+    passage += letter;
+    answers += (i == 0 ? "" : ",") + std::string(R"({"text": ")") + std::string(letter) + R"(", "answer_start": )" +
+               std::to_string(i) + "}";
+  }
+  const auto row = [](const std::string& context, const std::string& list) {
+    return R"({"question": "q", "context": ")" + context + R"(", "answers": [)" + list + "]}\n";
+  };
+  const std::string short_one = row("b", R"({"text": "b", "answer_start": 0})");
+  const auto rows = parse_question_rows(short_one + row(passage, answers) + short_one, true);
+  ASSERT_TRUE(rows.ok()) << rows.error().message();
+  EXPECT_EQ(rows->passages.size(), 2U);
+  EXPECT_EQ(rows->rows[2].passage, 0U);
+  ASSERT_EQ(rows->rows[1].answers.size(), begins.size());
+  for (std::size_t i = 0; i < begins.size(); ++i) EXPECT_EQ(rows->rows[1].answers[i].begin_byte, begins[i]) << i;
+  for (const int beyond : {300, 301, 1000})
+    EXPECT_FALSE(
+        parse_question_rows(row(passage, R"({"text": "a", "answer_start": )" + std::to_string(beyond) + "}"), true)
+            .ok());
+}
+
+TEST(QuestionRows, NamesThePlaceOfARow) {
+  const Error wrong = Error::bad_data("is odd").hint("mend it");
+  const std::string row = R"({"question": "q", "context": "a", "answers": []})";
+  auto lines = parse_question_rows(row + "\n\n" + row, true);
+  ASSERT_TRUE(lines.ok());
+  lines->file = "q.jsonl";
+  EXPECT_EQ(lines->at(lines->rows[1], wrong).message(), "q.jsonl:3: is odd; mend it");
+  const auto list = parse_question_rows("[" + row + "," + row + "]", false);
+  ASSERT_TRUE(list.ok());
+  EXPECT_EQ(list->at(list->rows[1], wrong).message(), "row 2: is odd; mend it");
+  const auto nested = parse_question_rows(
+      R"({"data": [{"paragraphs": []}, {"paragraphs": [{"context": "b", "qas": []}, {"context": "a", "qas": [
+        {"question": "q", "answers": []}, {"question": "r", "answers": []}]}]}]})",
+      false);
+  ASSERT_TRUE(nested.ok());
+  EXPECT_EQ(nested->at(nested->rows[1], wrong).message(), "data[1].paragraphs[1].qas[1]: is odd; mend it");
+}
+
 TEST(QuestionRows, EchoesLittleOfALongAnswer) {
   std::string text;
   for (int i = 0; i < 100; ++i) text += "ä";

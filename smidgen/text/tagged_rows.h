@@ -5,7 +5,9 @@
 //
 //   {"tokens": ["Lima", "is", "large"], "tags": ["B-LOC", "O", "O"]}
 //
-// `tokens` may be called `words`, `tags` `ner_tags`. Lines that begin with -DOCSTART- are not read.
+// `tokens` may be called `words`, `tags` `ner_tags`. Lines that begin with -DOCSTART- are not read. The columns of a
+// sentence are as many on every line. CoNLL-U and other columns that begin with a word's number are refused: read so,
+// the number would be the word.
 #pragma once
 
 #include <cstdint>
