@@ -8,7 +8,10 @@
 #include <vector>
 
 #include "smidgen/base/file.h"
+#include "smidgen/base/new_path.h"
 #include "smidgen/base/sha256.h"
+#include "smidgen/learn/checkpoint_file.h"
+#include "smidgen/tensor/safetensors.h"
 
 namespace smidgen {
 
@@ -19,6 +22,8 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kConfigBytesMax = 4U << 20;
 constexpr const char* kConfigFile = "config.json";
 constexpr const char* kWeightsFile = "model.safetensors";
+constexpr const char* kWriterKey = "writer";  // of the weights' metadata: what --force may replace
+constexpr const char* kWriter = "smidgen train";
 constexpr const char* kTokenizerFiles[] = {
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",        "vocab.json",
     "merges.txt",     "spiece.model",          "sentencepiece.bpe.model", "added_tokens.json"};
@@ -38,7 +43,7 @@ std::string class_name(Architecture architecture, HeadKind kind) {
       case Architecture::kElectra:
         return "Electra";
       case Architecture::kModernBert:
-        return "ModernBert";
+        break;  // TrainableEncoder refuses it
     }
     return "";
   };
@@ -71,35 +76,49 @@ Status copy_tokenizer(const std::string& from, const std::string& to) {
   return Ok{};
 }
 
+bool is_ours(const std::string& name) {
+  return name == kConfigFile || name == kWeightsFile ||
+         std::find(std::begin(kTokenizerFiles), std::end(kTokenizerFiles), name) != std::end(kTokenizerFiles);
+}
+
+// Nothing is replaced but what write_headed_folder made, or an empty folder.
+Status check_replaceable(const std::string& folder) {
+  std::error_code code;
+  bool empty = true;
+  for (fs::directory_iterator at(folder, code), end; !code && at != end; at.increment(code)) {
+    empty = false;
+    const std::string name = at->path().filename().string();
+    std::error_code ignored;
+    if (!is_ours(name) || !fs::is_regular_file(at->symlink_status(ignored)))
+      return Error(ErrorKind::kCannotCreate, "holds \"" + name + "\", which training does not write")
+          .in(folder)
+          .hint("choose another --out");
+  }
+  if (code) return Error(ErrorKind::kCannotCreate, "cannot list: " + code.message()).in(folder);
+  if (empty) return Ok{};
+  const auto weights = Safetensors::open(folder + "/" + kWeightsFile);
+  if (!weights.ok() || text_of(*weights, kWriterKey) != kWriter)
+    return Error(ErrorKind::kCannotCreate, "holds a model that training did not write: it is not replaced")
+        .in(folder)
+        .hint("choose another --out");
+  return Ok{};
+}
+
 }  // namespace
 
 Status check_headed_target(const std::string& folder, bool replace) {
+  const std::string plain = without_end_slashes(folder);
   std::error_code code;
-  if (fs::exists(fs::symlink_status(folder, code))) {
-    if (!fs::is_directory(fs::symlink_status(folder, code)))
-      return Error(ErrorKind::kCannotCreate, "exists and is not a folder: it is not replaced")
-          .in(folder)
-          .hint("choose another --out");
-    for (fs::directory_iterator at(folder, code), end; !code && at != end; at.increment(code)) {
-      const std::string name = at->path().filename().string();
-      const bool ours =
-          name == kConfigFile || name == kWeightsFile ||
-          std::find(std::begin(kTokenizerFiles), std::end(kTokenizerFiles), name) != std::end(kTokenizerFiles);
-      if (!ours)
-        return Error(ErrorKind::kCannotCreate, "holds \"" + name + "\", which training does not write")
-            .in(folder)
-            .hint("choose another --out");
-    }
-    if (code) return Error(ErrorKind::kCannotCreate, "cannot list: " + code.message()).in(folder);
-    if (!replace)
-      return Error(ErrorKind::kCannotCreate, "already exists").in(folder).hint("choose another --out or pass --force");
-  }
-  const fs::path parent = fs::path(folder).parent_path();
-  if (!parent.empty() && !fs::is_directory(parent, code))
-    return Error(ErrorKind::kCannotCreate, "the folder to write to does not exist")
-        .in(parent.string())
-        .hint("create it first");
-  return Ok{};
+  const fs::file_status status = fs::symlink_status(plain, code);
+  if (!fs::exists(status)) return check_parent(plain);
+  if (!fs::is_directory(status))
+    return Error(ErrorKind::kCannotCreate, "exists and is not a folder: it is not replaced")
+        .in(folder)
+        .hint("choose another --out");
+  SMIDGEN_TRY(check_replaceable(plain));
+  if (!replace)
+    return Error(ErrorKind::kCannotCreate, "already exists").in(folder).hint("choose another --out or pass --force");
+  return check_parent(plain);
 }
 
 Status write_headed_folder(const std::string& folder, bool replace, TrainableEncoder& encoder, HeadKind kind,
@@ -115,7 +134,9 @@ Status write_headed_folder(const std::string& folder, bool replace, TrainableEnc
   SMIDGEN_TRY(encoder.save_with_head(
       staged.path() + "/" + kWeightsFile,
       {{name + ".weight", DType::kF32, {head.labels, head.dimensions}, as_bytes(std::span<const float>(head.weights))},
-       {name + ".bias", DType::kF32, {head.labels}, as_bytes(std::span<const float>(head.bias))}}));
+       {name + ".bias", DType::kF32, {head.labels}, as_bytes(std::span<const float>(head.bias))}},
+      {{kWriterKey, kWriter}}));
+  SMIDGEN_TRY(check_headed_target(folder, replace));  // training took long: what came in since is not ours to remove
   return staged.commit();
 }
 
@@ -129,7 +150,7 @@ std::string training_checkpoint(const std::string& state_folder, const std::stri
     return "";
   }
   Sha256 hash;
-  hash.add(fs::absolute(folder, code).lexically_normal().string());
+  hash.add(fs::absolute(without_end_slashes(folder), code).lexically_normal().string());
   return state_folder + "/" + task + "-" + to_hex(hash.finish()).substr(0, 16) + ".checkpoint";
 }
 

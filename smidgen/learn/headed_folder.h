@@ -12,11 +12,12 @@
 
 namespace smidgen {
 
-// kCannotCreate when `folder` exists and !replace, or holds something this does not write; when its parent is missing.
+// kCannotCreate when `folder` exists and !replace; when it holds a file this does not write, or a model this did not
+// write (the weights' metadata say who did: an encoder's folder has the same files); when its parent is missing.
 Status check_headed_target(const std::string& folder, bool replace);
 
-// Appears whole or not at all. `head`: (labels, dimensions) on every token's state; kQuestions: start and end, `labels`
-// is empty; kTokens: `labels` has their names.
+// Appears whole or not at all; check_headed_target is asked once more just before. `head`: (labels, dimensions) on
+// every token's state; kQuestions: start and end, `labels` is empty; kTokens: `labels` has their names.
 Status write_headed_folder(const std::string& folder, bool replace, TrainableEncoder& encoder, HeadKind kind,
                            const SoftmaxHead& head, const std::vector<std::string>& labels);
 

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "smidgen/learn/headed_training.h"
+
 namespace smidgen {
 
 namespace {
@@ -62,23 +64,60 @@ Status add_windows(const Tokenizer& tokenizer, const QuestionRow& row, const Tok
   }
 }
 
+constexpr std::size_t kAskEvery = 256;  // rows between two looks at the watcher
+
+// Only the passages that rows are about.
+Result<std::vector<TokenPassage>> read_passages(const Tokenizer& tokenizer, const QuestionRows& questions,
+                                                std::span<const std::uint32_t> which, ThreadPool& pool,
+                                                const Watcher& watcher) {
+  std::vector<std::uint32_t> wanted;
+  for (const std::uint32_t row : which) wanted.push_back(questions.rows[row].passage);
+  std::sort(wanted.begin(), wanted.end());
+  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+  std::vector<TokenPassage> passages(questions.passages.size());
+  SMIDGEN_TRY(watched_for(pool, wanted.size(), "reading passages", watcher, [&](std::size_t i, std::size_t) {
+    TokenPassage& passage = passages[wanted[i]];
+    tokenizer.encode_spans(questions.passages[wanted[i]], passage.ids, passage.spans);
+  }));
+  return passages;
+}
+
 }  // namespace
 
 Result<SpanRows> window_questions(const Tokenizer& tokenizer, const QuestionRows& questions,
                                   std::span<const std::uint32_t> which, const WindowShape& shape, bool types,
-                                  ThreadPool& pool) {
-  std::vector<TokenPassage> passages(questions.passages.size());
-  pool.parallel_for(passages.size(), [&](std::size_t i, std::size_t) {
-    tokenizer.encode_spans(questions.passages[i], passages[i].ids, passages[i].spans);
-  });
+                                  ThreadPool& pool, const Watcher& watcher) {
+  SMIDGEN_ASSIGN(const std::vector<TokenPassage> passages, read_passages(tokenizer, questions, which, pool, watcher));
   SpanRows rows;
-  for (const std::uint32_t number : which) {
-    const QuestionRow& row = questions.rows[number];
+  for (std::size_t i = 0; i < which.size(); ++i) {
+    if (i % kAskEvery == 0 && watcher.stop_requested()) return Error::cancelled();
+    const QuestionRow& row = questions.rows[which[i]];
     if (const Status added = add_windows(tokenizer, row, passages[row.passage], shape, types, rows); !added.ok())
-      return Error(added.error().kind(), "question " + std::to_string(number + 1) + ": " + added.error().what())
-          .hint(added.error().hint());
+      return questions.at(row, added.error());
   }
   return rows;
+}
+
+Status check_questions(const Tokenizer& tokenizer, const QuestionRows& questions, std::span<const std::uint32_t> which,
+                       const WindowShape& shape, const Watcher& watcher) {
+  std::vector<std::int32_t> asked, passage;
+  std::size_t read = SIZE_MAX;  // the passage at hand
+  EncodedPair pair;
+  for (std::size_t i = 0; i < which.size(); ++i) {
+    if (i % kAskEvery == 0 && watcher.stop_requested()) return Error::cancelled();
+    const QuestionRow& row = questions.rows[which[i]];
+    asked.clear();
+    tokenizer.encode_plain(row.question, asked);
+    if (read != row.passage) {
+      passage.clear();
+      tokenizer.encode_plain(questions.passages[row.passage], passage);
+      read = row.passage;
+    }
+    // What does not go wrong in the first window goes wrong in none: all but the last hold as much of the passage.
+    PassageWindows windows(tokenizer, asked, passage, shape);
+    if (const auto first = windows.next(pair); !first.ok()) return questions.at(row, first.error());
+  }
+  return Ok{};
 }
 
 }  // namespace smidgen

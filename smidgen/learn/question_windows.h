@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "smidgen/base/progress.h"
 #include "smidgen/base/result.h"
 #include "smidgen/base/thread_pool.h"
 #include "smidgen/learn/fine_tune_tokens.h"
@@ -20,6 +21,10 @@ namespace smidgen {
 // has no token.
 Result<SpanRows> window_questions(const Tokenizer& tokenizer, const QuestionRows& questions,
                                   std::span<const std::uint32_t> which, const WindowShape& shape, bool types,
-                                  ThreadPool& pool);
+                                  ThreadPool& pool, const Watcher& watcher);
+
+// The same errors for rows that are only to be asked: none of them is first met when the model is judged.
+Status check_questions(const Tokenizer& tokenizer, const QuestionRows& questions, std::span<const std::uint32_t> which,
+                       const WindowShape& shape, const Watcher& watcher);
 
 }  // namespace smidgen

@@ -1,6 +1,7 @@
 #include "smidgen/learn/tag_pieces.h"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace smidgen {
 
@@ -11,7 +12,8 @@ struct WordTokens {
   std::vector<std::int32_t> ids;
 };
 
-// Of the words with a space between, each token with the word that its first byte, or the one before, lies in.
+// Of the words with a space between, each token with the word that its last byte, or the one after an empty span, lies
+// in.
 std::vector<WordTokens> tokens_by_word(const Tokenizer& tokenizer, std::span<const std::string> words) {
   std::string text;
   std::vector<std::size_t> ends;
@@ -33,17 +35,27 @@ std::vector<WordTokens> tokens_by_word(const Tokenizer& tokenizer, std::span<con
   return found;
 }
 
+// How many special tokens stand around a text, and before it: two probes of one token each differ where it stands,
+// whatever the special tokens are.
+struct Specials {
+  std::size_t all = 0, before = 0;
+};
+
+Specials specials_of(const Tokenizer& tokenizer) {
+  std::vector<std::int32_t> a, b;
+  const std::int32_t ids[] = {0, 1};
+  tokenizer.add_special_tokens({&ids[0], 1}, SIZE_MAX, a);
+  tokenizer.add_special_tokens({&ids[1], 1}, SIZE_MAX, b);
+  const auto before = std::mismatch(a.begin(), a.end(), b.begin()).first - a.begin();
+  return {a.size() - 1, static_cast<std::size_t>(before)};
+}
+
 }  // namespace
 
 std::vector<TagPiece> cut_words(const Tokenizer& tokenizer, std::span<const std::string> words,
                                 std::size_t tokens_max) {
-  // What stands before and after: of a probe of one token.
-  std::vector<std::int32_t> probe;
-  const std::int32_t unknown = tokenizer.unknown_id();
-  tokenizer.add_special_tokens({&unknown, 1}, tokens_max, probe);
-  const std::size_t specials = probe.size() - 1;
-  const auto before = static_cast<std::size_t>(std::find(probe.begin(), probe.end(), unknown) - probe.begin());
-  const std::size_t room = tokens_max > specials ? tokens_max - specials : 1;
+  const Specials specials = specials_of(tokenizer);
+  const std::size_t room = tokens_max > specials.all ? tokens_max - specials.all : 1;
   std::vector<TagPiece> pieces;
   std::vector<std::int32_t> plain;
   const auto close = [&] {
@@ -56,7 +68,7 @@ std::vector<TagPiece> cut_words(const Tokenizer& tokenizer, std::span<const std:
     if (plain.size() + size > room) close();
     if (plain.empty()) pieces.emplace_back();
     pieces.back().words.push_back(word.word);
-    pieces.back().tokens.push_back(static_cast<std::uint32_t>(before + plain.size()));
+    pieces.back().tokens.push_back(static_cast<std::uint32_t>(specials.before + plain.size()));
     plain.insert(plain.end(), word.ids.begin(), word.ids.begin() + static_cast<std::ptrdiff_t>(size));
   }
   close();

@@ -50,10 +50,18 @@ void TagCounts::add(std::span<const std::string> said_tags, std::span<const std:
   SMIDGEN_CHECK(said_tags.size() == known_tags.size());
   words += known_tags.size();
   for (std::size_t i = 0; i < known_tags.size(); ++i) words_right += said_tags[i] == known_tags[i] ? 1 : 0;
-  const std::vector<Entity> ours = entities_of(said_tags), theirs = entities_of(known_tags);
+  std::vector<std::string> outside(said_tags.begin(), said_tags.end());
+  std::replace(outside.begin(), outside.end(), std::string(kUntagged), std::string("O"));
+  const std::vector<Entity> ours = entities_of(outside), theirs = entities_of(known_tags);
   said += ours.size();
   known += theirs.size();
-  for (const Entity& entity : ours) right += std::count(theirs.begin(), theirs.end(), entity) > 0 ? 1 : 0;
+  // Both are in the order of their words and overlap nothing of their own.
+  for (auto a = ours.begin(), b = theirs.begin(); a != ours.end() && b != theirs.end();) {
+    right += *a == *b ? 1 : 0;
+    const std::size_t first_a = a->first, first_b = b->first;
+    if (first_a <= first_b) ++a;
+    if (first_b <= first_a) ++b;
+  }
 }
 
 double TagCounts::accuracy() const {
@@ -66,7 +74,7 @@ double TagCounts::recall() const {
   return share(right, known);
 }
 double TagCounts::f1() const {
-  return known + said == 0 ? 1 : share(2 * right, known + said);
+  return share(2 * right, known + said);
 }
 
 }  // namespace smidgen

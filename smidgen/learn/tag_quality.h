@@ -22,14 +22,18 @@ struct Entity {
 // one of these letters and a dash continues a run of the same tag, and "O" belongs to none.
 std::vector<Entity> entities_of(std::span<const std::string> tags);
 
+inline constexpr char kUntagged[] = "";  // said of a word the model does not see: wrong, and of no entity
+
 struct TagCounts {
   std::size_t words = 0, words_right = 0, known = 0, said = 0, right = 0;  // the last three: entities
 
   void add(std::span<const std::string> said_tags, std::span<const std::string> known_tags);
-  double accuracy() const;   // of words
-  double precision() const;  // of entities, 0 when none is said
-  double recall() const;
-  double f1() const;  // 2 right / (known + said); 1 when there are none
+  double accuracy() const;  // of words
+  // Of entities there is nothing to tell when none is known and none said.
+  bool has_entities() const { return known + said > 0; }
+  double precision() const;  // 0 when none is said
+  double recall() const;     // 0 when none is known
+  double f1() const;         // 2 right / (known + said), 0 when there are none
 };
 
 }  // namespace smidgen

@@ -15,19 +15,13 @@
 #include "smidgen/base/thread_pool.h"
 #include "smidgen/learn/answer_quality.h"
 #include "smidgen/learn/fine_tune.h"
+#include "smidgen/learn/headed_training.h"
 #include "smidgen/text/question_rows.h"
 
 namespace smidgen {
 
-struct QuestionTrainingOptions {
-  std::string encoder, out;  // folders
-  bool force = false;
-  std::size_t window = 0, stride = SIZE_MAX;  // as `ask` has them
-  std::size_t epochs = 0;                     // 0: as many as the number of windows asks for
-  double held_out = 0.1;                      // share of the passages that nothing is fitted on, in [0, 1)
-  double seconds_max = 0;                     // of training, at least one epoch; 0: no limit
-  std::uint64_t seed = 1;
-  std::string state_folder;  // keeps how far training is, for a run after one that was killed; empty: nothing kept
+struct QuestionTrainingOptions : HeadedTrainingOptions {
+  std::size_t stride = SIZE_MAX;  // window and stride are as `ask` has them
 };
 
 // Answers to questions of held-out passages.
@@ -36,26 +30,21 @@ struct QuestionJudgement {
   AnswerQuality mean, error;  // the means' standard errors, questions of one passage taken together
 };
 
-struct QuestionTrainingSummary {
-  std::string folder;
+struct QuestionTrainingSummary : HeadedTrainingSummary {
   std::size_t questions = 0, passages = 0, without_answer = 0, windows = 0;  // that were fitted on
-  bool must_answer = false;  // every question has an answer: judged as `ask --must-answer`
+  bool must_answer = false;  // every question fitted on has an answer: judged as `ask --must-answer`
   QuestionJudgement held;
-  std::size_t epochs = 0;
-  double loss = 0;  // of the last epoch
-  double seconds = 0;
-  bool resumed = false;
-  std::vector<std::string> notes;
 };
 
 // The recipe of docs/questions.md; others of its settings are for the bench.
 FineTuneOptions question_recipe();
 std::size_t question_epochs(std::size_t windows);
 
-// The numbers of the passages to hold out, rising: a hash of their text decides, not the seed or their order. At least
-// one of two when the share is not 0.
+// The numbers of the passages to hold out, rising: held_out_keys of their texts.
 std::vector<std::uint32_t> held_out_passages(const std::vector<std::string>& passages, double share);
 
+// Everything of the model is decided by the rows that are not held out. Errors name the question and are found before
+// training.
 Result<QuestionTrainingSummary> train_questions(const QuestionRows& questions, const QuestionTrainingOptions& options,
                                                 ThreadPool& pool, const Watcher& watcher);
 

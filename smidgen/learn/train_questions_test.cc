@@ -78,7 +78,7 @@ TEST_F(TrainQuestions, WindowsPointAtTheAnswerOrAtNothing) {
   const std::vector<std::uint32_t> which = {0, 1, 2};
   ThreadPool pool(1);
   // [CLS] the a [UNK] [SEP] and [SEP] leave 5 of 11 for the passage; windows begin at its tokens 0, 2, 4, 5.
-  const auto rows = window_questions(**tokenizer, questions, which, {11, 3}, true, pool);
+  const auto rows = window_questions(**tokenizer, questions, which, {11, 3}, true, pool, {});
   ASSERT_TRUE(rows.ok()) << rows.error().message();
   ASSERT_EQ(rows->ids.size(), rows->starts.size());
   std::size_t with = 0;
@@ -97,7 +97,7 @@ TEST_F(TrainQuestions, WindowsPointAtTheAnswerOrAtNothing) {
   EXPECT_GE(with, 3U);
   EXPECT_LT(with, rows->ids.size() - 1);
   questions.rows = {{"a", 0, {{" ", 1, 2}}}};
-  const auto refused = window_questions(**tokenizer, questions, std::vector<std::uint32_t>{0}, {11, 3}, true, pool);
+  const auto refused = window_questions(**tokenizer, questions, std::vector<std::uint32_t>{0}, {11, 3}, true, pool, {});
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().what(), "question 1: its answer has no token");
 }
@@ -114,6 +114,113 @@ TEST_F(TrainQuestions, WhatIsHeldOutIsAMatterOfTheTextsAlone) {
   EXPECT_TRUE(held_out_passages(passages, 0).empty());
   EXPECT_EQ(held_out_passages({"a", "b"}, 0.01).size(), 1U);
   EXPECT_TRUE(held_out_passages({"a"}, 0.5).empty());
+}
+
+TEST_F(TrainQuestions, PassagesOfTheSameWordsAreHeldOutTogether) {
+  std::vector<std::string> passages;
+  for (int i = 0; i < 40; ++i)
+    for (const char* form : {"Passage %", "passage  % ", "\u00adPASSAGE\n%"}) {
+      std::string text = form;
+      text.replace(text.find('%'), 1, std::to_string(i));
+      passages.push_back(text);
+    }
+  const std::vector<std::uint32_t> held = held_out_passages(passages, 0.25);
+  ASSERT_EQ(held.size(), 30U);
+  for (std::size_t i = 0; i < held.size(); i += 3) {
+    EXPECT_EQ(held[i] % 3, 0U);
+    EXPECT_EQ(held[i + 1], held[i] + 1);
+    EXPECT_EQ(held[i + 2], held[i] + 2);
+  }
+}
+
+// Whatever is changed of the rows held out, the model is the same to the byte.
+TEST_F(TrainQuestions, NothingIsFittedOnWhatIsHeldOut) {
+  QuestionRows questions = some_questions(60, true);
+  options_.held_out = 0.25;
+  const auto first = train(questions);
+  ASSERT_TRUE(first.ok()) << first.error().message();
+  const std::string weights = bytes(options_.out + "/model.safetensors"), config = bytes(options_.out + "/config.json");
+  const std::vector<std::uint32_t> held = held_out_passages(questions.passages, 0.25);
+  ASSERT_EQ(held.size(), 15U);
+  for (std::size_t i = 0; i < held.size(); ++i) {
+    QuestionRow& row = questions.rows[held[i]];
+    row.question = "what else?";
+    row.answers.clear();
+    if (i % 2 == 0) row.answers.push_back({questions.passages[held[i]].substr(0, 1), 0, 1});
+  }
+  options_.force = true;
+  const auto second = train(questions);
+  ASSERT_TRUE(second.ok()) << second.error().message();
+  EXPECT_TRUE(weights == bytes(options_.out + "/model.safetensors"));
+  EXPECT_TRUE(config == bytes(options_.out + "/config.json"));
+  EXPECT_EQ(second->loss, first->loss);
+  EXPECT_TRUE(first->must_answer);
+  EXPECT_TRUE(second->must_answer);  // only held-out questions have no answer
+  EXPECT_EQ(second->without_answer, 0U);
+}
+
+TEST_F(TrainQuestions, AHeldOutQuestionThatCannotBeAskedIsFoundBeforeTraining) {
+  QuestionRows questions = some_questions(20);
+  const std::uint32_t row = held_out_passages(questions.passages, 0.1).front();
+  questions.rows[row].question = std::string(200, '.');
+  Watcher watcher;
+  bool tuned = false;
+  watcher.progress = [&](const ProgressEvent& event) { tuned = tuned || event.stage == "fine-tuning"; };
+  ThreadPool pool(2);
+  const auto refused = train_questions(questions, options_, pool, watcher);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().what().find("question " + std::to_string(row + 1) + ": "), 0U) << refused.error().what();
+  EXPECT_FALSE(tuned);
+  EXPECT_FALSE(fs::exists(options_.out));
+}
+
+TEST_F(TrainQuestions, AWrongRowIsNamedByItsFileAndLine) {
+  const std::string path = folder_ + "/rows.jsonl";
+  std::ofstream(path) << R"({"question": "q", "context": "good bad", "answers": []})"
+                      << "\n\n"
+                      << R"({"question": "q", "context": "a b", "answers": [{"text": " ", "answer_start": 1}]})"
+                      << "\n";
+  const auto questions = read_question_rows(path);
+  ASSERT_TRUE(questions.ok()) << questions.error().message();
+  options_.held_out = 0;
+  const auto refused = train(*questions);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message(), path + ":3: its answer has no token; correct the answer");
+}
+
+TEST_F(TrainQuestions, WhatCameIntoTheFolderDuringTrainingStays) {
+  const QuestionRows questions = some_questions(20);
+  ASSERT_TRUE(train(questions).ok());
+  options_.force = true;
+  Watcher watcher;
+  watcher.progress = [&](const ProgressEvent& event) {
+    if (event.stage == "fine-tuning") std::ofstream(options_.out + "/thesis.txt") << "years of work";
+  };
+  ThreadPool pool(2);
+  const auto refused = train_questions(questions, options_, pool, watcher);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().what(), "holds \"thesis.txt\", which training does not write");
+  EXPECT_EQ(bytes(options_.out + "/thesis.txt"), "years of work");
+  EXPECT_TRUE(fs::exists(options_.out + "/model.safetensors"));
+}
+
+TEST_F(TrainQuestions, StopsWhileItReadsAndWhileItJudges) {
+  for (const std::string stage : {"reading passages", "judging"}) {
+    Watcher watcher;
+    std::string at;
+    double fraction = 0;
+    watcher.progress = [&](const ProgressEvent& event) {
+      at = event.stage;
+      if (at == stage) fraction = event.fraction;
+    };
+    watcher.cancelled = [&] { return at == stage && fraction > 0; };
+    options_.held_out = 0.25;
+    ThreadPool pool(1);
+    const auto stopped = train_questions(some_questions(40), options_, pool, watcher);
+    ASSERT_FALSE(stopped.ok()) << stage;
+    EXPECT_EQ(stopped.error().kind(), ErrorKind::kCancelled) << stage;
+    EXPECT_LT(fraction, 0.2) << stage;
+  }
 }
 
 TEST_F(TrainQuestions, WritesAModelThatAskLoadsAndJudgesIt) {
@@ -175,8 +282,10 @@ TEST_F(TrainQuestions, GoesOnAfterAStop) {
   options_.force = true;
   options_.state_folder = folder_ + "/state";
   Watcher stopping;
+  bool tuning = false;
+  stopping.progress = [&](const ProgressEvent& event) { tuning = event.stage == "fine-tuning"; };
   int asked = 0;
-  stopping.cancelled = [&] { return ++asked >= 5; };
+  stopping.cancelled = [&] { return tuning && ++asked >= 5; };
   ThreadPool pool(2);
   const auto stopped = train_questions(questions, options_, pool, stopping);
   ASSERT_FALSE(stopped.ok());

@@ -4,19 +4,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <map>
 #include <memory>
 #include <utility>
 
 #include "smidgen/base/clock.h"
-#include "smidgen/base/sha256.h"
 #include "smidgen/base/work_folder.h"
 #include "smidgen/learn/fine_tune_tokens.h"
 #include "smidgen/learn/headed_folder.h"
 #include "smidgen/learn/tag_pieces.h"
-#include "smidgen/learn/train_questions.h"
 #include "smidgen/model/encoder_heads.h"
+#include "smidgen/text/dataset.h"
 
 namespace smidgen {
 
@@ -31,21 +28,35 @@ struct Parts {
 };
 
 Parts cut(const TaggedRows& data, double share) {
-  std::vector<std::string> texts;
-  std::map<std::string, std::uint32_t> numbers;
-  std::vector<std::uint32_t> text_of;
+  std::vector<std::string> keys;
+  std::string text;
   for (const TaggedRow& row : data.rows) {
-    std::string text;
-    for (const std::string& word : row.words) text += word + "\n";
-    const auto [at, is_new] = numbers.emplace(text, static_cast<std::uint32_t>(texts.size()));
-    if (is_new) texts.push_back(text);
-    text_of.push_back(at->second);
+    text.clear();
+    for (const std::string& word : row.words) text += word + " ";
+    keys.push_back(unit_key(text));
   }
-  const std::vector<std::uint32_t> out = held_out_passages(texts, share);
+  const std::vector<bool> out = held_out_keys(keys, share);
   Parts parts;
-  for (std::uint32_t row = 0; row < data.rows.size(); ++row)
-    (std::binary_search(out.begin(), out.end(), text_of[row]) ? parts.held : parts.fit).push_back(row);
+  for (std::uint32_t row = 0; row < data.rows.size(); ++row) (out[row] ? parts.held : parts.fit).push_back(row);
   return parts;
+}
+
+// The tags that rows have, and what number each of TaggedRows::tag_names has among them.
+struct UsedTags {
+  std::vector<std::string> names;  // sorted
+  std::vector<std::uint32_t> numbers;
+};
+
+UsedTags used_tags(const TaggedRows& data, const std::vector<std::uint32_t>& rows) {
+  UsedTags used;
+  std::vector<bool> seen(data.tag_names.size());
+  for (const std::uint32_t row : rows)
+    for (const std::uint32_t tag : data.rows[row].tags) seen[tag] = true;
+  for (std::size_t tag = 0; tag < seen.size(); ++tag) {
+    used.numbers.push_back(static_cast<std::uint32_t>(used.names.size()));
+    if (seen[tag]) used.names.push_back(data.tag_names[tag]);
+  }
+  return used;
 }
 
 std::size_t tag_epochs(std::size_t rows) {
@@ -57,29 +68,35 @@ std::size_t window_of(const TagTrainingOptions& options, std::size_t positions) 
   return options.window == 0 ? std::min(kWindowDefault, positions) : options.window;
 }
 
-TagRows pieces_of(const TaggedRows& data, const std::vector<std::uint32_t>& which, const Tokenizer& tokenizer,
-                  std::size_t window, ThreadPool& pool) {
+Result<TagRows> pieces_of(const TaggedRows& data, const std::vector<std::uint32_t>& which,
+                          const std::vector<std::uint32_t>& numbers, const Tokenizer& tokenizer, std::size_t window,
+                          ThreadPool& pool, const Watcher& watcher) {
   std::vector<std::vector<TagPiece>> cut(which.size());
-  pool.parallel_for(which.size(), [&](std::size_t i, std::size_t) {
+  SMIDGEN_TRY(watched_for(pool, which.size(), "reading rows", watcher, [&](std::size_t i, std::size_t) {
     cut[i] = cut_words(tokenizer, data.rows[which[i]].words, window);
-  });
+  }));
   TagRows rows;
   for (std::size_t i = 0; i < which.size(); ++i)
     for (TagPiece& piece : cut[i]) {
       std::vector<std::uint32_t> tags(piece.ids.size(), kNoTag);
       for (std::size_t word = 0; word < piece.words.size(); ++word)
-        tags[piece.tokens[word]] = data.rows[which[i]].tags[piece.words[word]];
+        tags[piece.tokens[word]] = numbers[data.rows[which[i]].tags[piece.words[word]]];
       rows.ids.push_back(std::move(piece.ids));
       rows.tags.push_back(std::move(tags));
     }
+  if (rows.ids.empty())
+    return Error::bad_data("no word has a token: nothing is to be learnt")
+        .hint("the words are white space or invisible characters to this encoder's tokenizer");
   return rows;
 }
 
-// One row's tags as the written model gives them; a word that no piece holds gets the first tag of `names`.
+// One row's tags as the written model gives them; a word that no piece holds is outside of all ("O"), or has no tag
+// (kUntagged) where the model does not know "O".
 std::vector<std::string> tags_of(const HeadedEncoder& model, const Tokenizer& tokenizer, const TaggedRow& row,
                                  std::size_t window, HeadedEncoder::Scratch& scratch) {
   const std::vector<std::string>& names = model.head_config().labels;
-  std::vector<std::string> tags(row.words.size(), names.front());
+  const bool outside = std::find(names.begin(), names.end(), "O") != names.end();
+  std::vector<std::string> tags(row.words.size(), outside ? "O" : kUntagged);
   for (const TagPiece& piece : cut_words(tokenizer, row.words, window)) {
     const std::size_t length = piece.ids.size();
     const std::vector<std::uint8_t> types(model.body_config().types > 1 ? length : 0);
@@ -95,15 +112,14 @@ std::vector<std::string> tags_of(const HeadedEncoder& model, const Tokenizer& to
 Status judge(const TaggedRows& data, const std::vector<std::uint32_t>& which, const TagTrainingOptions& options,
              ThreadPool& pool, const Watcher& watcher, TagTrainingSummary& summary) {
   if (which.empty()) return Ok{};
-  watcher.report("judging", 0);
   SMIDGEN_ASSIGN(const HeadedEncoder model, HeadedEncoder::load(options.out));
   SMIDGEN_ASSIGN(const std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(options.out));
   std::vector<HeadedEncoder::Scratch> scratch(pool.threads());
   std::vector<std::vector<std::string>> said(which.size());
-  pool.parallel_for(which.size(), [&](std::size_t i, std::size_t worker) {
+  SMIDGEN_TRY(watched_for(pool, which.size(), "judging", watcher, [&](std::size_t i, std::size_t worker) {
     said[i] = tags_of(model, *tokenizer, data.rows[which[i]], window_of(options, model.body_config().positions),
                       scratch[worker]);
-  });
+  }));
   for (std::size_t i = 0; i < which.size(); ++i) {
     std::vector<std::string> known;
     for (const std::uint32_t tag : data.rows[which[i]].tags) known.push_back(data.tag_names[tag]);
@@ -113,40 +129,22 @@ Status judge(const TaggedRows& data, const std::vector<std::uint32_t>& which, co
   return Ok{};
 }
 
-Status fit_and_write(const TaggedRows& data, const std::vector<std::uint32_t>& fit, const TagTrainingOptions& options,
-                     ThreadPool& pool, const Watcher& watcher, TagTrainingSummary& summary) {
-  const Precision precision = TrainableEncoder::fast_precision(kernels());
-  SMIDGEN_ASSIGN(TrainableEncoder encoder, TrainableEncoder::load(options.encoder, precision, kernels(), pool));
-  const EncoderConfig& config = encoder.config();
-  SMIDGEN_ASSIGN(const std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(config.body_folder));
-  if (tokenizer->vocabulary_size() > config.body.vocabulary)
-    return Error::bad_data("its tokenizer is another model's")
-        .in(options.encoder)
-        .hint("take tokenizer and weights from the same model");
-  const std::size_t window = window_of(options, config.body.positions);
-  if (window > config.body.positions)
-    return Error::usage(fmt::format("a window of {} tokens; this model reads {}", window, config.body.positions));
-  const TagRows rows = pieces_of(data, fit, *tokenizer, window, pool);
-  FineTuneOptions recipe = tag_recipe();
-  recipe.epochs = options.epochs == 0 ? tag_epochs(rows.ids.size()) : options.epochs;
-  recipe.seconds_max = options.seconds_max;
-  recipe.seed = options.seed;
-  recipe.checkpoint = training_checkpoint(options.state_folder, "tags", options.out, summary.notes);
-  SMIDGEN_ASSIGN(const std::string weights, sha256_file(config.body_folder + "/model.safetensors"));
-  recipe.checkpoint_key = fmt::format("tags {} {} {}", precision_name(precision), weights, data.tag_names.size());
-  SoftmaxHead head = random_head(data.tag_names.size(), encoder.dimensions(), options.seed);
-  SMIDGEN_ASSIGN(const FineTuneReport report, fine_tune(encoder, head, rows, recipe, watcher));
-  SMIDGEN_TRY(write_headed_folder(options.out, options.force, encoder, HeadKind::kTokens, head, data.tag_names));
-  std::error_code ignored;
-  if (!recipe.checkpoint.empty()) std::filesystem::remove(recipe.checkpoint, ignored);
-  summary.pieces = rows.ids.size();
-  summary.epochs = report.epochs.size();
-  if (summary.epochs < recipe.epochs)
-    summary.notes.push_back(fmt::format("The time was enough for {} of {} epochs.", summary.epochs, recipe.epochs));
-  summary.loss = report.epochs.empty() ? 0 : report.epochs.back().loss;
-  summary.resumed = report.resumed_steps > 0;
-  if (!report.note.empty()) summary.notes.push_back(report.note);
-  return Ok{};
+Status fit(const TaggedRows& data, const std::vector<std::uint32_t>& which, const TagTrainingOptions& options,
+           ThreadPool& pool, const Watcher& watcher, TagTrainingSummary& summary) {
+  UsedTags tags = used_tags(data, which);
+  if (tags.names.size() < 2) return Error::bad_data("there is only one tag; nothing is to be learnt");
+  summary.tags = tags.names.size();
+  SMIDGEN_ASSIGN(TrainingModel model, TrainingModel::load(options.encoder, false, pool));
+  const std::size_t positions = model.encoder.config().body.positions, window = window_of(options, positions);
+  if (window > positions)
+    return Error::usage(fmt::format("a window of {} tokens; this model reads {}", window, positions));
+  SMIDGEN_ASSIGN(const TagRows rows, pieces_of(data, which, tags.numbers, *model.tokenizer, window, pool, watcher));
+  HeadedTask task{"tags", HeadKind::kTokens, std::move(tags.names), tag_recipe(), {}};
+  task.recipe.epochs = tag_epochs(rows.ids.size());
+  task.fit = [&](TrainableEncoder& encoder, SoftmaxHead& head, const FineTuneOptions& recipe) {
+    return fine_tune(encoder, head, rows, recipe, watcher);
+  };
+  return fit_and_write(task, model, options, summary);
 }
 
 }  // namespace
@@ -164,14 +162,11 @@ Result<TagTrainingSummary> train_tags(const TaggedRows& data, const TagTrainingO
   const auto start = steady_now();
   SMIDGEN_TRY(check_headed_target(options.out, options.force));
   SMIDGEN_ASSIGN(const WorkFolder claim, WorkFolder::create(options.out));
-  if (data.tag_names.size() < 2) return Error::bad_data("there is only one tag; nothing is to be learnt");
   const Parts parts = cut(data, options.held_out);
   TagTrainingSummary summary;
-  summary.folder = options.out;
   summary.rows = parts.fit.size();
-  summary.tags = data.tag_names.size();
   for (const std::uint32_t row : parts.fit) summary.words += data.rows[row].words.size();
-  SMIDGEN_TRY(fit_and_write(data, parts.fit, options, pool, watcher, summary));
+  SMIDGEN_TRY(fit(data, parts.fit, options, pool, watcher, summary));
   SMIDGEN_TRY(judge(data, parts.held, options, pool, watcher, summary));
   summary.seconds = seconds_since(start);
   return summary;

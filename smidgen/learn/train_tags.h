@@ -13,37 +13,24 @@
 #include "smidgen/base/result.h"
 #include "smidgen/base/thread_pool.h"
 #include "smidgen/learn/fine_tune.h"
+#include "smidgen/learn/headed_training.h"
 #include "smidgen/learn/tag_quality.h"
 #include "smidgen/text/tagged_rows.h"
 
 namespace smidgen {
 
-struct TagTrainingOptions {
-  std::string encoder, out;  // folders
-  bool force = false;
-  std::size_t window = 0;  // tokens read at once; 0: 256, or fewer if the model has
-  std::size_t epochs = 0;  // 0: as many as the number of rows asks for
-  double held_out = 0.1;   // share of the rows that nothing is fitted on, in [0, 1)
-  double seconds_max = 0;  // of training, at least one epoch; 0: no limit
-  std::uint64_t seed = 1;
-  std::string state_folder;  // keeps how far training is, for a run after one that was killed; empty: nothing kept
-};
+using TagTrainingOptions = HeadedTrainingOptions;  // window 0: 256 tokens, or fewer if the model has
 
-struct TagTrainingSummary {
-  std::string folder;
-  std::size_t rows = 0, words = 0, tags = 0, pieces = 0;  // that were fitted on
+struct TagTrainingSummary : HeadedTrainingSummary {
+  std::size_t rows = 0, words = 0, tags = 0;  // that were fitted on
   std::size_t held_rows = 0;
   TagCounts held;
-  std::size_t epochs = 0;
-  double loss = 0;  // of the last epoch
-  double seconds = 0;
-  bool resumed = false;
-  std::vector<std::string> notes;
 };
 
 FineTuneOptions tag_recipe();
 
-// Rows with the same words are held out together; a hash of the words decides which.
+// Rows with the same words are held out together: held_out_keys of the words with spaces between. Everything of the
+// model, its tags among it, is decided by the other rows: a tag that only held-out rows have is never said.
 Result<TagTrainingSummary> train_tags(const TaggedRows& data, const TagTrainingOptions& options, ThreadPool& pool,
                                       const Watcher& watcher);
 

@@ -14,6 +14,7 @@
 #include "smidgen/learn/tag_pieces.h"
 #include "smidgen/model/encoder_heads.h"
 #include "smidgen/tensor/safetensors.h"
+#include "smidgen/text/dataset.h"
 
 namespace smidgen {
 namespace {
@@ -48,6 +49,21 @@ TEST(TagPieces, CutsBetweenWordsAndPointsAtFirstTokens) {
   }
   EXPECT_EQ(next, words.size());
   EXPECT_TRUE(cut_words(**tokenizer, {}, 40).empty());
+}
+
+// A model whose unknown token is also the one before each text.
+TEST(TagPieces, CountsTheTokensBeforeATextWhateverTheyAre) {
+  std::string json = *read_file(kTiny + "/tokenizer.json", 1 << 20);
+  const std::string unknown = "\"unk_token\": \"[UNK]\"";
+  ASSERT_NE(json.find(unknown), std::string::npos);
+  json.replace(json.find(unknown), unknown.size(), "\"unk_token\": \"[CLS]\"");
+  const auto tokenizer = Tokenizer::from_json(json);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().message();
+  const std::vector<TagPiece> pieces = cut_words(**tokenizer, std::vector<std::string>{"good", "bad"}, 40);
+  ASSERT_EQ(pieces.size(), 1U);
+  EXPECT_EQ(pieces[0].ids.front(), (*tokenizer)->unknown_id());
+  ASSERT_EQ(pieces[0].tokens, (std::vector<std::uint32_t>{1, 2}));
+  EXPECT_EQ((*tokenizer)->token(pieces[0].ids[1]), "good");
 }
 
 class TagLossIsa : public testing::TestWithParam<const Kernels*> {};
@@ -154,6 +170,102 @@ TEST_F(TrainTags, ThreadsChangeNoByte) {
   options_.force = true;
   ASSERT_TRUE(train(some_rows(80), 3).ok());
   EXPECT_TRUE(first == *read_file(options_.out + "/model.safetensors", 1 << 24));
+}
+
+std::vector<bool> held_rows(const TaggedRows& data, double share) {
+  std::vector<std::string> keys;
+  for (const TaggedRow& row : data.rows) {
+    std::string text;
+    for (const std::string& word : row.words) text += word + " ";
+    keys.push_back(unit_key(text));
+  }
+  return held_out_keys(keys, share);
+}
+
+// Whatever tags the rows held out have, new ones among them, the model is the same to the byte.
+TEST_F(TrainTags, NothingIsFittedOnWhatIsHeldOut) {
+  TaggedRows data = some_rows(80);
+  options_.epochs = 2;
+  options_.held_out = 0.25;
+  const auto first = train(data);
+  ASSERT_TRUE(first.ok()) << first.error().message();
+  ASSERT_EQ(first->held_rows, 20U);
+  const std::string weights = *read_file(options_.out + "/model.safetensors", 1 << 24),
+                    config = *read_file(options_.out + "/config.json", 1 << 20);
+  const std::vector<bool> held = held_rows(data, 0.25);
+  data.tag_names = {"A-NEW", "B-ANIMAL", "B-NEW", "B-THING", "O"};
+  constexpr std::uint32_t kNow[] = {1, 3, 4};
+  for (std::size_t row = 0; row < data.rows.size(); ++row)
+    for (std::uint32_t& tag : data.rows[row].tags) tag = held[row] ? 2 * (tag % 2) : kNow[tag];
+  options_.force = true;
+  const auto second = train(data);
+  ASSERT_TRUE(second.ok()) << second.error().message();
+  EXPECT_TRUE(weights == *read_file(options_.out + "/model.safetensors", 1 << 24));
+  EXPECT_EQ(config, *read_file(options_.out + "/config.json", 1 << 20));
+  EXPECT_EQ(second->tags, 3U);
+  EXPECT_EQ(second->held.words_right, 0U);  // no tag of theirs is known
+}
+
+TEST_F(TrainTags, RowsWithTheSameWordsAreHeldOutTogether) {
+  // Twice each, the second time in capitals: what is held out is an even number, with both of a pair.
+  TaggedRows data = some_rows(40);
+  for (std::size_t i = 0; i < 40; ++i) {
+    data.rows.push_back(data.rows[i]);
+    for (std::string& word : data.rows.back().words)
+      for (char& letter : word) letter = static_cast<char>(letter - 'a' + 'A');
+  }
+  options_.epochs = 1;
+  options_.held_out = 0.175;  // 7 of 40
+  std::size_t words = 0;
+  for (const TaggedRow& row : data.rows) words += row.words.size();
+  const auto summary = train(data);
+  ASSERT_TRUE(summary.ok()) << summary.error().message();
+  EXPECT_EQ(summary->held_rows, 14U);
+  EXPECT_EQ(summary->words + summary->held.words, words);
+  const std::vector<bool> held = held_rows(data, 0.175);
+  for (std::size_t i = 0; i < 40; ++i) EXPECT_EQ(held[i], held[i + 40]) << i;
+}
+
+TEST_F(TrainTags, WordsWithoutATokenAreOutsideOfEntities) {
+  TaggedRows data = some_rows(40);
+  for (TaggedRow& row : data.rows) {
+    row.words.resize(28, "\u200b");
+    row.tags.resize(28, 2);
+  }
+  options_.epochs = 1;
+  options_.held_out = 0.5;
+  const auto summary = train(data);
+  ASSERT_TRUE(summary.ok()) << summary.error().message();
+  EXPECT_EQ(summary->held_rows, 20U);
+  EXPECT_EQ(summary->held.words, 20U * 28U);
+  EXPECT_GE(summary->held.words_right, 20U * 20U);  // "O" is right for each of the words without a token
+}
+
+TEST_F(TrainTags, RefusesWordsOfNoTokens) {
+  TaggedRows data = some_rows(20);
+  for (std::size_t i = 0; i < data.rows.size(); ++i)
+    data.rows[i].words.assign(8, i % 2 == 0 ? "\u200b" : "\u200b\u200b");
+  const auto refused = train(data);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().kind(), ErrorKind::kBadData);
+  EXPECT_EQ(refused.error().what(), "no word has a token: nothing is to be learnt");
+  EXPECT_FALSE(fs::exists(options_.out));
+}
+
+TEST_F(TrainTags, StopsWhileItJudges) {
+  options_.epochs = 1;
+  options_.held_out = 0.5;
+  Watcher watcher;
+  double fraction = 0;
+  watcher.progress = [&](const ProgressEvent& event) {
+    if (event.stage == "judging") fraction = event.fraction;
+  };
+  watcher.cancelled = [&] { return fraction > 0; };
+  ThreadPool pool(1);
+  const auto stopped = train_tags(some_rows(40), options_, pool, watcher);
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_EQ(stopped.error().kind(), ErrorKind::kCancelled);
+  EXPECT_LT(fraction, 0.2);
 }
 
 TEST_F(TrainTags, RefusesWhatCannotBeLearnt) {

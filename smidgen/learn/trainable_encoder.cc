@@ -395,14 +395,15 @@ std::vector<NamedTensor> TrainableEncoder::State::moved_tensors() {
   return tensors;
 }
 
-Status TrainableEncoder::save_with_head(const std::string& path, std::vector<NamedTensor> head) {
+Status TrainableEncoder::save_with_head(const std::string& path, std::vector<NamedTensor> head,
+                                        const std::map<std::string, std::string>& metadata) {
   State& s = *state_;
   std::vector<NamedTensor> tensors = s.moved_tensors();
   if (const Parameter& types = s.body.types; !s.body.types_move && !types.names.empty())
     tensors.push_back({types.names.front(), DType::kF32, types.shape, as_bytes(std::span<const float>(types.value))});
   for (NamedTensor& tensor : tensors) tensor.name = name_below_head(s.config.body.architecture, std::move(tensor.name));
   std::move(head.begin(), head.end(), std::back_inserter(tensors));
-  return write_safetensors(path, std::move(tensors));
+  return write_safetensors(path, std::move(tensors), metadata);
 }
 
 Status TrainableEncoder::save_weights(const std::string& path) {

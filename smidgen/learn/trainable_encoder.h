@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -98,8 +99,9 @@ class TrainableEncoder {
   // The checkpoint's tensors with the present weights, every other tensor as it was.
   Status save_weights(const std::string& path);
   // The body with another head, as transformers saves a model with one: the present weights under the names they have
-  // there ("bert." + ..), then `head`; a pooler and the heads there were are left out.
-  Status save_with_head(const std::string& path, std::vector<NamedTensor> head);
+  // there ("bert." + ..), then `head`; a pooler and the heads there were are left out. metadata: of the file.
+  Status save_with_head(const std::string& path, std::vector<NamedTensor> head,
+                        const std::map<std::string, std::string>& metadata = {});
 
   // All that training on needs, as tensors of a checkpoint: weights, moments, and of the word vectors those that ever
   // moved. The views live until the next call of anything here.

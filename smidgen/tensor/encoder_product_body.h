@@ -32,7 +32,7 @@ __attribute__((noinline)) void accumulate(const std::uint8_t* a, size_t a_stride
       right[r] = Dot::dot(right[r], w1, x);
     }
   };
-  for (size_t i = 0; i < lines; i += 4, a += 16, b += 4 * kLineBytes) {  // lines is a multiple of 16
+  for (size_t i = 0; i < lines; i += 4, a += 16, b += 4 * kLineBytes) {  // lines is a multiple of 8
     for (size_t l = 0; l < ask; ++l, next += kLineBytes) _mm_prefetch(reinterpret_cast<const char*>(next), _MM_HINT_T1);
     line(a, b);
     line(a + 4, b + kLineBytes);
