@@ -25,8 +25,8 @@ CLI::Validator offers(const std::string& names) {
 }
 
 const CLI::Validator kName(check_name, "", "name"), kShare(check_share, "SHARE", "share"),
-    kAccuracy(check_target_share, "SHARE", "accuracy"), kTarget(check_target, "LABEL=SHARE", "target"),
-    kPrecision(check_precision, "{auto,f32,bf16,int8}", "precision"),
+    kHeldOut(check_held_out, "SHARE", "held out share"), kAccuracy(check_target_share, "SHARE", "accuracy"),
+    kTarget(check_target, "LABEL=SHARE", "target"), kPrecision(check_precision, "{auto,f32,bf16,int8}", "precision"),
     kArithmetic(check_arithmetic, "{auto,f32,bf16,int8}", "arithmetic"),
     kAboveZero(check_positive, "NUMBER", "positive"), kSplit(check_split, "F/T/C", "split"),
     kWhole(check_whole, "N", "whole"), kDelimiter(check_delimiter, "CHARACTER", "delimiter");
@@ -175,7 +175,7 @@ void declare_train_task(CLI::App& verb, TrainOptions& o) {
       ->type_name("N");
   verb.add_option("--held-out", o.held_out,
                   "with --task: share of the passages or sentences to judge on, 0 for none [0.1]")
-      ->check(CLI::Range(0.0, 0.9))
+      ->check(kHeldOut)
       ->type_name("SHARE");
   verb.add_option("--window", o.window, "with --task: tokens read at once, question included [384; of sentences 256]")
       ->check(CLI::Range(8, 8192))

@@ -50,6 +50,14 @@ std::string check_target(const std::string& text) {
   return check_target_share(text.substr(at + 1));
 }
 
+std::string check_held_out(const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (end != text.c_str() && *end == '\0' && value == 0) return {};
+  const std::string problem = check_share(text);
+  return problem.empty() && !(value <= 0.9) ? text + " is more than 0.9: little is left to learn from" : problem;
+}
+
 std::string check_arithmetic(const std::string& text) {
   return text == "auto" || precision_by_name(text) ? "" : text + " is not auto, f32, bf16 or int8";
 }

@@ -13,6 +13,8 @@ std::string check_share(const std::string& text);
 std::string check_target_share(const std::string& text);
 // LABEL=SHARE.
 std::string check_target(const std::string& text);
+// A share from 0, for none, to 0.9.
+std::string check_held_out(const std::string& text);
 std::string check_arithmetic(const std::string& text);
 // Of pick, where --precision also promises something about a label.
 std::string check_precision(const std::string& text);

@@ -32,5 +32,17 @@ TEST(OptionChecks, ATargetIsNotGuessedBelowOneHalf) {
   EXPECT_EQ(check_target("spam=98"), "98 is not a share between 0 and 1; did you mean 0.98?");
 }
 
+TEST(OptionChecks, AHeldOutShareIsANumberThatLeavesSomething) {
+  for (const char* right : {"0", "0.0", "0.1", "0.9", "1e-3"}) EXPECT_EQ(check_held_out(right), "") << right;
+  for (const char* wrong : {"nan", "-nan", "inf", "-0.1", "1", "0.95", "", "x", "0x", "10%"})
+    EXPECT_NE(check_held_out(wrong), "") << wrong;
+  EXPECT_EQ(check_held_out("10"), "10 is not a share between 0 and 1; did you mean 0.1?");
+  for (const char* wrong : {"nan", "inf"}) {
+    EXPECT_NE(check_share(wrong), "");
+    EXPECT_NE(check_target_share(wrong), "");
+    EXPECT_NE(check_positive(wrong), "");
+  }
+}
+
 }  // namespace
 }  // namespace smidgen

@@ -7,8 +7,7 @@
 #include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
 #include "smidgen/app/load_data.h"
-#include "smidgen/app/models.h"
-#include "smidgen/base/file.h"
+#include "smidgen/app/train_task.h"
 #include "smidgen/base/shell_word.h"
 #include "smidgen/learn/train_questions.h"
 
@@ -19,17 +18,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::string to_json(const QuestionTrainingSummary& summary) {
-  Json document = {{"model", summary.folder},
-                   {"questions", summary.questions},
-                   {"passages", summary.passages},
-                   {"without_answer", summary.without_answer},
-                   {"windows", summary.windows},
-                   {"epochs", summary.epochs},
-                   {"loss", summary.loss},
-                   {"held_out", nullptr},
-                   {"notes", summary.notes},
-                   {"seconds", summary.seconds},
-                   {"certified", false}};
+  Json document = {{"model", summary.folder},      {"questions", summary.questions},
+                   {"passages", summary.passages}, {"without_answer", summary.without_answer},
+                   {"windows", summary.windows},   {"epochs", summary.epochs},
+                   {"loss", summary.loss},         {"held_out", nullptr}};
   const QuestionJudgement& held = summary.held;
   const auto error = [&](double value) { return held.passages > 1 ? Json(value) : Json(nullptr); };
   if (held.questions > 0)
@@ -40,10 +32,19 @@ std::string to_json(const QuestionTrainingSummary& summary) {
                             {"f1", held.mean.f1},
                             {"f1_error", error(held.error.f1)},
                             {"must_answer", summary.must_answer}};
-  return document.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return finished_json(std::move(document), summary);
 }
 
-std::string to_text(const QuestionTrainingSummary& summary) {
+// What asks the model as it was judged.
+std::string ask_command(const QuestionTrainingSummary& summary, const QuestionTrainingOptions& training) {
+  std::string command = "smidgen ask " + shell_word(for_terminal(summary.folder, 400)) + " --passage FILE";
+  if (training.window != 0) command += fmt::format(" --window {}", training.window);
+  if (training.stride != SIZE_MAX) command += fmt::format(" --stride {}", training.stride);
+  if (summary.must_answer) command += " --must-answer";
+  return command + " QUESTION";
+}
+
+std::string to_text(const QuestionTrainingSummary& summary, const QuestionTrainingOptions& training) {
   std::string text =
       fmt::format("trained on {} about {} ({} without an answer), {} in {}, loss {:.3f}, in {:.1f} s\n",
                   counted(summary.questions, "question", "questions"), counted(summary.passages, "passage", "passages"),
@@ -60,28 +61,17 @@ std::string to_text(const QuestionTrainingSummary& summary) {
                         held.passages == 1 ? "passage" : "passages",
                         summary.must_answer ? ", answered with --must-answer" : "",
                         share(held.mean.exact, held.error.exact), share(held.mean.f1, held.error.f1));
-  text += fmt::format("written: {}; ask it with `smidgen ask {} --passage FILE QUESTION`\n",
-                      for_terminal(summary.folder, 400), shell_word(for_terminal(summary.folder, 400)));
-  for (const std::string& note : summary.notes) text += "note: " + for_terminal(note, 1000) + "\n";
-  return text;
+  text +=
+      fmt::format("written: {}; ask it with `{}`\n", for_terminal(summary.folder, 400), ask_command(summary, training));
+  return text + notes_text(summary);
 }
 
 }  // namespace
 
 int run_train_questions(const TrainOptions& options, App& app) {
   QuestionTrainingOptions training;
-  training.out = options.out;
-  training.force = options.force;
-  training.window = options.window;
   if (options.stride) training.stride = *options.stride;
-  training.epochs = options.epochs;
-  training.held_out = options.held_out;
-  training.seconds_max = 60 * options.minutes_max.value_or(0);
-  training.seed = app.global.seed;
-  training.state_folder = state_directory() + "/training";
-  auto encoder = find_encoder(options.encoder);
-  if (!encoder.ok()) return app.fail(encoder.error());
-  training.encoder = *std::move(encoder);
+  if (const Status ready = prepare_task(options, app, training); !ready.ok()) return app.fail(ready.error());
   auto questions = read_question_rows(options.data);
   if (!questions.ok()) return app.fail(missing_file(std::move(questions).error(), options.data));
   ThreadPool pool(app.threads());
@@ -92,7 +82,7 @@ int run_train_questions(const TrainOptions& options, App& app) {
   }
   if (!summary.ok()) return app.fail(summary.error());
   if (app.global.json) return finish_with(app, to_json(*summary));
-  return finish_with_summary(app, to_text(*summary));
+  return finish_with_summary(app, to_text(*summary, training));
 }
 
 }  // namespace smidgen
