@@ -7,20 +7,10 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <vector>
+
+#include "smidgen/model/tag_entities.h"
 
 namespace smidgen {
-
-// Words [first, last] of one type.
-struct Entity {
-  std::size_t first = 0, last = 0;
-  std::string type;
-  bool operator==(const Entity&) const = default;
-};
-
-// Of one row's tags: "B-LOC", "I-LOC" (and "E-", "S-", "L-", "U-" of the schemes with more letters), "O". A tag without
-// one of these letters and a dash continues a run of the same tag, and "O" belongs to none.
-std::vector<Entity> entities_of(std::span<const std::string> tags);
 
 inline constexpr char kUntagged[] = "";  // said of a word the model does not see: wrong, and of no entity
 

@@ -11,15 +11,14 @@
 #include "smidgen/base/work_folder.h"
 #include "smidgen/learn/fine_tune_tokens.h"
 #include "smidgen/learn/headed_folder.h"
-#include "smidgen/learn/tag_pieces.h"
 #include "smidgen/model/encoder_heads.h"
+#include "smidgen/model/tag_pieces.h"
 #include "smidgen/text/dataset.h"
 
 namespace smidgen {
 
 namespace {
 
-constexpr std::size_t kWindowDefault = 256;
 constexpr double kRowsSeen = 30000;  // epochs times rows that are enough where there are few
 constexpr double kEpochsMin = 3, kEpochsMax = 20;
 
@@ -65,7 +64,7 @@ std::size_t tag_epochs(std::size_t rows) {
 }
 
 std::size_t window_of(const TagTrainingOptions& options, std::size_t positions) {
-  return options.window == 0 ? std::min(kWindowDefault, positions) : options.window;
+  return options.window == 0 ? std::min(kTagWindow, positions) : options.window;
 }
 
 Result<TagRows> pieces_of(const TaggedRows& data, const std::vector<std::uint32_t>& which,

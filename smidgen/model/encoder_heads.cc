@@ -204,6 +204,16 @@ Result<HeadedEncoder> HeadedEncoder::load(const std::string& folder, const Kerne
   return HeadedEncoder(std::move(body), std::move(head));
 }
 
+Result<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& folder, const BodyConfig& body) {
+  SMIDGEN_ASSIGN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(folder));
+  if (tokenizer->vocabulary_size() > body.vocabulary)
+    return Error::bad_data("the tokenizer has " + std::to_string(tokenizer->vocabulary_size()) +
+                           " tokens, the encoder only " + std::to_string(body.vocabulary) + " embeddings")
+        .in(folder)
+        .hint("take tokenizer and weights from the same model");
+  return tokenizer;
+}
+
 void HeadedEncoder::forward(const EncoderBody::Batch& batch, Scratch& scratch) const {
   body_.forward(batch, scratch.body_);
   head_.apply(scratch.body_.output(), batch.lengths, scratch.head_, scratch.logits_);

@@ -21,6 +21,7 @@
 #include "smidgen/model/encoder_body.h"
 #include "smidgen/model/encoder_layers.h"
 #include "smidgen/tensor/safetensors.h"
+#include "smidgen/text/tokenizer.h"
 
 namespace smidgen {
 
@@ -94,5 +95,8 @@ class HeadedEncoder {
   EncoderBody body_;
   EncoderHead head_;
 };
+
+// The tokenizer of a folder whose encoder is `body`; kBadData when its ids are more than the encoder's embeddings.
+Result<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& folder, const BodyConfig& body);
 
 }  // namespace smidgen

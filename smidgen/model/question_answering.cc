@@ -6,7 +6,6 @@
 
 #include "smidgen/base/utf8.h"
 #include "smidgen/model/passage_windows.h"
-#include "smidgen/text/split_pattern.h"
 #include "smidgen/text/unicode_tables.h"
 
 namespace smidgen {
@@ -14,7 +13,6 @@ namespace smidgen {
 namespace {
 
 constexpr std::size_t kAnswersMax = 1000;
-constexpr std::string_view kByteLevelSpace = "\u0120", kUnigramSpace = "\u2581";  // what spaces look like in tokens
 
 std::string lower_case(std::string_view text) {
   std::vector<char32_t> points;
@@ -78,16 +76,7 @@ struct QuestionAnswerer::Candidate {
 };
 
 QuestionAnswerer::QuestionAnswerer(HeadedEncoder encoder, std::unique_ptr<const Tokenizer> tokenizer)
-    : encoder_(std::move(encoder)), tokenizer_(std::move(tokenizer)) {
-  for (std::int32_t id = 0; static_cast<std::size_t>(id) < tokenizer_->vocabulary_size(); ++id) {
-    const std::string_view token = tokenizer_->token(id);
-    if (token.size() > 2 && token.starts_with("##") && token[2] >= 'a' && token[2] <= 'z') {
-      words_ = Words::kPieces;
-      return;
-    }
-    if (token.starts_with(kByteLevelSpace)) words_ = Words::kByteLevel;
-  }
-}
+    : encoder_(std::move(encoder)), tokenizer_(std::move(tokenizer)), words_(*tokenizer_) {}
 
 Result<QuestionAnswerer> QuestionAnswerer::load(const std::string& folder, const Kernels* kernels) {
   SMIDGEN_ASSIGN(HeadedEncoder encoder, HeadedEncoder::load(folder, kernels));
@@ -96,37 +85,10 @@ Result<QuestionAnswerer> QuestionAnswerer::load(const std::string& folder, const
                            ", not for question answering")
         .in(folder)
         .hint("give the folder of a model ..ForQuestionAnswering");
-  SMIDGEN_ASSIGN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(folder));
-  if (tokenizer->vocabulary_size() > encoder.body_config().vocabulary)
-    return Error::bad_data("the tokenizer has " + std::to_string(tokenizer->vocabulary_size()) +
-                           " tokens, the encoder only " + std::to_string(encoder.body_config().vocabulary) +
-                           " embeddings")
-        .in(folder)
-        .hint("take tokenizer and weights from the same model");
+  SMIDGEN_ASSIGN(std::unique_ptr<Tokenizer> tokenizer, load_tokenizer(folder, encoder.body_config()));
   if (tokenizer->pair_template() == nullptr)
     return Error::bad_data("the tokenizer does not say how to put a question and a passage together").in(folder);
   return QuestionAnswerer(std::move(encoder), std::move(tokenizer));
-}
-
-// For each token whether it belongs to the word of the one before.
-std::vector<bool> QuestionAnswerer::word_continues(const Passage& passage) const {
-  std::vector<std::size_t> piece_ends;
-  for (std::size_t at = 0; words_ == Words::kByteLevel && at < passage.text.size(); piece_ends.push_back(at))
-    at = piece_end(SplitPattern::kGpt2, passage.text, at);
-  // A token's last byte says in which piece it lies: its first may be a space that its span leaves out.
-  const auto piece = [&](const TextSpan& span) {
-    const std::size_t byte = std::max<std::size_t>(span.end > span.begin ? span.end : span.begin, 1) - 1;
-    return std::upper_bound(piece_ends.begin(), piece_ends.end(), byte) - piece_ends.begin();
-  };
-  std::vector<bool> continues(passage.ids.size());
-  for (std::size_t i = 1; i < passage.ids.size(); ++i) {
-    const std::string_view token = tokenizer_->token(passage.ids[i]);
-    const TextSpan &span = passage.spans[i], &before = passage.spans[i - 1];
-    continues[i] = words_ == Words::kPieces  ? token.starts_with("##") && token.size() > 2 && span.begin <= before.end
-                   : words_ == Words::kMarks ? !token.starts_with(kUnigramSpace)
-                                             : piece(span) == piece(before);
-  }
-  return continues;
 }
 
 Result<QuestionAnswerer::Passage> QuestionAnswerer::read(std::string_view text) const {
@@ -136,7 +98,7 @@ Result<QuestionAnswerer::Passage> QuestionAnswerer::read(std::string_view text) 
   Passage passage;
   passage.text = text;
   tokenizer_->encode_spans(text, passage.ids, passage.spans);
-  passage.continues = word_continues(passage);
+  passage.continues = words_.continues(text, passage.ids, passage.spans);
   return passage;
 }
 

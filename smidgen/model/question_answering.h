@@ -21,6 +21,7 @@
 
 #include "smidgen/base/result.h"
 #include "smidgen/model/encoder_heads.h"
+#include "smidgen/model/token_words.h"
 #include "smidgen/text/tokenizer.h"
 
 namespace smidgen {
@@ -69,19 +70,12 @@ class QuestionAnswerer {
   QuestionAnswerer(HeadedEncoder encoder, std::unique_ptr<const Tokenizer> tokenizer);
 
   Result<Passage> read(std::string_view text) const;
-  std::vector<bool> word_continues(const Passage& passage) const;
   std::vector<Candidate> candidates(const Activations& logits, const EncodedPair& pair, const QuestionOptions& options,
                                     double& null_score) const;
 
   HeadedEncoder encoder_;
   std::unique_ptr<const Tokenizer> tokenizer_;
-  // How the tokenizer's tokens make up words, seen from its vocabulary.
-  enum class Words {
-    kPieces,     // WordPiece: "##ing" continues a word
-    kByteLevel,  // byte-level BPE: a word is a piece of GPT-2's split pattern
-    kMarks,      // Unigram: "▁" starts a word
-  };
-  Words words_ = Words::kMarks;
+  TokenWords words_;
 };
 
 }  // namespace smidgen
