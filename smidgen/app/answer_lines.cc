@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <numeric>
 
 #include "smidgen/app/run_pipeline.h"
@@ -36,21 +37,44 @@ void append_top(std::string& out, const Answer& answer, const std::vector<std::s
   out += '}';
 }
 
-}  // namespace
-
-void append_answer(std::string& out, const Record& record, const Answer& answer, const std::vector<std::string>& labels,
-                   std::size_t top, bool other_precision, bool with_text) {
+// {"id":..,"text":..,
+void open_line(std::string& out, const Record& record, bool with_text) {
   out += '{';
   if (!record.id_json.empty()) {
     out += "\"id\":";
     out += record.id_json;
     out += ',';
   }
-  if (with_text) {
-    out += "\"text\":";
-    append_json_string(out, record.text);
-    out += ',';
-  }
+  if (!with_text) return;
+  out += "\"text\":";
+  append_json_string(out, record.text);
+  out += ',';
+}
+
+void append_what_is_wrong(std::string& out, const Record& record) {
+  open_line(out, record, false);
+  out += "\"line\":" + std::to_string(record.line) + ",\"error\":";
+  append_json_string(out, record.error->message());
+}
+
+void append_entity(std::string& out, const TaggedEntity& entity) {
+  out += "{\"label\":";
+  append_json_string(out, entity.label);
+  out += ",\"text\":";
+  append_json_string(out, entity.text);
+  out += ",\"start\":" + std::to_string(entity.begin) + ",\"end\":" + std::to_string(entity.end) + ",\"score\":";
+  if (std::isfinite(entity.score))
+    append_probability(out, entity.score);
+  else
+    out += "null";  // weights can be such that a softmax is none
+  out += '}';
+}
+
+}  // namespace
+
+void append_answer(std::string& out, const Record& record, const Answer& answer, const std::vector<std::string>& labels,
+                   std::size_t top, bool other_precision, bool with_text) {
+  open_line(out, record, with_text);
   out += "\"label\":";
   append_json_string(out, answer.label);
   out += ",\"confidence\":";
@@ -65,15 +89,23 @@ void append_answer(std::string& out, const Record& record, const Answer& answer,
 }
 
 void append_bad_row(std::string& out, const Record& record) {
-  out += '{';
-  if (!record.id_json.empty()) {
-    out += "\"id\":";
-    out += record.id_json;
-    out += ',';
-  }
-  out += "\"line\":" + std::to_string(record.line) + ",\"error\":";
-  append_json_string(out, record.error->message());
+  append_what_is_wrong(out, record);
   out += ",\"label\":null,\"confidence\":null,\"rung\":null,\"escalated\":true}\n";
+}
+
+void append_entities(std::string& out, const Record& record, const TaggedText& tagged, bool with_text) {
+  open_line(out, record, with_text);
+  out += "\"entities\":[";
+  for (std::size_t i = 0; i < tagged.entities.size(); ++i) {
+    if (i > 0) out += ',';
+    append_entity(out, tagged.entities[i]);
+  }
+  out += is_empty_text(record.text) ? "],\"empty\":true}\n" : "]}\n";
+}
+
+void append_bad_tagged_row(std::string& out, const Record& record) {
+  append_what_is_wrong(out, record);
+  out += ",\"entities\":null}\n";
 }
 
 }  // namespace smidgen

@@ -1,6 +1,7 @@
 // `ask`: the stretch of a passage that answers a question, one question or many.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 #include "smidgen/app/commands.h"
 #include "smidgen/app/foreign_text.h"
 #include "smidgen/app/load_data.h"
+#include "smidgen/app/model_heads.h"
 #include "smidgen/app/models.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/json.h"
@@ -24,7 +26,6 @@ namespace {
 
 constexpr std::uint64_t kPassageBytesMax = 64U << 20;
 constexpr std::uint64_t kQuestionsBytesMax = 256U << 20;
-constexpr std::uint64_t kConfigBytesMax = 4U << 20;
 constexpr char kModelWanted[] =
     "`ask` needs the folder of a model ..ForQuestionAnswering or its name in the Hugging Face cache, such as one "
     "trained "
@@ -170,32 +171,14 @@ Result<std::vector<Asked>> gather(const AskOptions& options) {
   return all;
 }
 
-// "BertForTokenClassification, a head for token classification"
-std::string head_in_words(const std::string& name) {
-  const std::size_t at = name.rfind("For");
-  if (at == std::string::npos) return name + ", an encoder without a head";
-  const std::string task = name.substr(at + 3);
-  return name + ", " +
-         (task == "SequenceClassification" ? "a head for sequence classification"
-          : task == "TokenClassification"  ? "a head for token classification"
-                                           : "another kind of head");
-}
-
 // The folder of `name`, which must have the head: what else it has is better said than what is missing in its weights.
 Result<std::string> find_answerer(const std::string& name) {
   auto folder = find_encoder(name);
   if (!folder.ok()) return Error(folder.error().kind(), folder.error().what()).in(name).hint(kModelWanted);
-  const auto config = JsonDocument::load(*folder + "/config.json", kConfigBytesMax);
-  simdjson::dom::array list;
-  if (!config.ok() || config->root()["architectures"].get(list) != simdjson::SUCCESS || list.size() == 0)
-    return folder;  // load() says what is wrong with it
-  std::string heads;
-  for (const auto& one : list) {
-    std::string_view text;
-    if (one.get(text) != simdjson::SUCCESS || text.ends_with("ForQuestionAnswering")) return folder;
-    heads += (heads.empty() ? "" : "; ") + head_in_words(std::string(text.substr(0, 64)));
-  }
-  return Error::bad_data("has no question-answering head; its config.json names " + for_terminal(heads, 200))
+  const std::vector<std::string> names = architectures_of(*folder);
+  const auto answers = [](const std::string& one) { return one.ends_with("ForQuestionAnswering"); };
+  if (names.empty() || std::any_of(names.begin(), names.end(), answers)) return folder;  // load() says what is wrong
+  return Error::bad_data("has no question-answering head; its config.json names " + heads_in_words(names))
       .in(*folder)
       .hint(kModelWanted);
 }

@@ -214,7 +214,8 @@ void declare_eval(CLI::App& verb, EvalOptions& o, RawOptions& raw) {
 }
 
 void declare_run(CLI::App& verb, RunOptions& o, RawOptions& raw) {
-  verb.add_option("BUNDLE", o.bundle, "folder that pick or train wrote; with --labels, an encoder")
+  verb.add_option("BUNDLE", o.bundle,
+                  "folder that pick or train wrote, or a model that tags words; with --labels, an encoder")
       ->required()
       ->check(kName);
   verb.add_option("FILES", o.files, "rows to answer; none or - is standard input")->check(kName);

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "smidgen/app/commands.h"
 #include "smidgen/app/figures.h"
@@ -16,6 +17,7 @@
 #include "smidgen/app/keep_input.h"
 #include "smidgen/app/load_data.h"
 #include "smidgen/app/machine.h"
+#include "smidgen/app/model_heads.h"
 #include "smidgen/app/models.h"
 #include "smidgen/app/run_pipeline.h"
 #include "smidgen/base/clock.h"
@@ -23,6 +25,7 @@
 #include "smidgen/base/json_write.h"
 #include "smidgen/base/open_error.h"
 #include "smidgen/base/shell_word.h"
+#include "smidgen/model/tagger.h"
 #include "smidgen/model/zero_shot.h"
 
 namespace smidgen {
@@ -180,6 +183,23 @@ Result<std::vector<std::string>> read_labels(const std::string& given) {
   return labels;
 }
 
+// Of an encoder that was given where a bundle is wanted.
+Error not_a_bundle(const std::string& name, ErrorKind kind) {
+  std::error_code code;
+  if (const fs::path parent = fs::path(name).parent_path(); fs::exists(parent / "bundle.json", code))
+    return Error(kind, "is a part of a bundle").in(name).hint("give " + parent.string());
+  const auto folder = find_encoder(name);
+  const std::vector<std::string> heads = folder.ok() ? architectures_of(*folder) : std::vector<std::string>{};
+  std::string what = "is an encoder, not a bundle";
+  if (!heads.empty()) what += ", and has no head that tags words: its config.json names " + heads_in_words(heads);
+  Error error = Error(kind, what).in(name);
+  if (!heads.empty() && heads.front().ends_with("ForQuestionAnswering"))
+    return std::move(error).hint("ask it: `smidgen ask " + shell_word(for_terminal(name, 200)) +
+                                 " --passage FILE QUESTION`");
+  return std::move(error).hint(
+      "train on it with `smidgen pick`, or answer by similarity to names with --labels A,B,..");
+}
+
 Result<Classifier> open_classifier(const RunOptions& options) {
   if (options.labels.empty()) {
     auto opened = Classifier::open(options.bundle, options.precision);
@@ -187,11 +207,7 @@ Result<Classifier> open_classifier(const RunOptions& options) {
     const bool bundle = fs::exists(options.bundle + "/bundle.json", code) || options.bundle.empty();
     if (opened.ok() || bundle) return opened;
     if (!find_encoder(options.bundle).ok()) return bundle_error(std::move(opened).error(), options.bundle);
-    if (const fs::path parent = fs::path(options.bundle).parent_path(); fs::exists(parent / "bundle.json", code))
-      return Error(opened.error().kind(), "is a part of a bundle").in(options.bundle).hint("give " + parent.string());
-    return Error(opened.error().kind(), "is an encoder, not a bundle")
-        .in(options.bundle)
-        .hint("train on it with `smidgen pick`, or answer by similarity to names with --labels A,B,..");
+    return not_a_bundle(options.bundle, opened.error().kind());
   }
   ZeroShotOptions zero_shot;
   SMIDGEN_ASSIGN(zero_shot.labels, read_labels(options.labels));
@@ -200,6 +216,47 @@ Result<Classifier> open_classifier(const RunOptions& options) {
   SMIDGEN_ASSIGN(const std::string folder, find_encoder(options.bundle));
   SMIDGEN_ASSIGN(Bundle bundle, zero_shot_bundle(folder, zero_shot));
   return Classifier::of(std::move(bundle));
+}
+
+// What answers: a bundle (or an encoder with --labels), or a model that tags words.
+struct RunModel {
+  std::optional<Classifier> classifier;
+  std::optional<Tagger> tagger;
+
+  MakeAnswerer answerer(const PipelineOptions& pipeline) const {
+    return tagger ? answer_with(*tagger, pipeline) : answer_with(*classifier, pipeline);
+  }
+};
+
+// The folder of a model that tags words, if that is what `name` is.
+std::optional<std::string> tagger_folder(const std::string& name) {
+  std::error_code code;
+  if (name.empty() || fs::exists(name + "/bundle.json", code)) return std::nullopt;
+  const auto folder = find_encoder(name);
+  if (!folder.ok()) return std::nullopt;
+  const std::vector<std::string> heads = architectures_of(*folder);
+  if (heads.empty() || !heads.front().ends_with("ForTokenClassification")) return std::nullopt;
+  return *folder;
+}
+
+// Settings may say these for other commands, so that they are no mistake.
+void warn_of_unused(const App& app, const RunOptions& options) {
+  if (app.global.quiet) return;
+  if (options.top > 0) app.warn("a model that tags words has no labels of whole texts: --top changes nothing");
+  if (options.precision.value_or(Precision::kF32) != Precision::kF32)
+    app.warn("a model that tags words computes in f32: --precision changes nothing");
+}
+
+Result<RunModel> open_model(const RunOptions& options, const App& app) {
+  RunModel model;
+  const auto folder = options.labels.empty() ? tagger_folder(options.bundle) : std::nullopt;
+  if (folder) {
+    warn_of_unused(app, options);
+    SMIDGEN_ASSIGN(model.tagger, Tagger::load(*folder));
+  } else {
+    SMIDGEN_ASSIGN(model.classifier, open_classifier(options));
+  }
+  return model;
 }
 
 // What pick wrote without a certificate says so each time it answers. A bundle of `train` never claimed anything.
@@ -212,18 +269,28 @@ void warn_if_uncertified(const App& app, const Bundle& bundle, const std::string
            shell_word(for_terminal(path, 200)) + "`)");
 }
 
-void report_summary(const App& app, const BundleInfo& info, const PipelineSummary& s, double seconds) {
-  const auto share = [](std::uint64_t part, std::uint64_t all) {
-    return all == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(all);
+std::uint64_t rows_at(const PipelineSummary& s, std::size_t rung) {
+  return rung < s.rows_at_rung.size() ? s.rows_at_rung[rung] : 0;
+}
+
+// ", 12 % to the large model, linear 80 %, encoder 20 %"
+std::string shares_text(const BundleInfo& info, const PipelineSummary& s) {
+  const auto share = [answered = s.rows - s.bad](std::uint64_t part) {
+    return answered == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(answered);
   };
-  const std::uint64_t answered = s.rows - s.bad;
-  std::string line = fmt::format(
-      "smidgen: {} in {} ({} rows/s), {} to the large model", counted(s.rows, "row", "rows"), seconds_text(seconds),
-      with_thousands(static_cast<std::uint64_t>(static_cast<double>(s.rows) / std::max(seconds, 1e-3))),
-      escalated_percent(1 - share(s.escalated, answered)));
+  std::string text = fmt::format(", {} to the large model", escalated_percent(1 - share(s.escalated)));
   if (info.rungs.size() > 1)
     for (std::size_t i = 0; i < info.rungs.size(); ++i)
-      line += fmt::format(", {} {}", info.rungs[i].name, answered_percent(share(s.rows_at_rung[i], answered)));
+      text += fmt::format(", {} {}", info.rungs[i].name, answered_percent(share(rows_at(s, i))));
+  return text;
+}
+
+void report_summary(const App& app, const RunModel& model, const PipelineSummary& s, double seconds) {
+  std::string line =
+      fmt::format("smidgen: {} in {} ({} rows/s)", counted(s.rows, "row", "rows"), seconds_text(seconds),
+                  with_thousands(static_cast<std::uint64_t>(static_cast<double>(s.rows) / std::max(seconds, 1e-3))));
+  line +=
+      model.tagger ? ", " + counted(s.entities, "entity", "entities") : shares_text(model.classifier->bundle().info, s);
   if (s.cut > 0) line += ", " + counted(s.cut, "row", "rows") + " too long and read in part";
   if (s.empty > 0) line += ", " + counted(s.empty, "row", "rows") + " without a text";
   if (s.bad > 0) line += ", " + counted(s.bad, "bad row", "bad rows");
@@ -231,16 +298,21 @@ void report_summary(const App& app, const BundleInfo& info, const PipelineSummar
 }
 
 // --stats FILE: what the run did, for programs.
-Status write_stats(const std::string& path, const BundleInfo& info, const PipelineSummary& s, double seconds) {
+Status write_stats(const std::string& path, const RunModel& model, const PipelineSummary& s, double seconds) {
+  const std::string what =
+      model.tagger ? fmt::format("\"entities\":{}", s.entities) : fmt::format("\"escalated\":{}", s.escalated);
   std::string out = fmt::format(
-      "{{\"rows\":{},\"bad\":{},\"escalated\":{},\"cut\":{},\"empty\":{},\"seconds\":{:.6f},\"rows_per_second\":{:.1f},"
-      "\"memory_peak_mb\":{:.1f},\"rungs\":[",
-      s.rows, s.bad, s.escalated, s.cut, s.empty, seconds, static_cast<double>(s.rows) / std::max(seconds, 1e-6),
+      "{{\"rows\":{},\"bad\":{},{},\"cut\":{},\"empty\":{},\"seconds\":{:.6f},\"rows_per_second\":{:.1f},"
+      "\"memory_peak_mb\":{:.1f}",
+      s.rows, s.bad, what, s.cut, s.empty, seconds, static_cast<double>(s.rows) / std::max(seconds, 1e-6),
       memory_peak_mb());
-  for (std::size_t i = 0; i < info.rungs.size(); ++i) {
+  if (model.tagger) return write_file_atomic(path, out + "}\n");
+  const std::vector<BundleRung>& rungs = model.classifier->bundle().info.rungs;
+  out += ",\"rungs\":[";
+  for (std::size_t i = 0; i < rungs.size(); ++i) {
     out += i == 0 ? "{\"rung\":" : ",{\"rung\":";
-    append_json_string(out, info.rungs[i].name);
-    out += fmt::format(",\"rows\":{}}}", i < s.rows_at_rung.size() ? s.rows_at_rung[i] : 0);
+    append_json_string(out, rungs[i].name);
+    out += fmt::format(",\"rows\":{}}}", rows_at(s, i));
   }
   return write_file_atomic(path, out + "]}\n");
 }
@@ -275,9 +347,9 @@ int run_run(const RunOptions& options, App& app) {
   }
   if (is_same_file(options.out, options.stats))
     return app.fail(Error::usage("--out and --stats name the same file").hint("give each its own"));
-  const auto classifier = open_classifier(options);
-  if (!classifier.ok()) return app.fail(classifier.error());
-  warn_if_uncertified(app, classifier->bundle(), options.bundle);
+  const auto model = open_model(options, app);
+  if (!model.ok()) return app.fail(model.error());
+  if (model->classifier) warn_if_uncertified(app, model->classifier->bundle(), options.bundle);
   std::unique_ptr<OutFile> out;
   if (!options.out.empty() && options.out != "-") {
     auto created = OutFile::create(options.out);
@@ -303,15 +375,15 @@ int run_run(const RunOptions& options, App& app) {
                       with_thousands(static_cast<std::uint64_t>(static_cast<double>(rows) / std::max(seconds, 1e-3)))));
     };
   const PipelineSummary summary =
-      run_pipeline(make_source(options, app), *classifier, pipeline,
+      run_pipeline(make_source(options, app), model->answerer(pipeline), pipeline,
                    [&](std::string_view lines) { return out ? out->write(lines) : write_stdout(lines); });
   watcher = Watcher{};
   pipeline.written = nullptr;
   const double seconds = seconds_since(began);
   const bool nothing_to_say = summary.error && (summary.rows == 0 || summary.error->kind() == ErrorKind::kIo);
-  if (options.texts.empty() && !nothing_to_say) report_summary(app, classifier->bundle().info, summary, seconds);
+  if (options.texts.empty() && !nothing_to_say) report_summary(app, *model, summary, seconds);
   if (!options.stats.empty())
-    if (const Status status = write_stats(options.stats, classifier->bundle().info, summary, seconds); !status.ok())
+    if (const Status status = write_stats(options.stats, *model, summary, seconds); !status.ok())
       return app.fail(status.error());
   const int code = finish(app, options, summary, out.get());
   if (!summary.reader_blocked) return code;

@@ -1,5 +1,6 @@
 #include "smidgen/app/run_pipeline.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -11,7 +12,6 @@
 #include <utility>
 
 #include "smidgen/base/out_of_memory.h"
-#include "smidgen/text/empty_text.h"
 
 namespace smidgen {
 
@@ -27,9 +27,7 @@ struct Batch {
   std::uint64_t number = 0;
   std::vector<Record> records = std::vector<Record>(kBatchRows);
   std::size_t rows = 0, bytes = 0;
-  std::string lines;
-  std::uint64_t bad = 0, escalated = 0, empty = 0;
-  std::vector<std::uint64_t> rows_at_rung;
+  BatchAnswers answers;
 
   bool full() const { return rows == kBatchRows || bytes >= kBatchBytes; }
   void clear() {
@@ -38,10 +36,11 @@ struct Batch {
       records[i].error.reset();
     }
     rows = bytes = 0;
-    bad = escalated = empty = 0;
+    std::string lines = std::move(answers.lines);
+    answers = {};
+    if (lines.capacity() > 16 * kBatchBytes) return;
     lines.clear();
-    if (lines.capacity() > 16 * kBatchBytes) lines.shrink_to_fit();
-    rows_at_rung.clear();
+    answers.lines = std::move(lines);
   }
 };
 using BatchPtr = std::unique_ptr<Batch>;
@@ -148,41 +147,25 @@ BatchPtr take(Shared& shared) {
   }
 }
 
-void answer(Batch& batch, Classifier::Session& session, const Bundle& bundle, const PipelineOptions& options,
-            std::vector<std::string_view>& texts) {
-  const BundleInfo& info = bundle.info;
-  texts.clear();
-  for (std::size_t i = 0; i < batch.rows; ++i)
-    if (!batch.records[i].error) texts.push_back(batch.records[i].text);
-  const std::span<const Answer> answers = session.classify(texts);
-  batch.rows_at_rung.assign(info.rungs.size(), 0);
-  std::size_t next = 0;
-  for (std::size_t i = 0; i < batch.rows; ++i) {
-    const Record& record = batch.records[i];
-    if (record.error) {
-      append_bad_row(batch.lines, record);
-      ++batch.bad;
-      continue;
-    }
-    const Answer& one = answers[next++];
-    append_answer(batch.lines, record, one, info.labels, options.top, bundle.other_precision, options.with_text);
-    batch.escalated += one.decision.escalated;
-    batch.empty += is_empty_text(record.text) ? 1 : 0;
-    ++batch.rows_at_rung[one.decision.stage];
-  }
-}
-
-void work(Shared& shared, const Classifier& classifier, const PipelineOptions& options, std::uint64_t& cut) {
-  auto session = classifier.session();
-  std::vector<std::string_view> texts;
+void work(Shared& shared, const MakeAnswerer& make, std::uint64_t& cut) {
+  const std::unique_ptr<RowAnswerer> answerer = make();
   while (BatchPtr batch = take(shared)) {
-    answer(*batch, session, classifier.bundle(), options, texts);
+    answerer->answer({batch->records.data(), batch->rows}, batch->answers);
     std::lock_guard lock(shared.mutex);
     const std::uint64_t number = batch->number;
     shared.done.emplace(number, std::move(batch));
     shared.for_writer.notify_one();
   }
-  cut = session.rows_cut();
+  cut = answerer->rows_cut();
+}
+
+void count(const BatchAnswers& answers, PipelineSummary& summary) {
+  summary.bad += answers.bad;
+  summary.escalated += answers.escalated;
+  summary.empty += answers.empty;
+  summary.entities += answers.entities;
+  summary.rows_at_rung.resize(std::max(summary.rows_at_rung.size(), answers.rows_at_rung.size()));
+  for (std::size_t i = 0; i < answers.rows_at_rung.size(); ++i) summary.rows_at_rung[i] += answers.rows_at_rung[i];
 }
 
 // Writes batches in order until the input ends, the sink fails or somebody cancels.
@@ -205,13 +188,10 @@ void write_all(Shared& shared, const PipelineOptions& options, const LineSink& s
     BatchPtr batch = std::move(at->second);
     shared.done.erase(at);
     lock.unlock();
-    const Status status = sink(batch->lines);
+    const Status status = sink(batch->answers.lines);
     if (status.ok()) {
       summary.rows += batch->rows;
-      summary.bad += batch->bad;
-      summary.escalated += batch->escalated;
-      summary.empty += batch->empty;
-      for (std::size_t i = 0; i < batch->rows_at_rung.size(); ++i) summary.rows_at_rung[i] += batch->rows_at_rung[i];
+      count(batch->answers, summary);
       if (options.written) options.written(summary.rows);
     } else {
       summary.error = status.error();
@@ -226,10 +206,9 @@ void write_all(Shared& shared, const PipelineOptions& options, const LineSink& s
 
 }  // namespace
 
-PipelineSummary run_pipeline(RecordSource source, const Classifier& classifier, const PipelineOptions& options,
+PipelineSummary run_pipeline(RecordSource source, const MakeAnswerer& answerer, const PipelineOptions& options,
                              const LineSink& sink) {
   PipelineSummary summary;
-  summary.rows_at_rung.assign(classifier.bundle().rungs.size(), 0);
   auto shared = std::make_shared<Shared>();
   shared->source = std::move(source);
   for (std::size_t i = 0; i < 4 * options.threads + 2; ++i) shared->free.push_back(std::make_unique<Batch>());
@@ -241,7 +220,7 @@ PipelineSummary run_pipeline(RecordSource source, const Classifier& classifier, 
     reader =
         std::thread([shared, strict = options.strict] { guarded(*shared, true, [&] { read_all(*shared, strict); }); });
     for (std::size_t i = 0; i < options.threads; ++i)
-      workers.emplace_back([&, i] { guarded(*shared, false, [&] { work(*shared, classifier, options, cut[i]); }); });
+      workers.emplace_back([&, i] { guarded(*shared, false, [&] { work(*shared, answerer, cut[i]); }); });
   } catch (const std::exception&) {  // no more threads: fewer do, but none does nothing
     if (workers.empty()) summary.error = Error::io("cannot start a thread").hint("free memory, or raise `ulimit -u`");
   }
@@ -263,7 +242,7 @@ PipelineSummary run_pipeline(RecordSource source, const Classifier& classifier, 
     reader.join();
     if (!summary.error) summary.error = std::move(shared->reader_error);
   }
-  for (const std::uint64_t count : cut) summary.cut += count;
+  for (const std::uint64_t rows : cut) summary.cut += rows;
   return summary;
 }
 

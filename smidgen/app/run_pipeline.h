@@ -5,17 +5,21 @@
 // Memory is constant: a fixed number of batches goes round, and a batch closes at kBatchRows rows or kBatchBytes bytes.
 // Throughput and latency both: a worker takes full batches, but when nothing is full it waits 2 ms and then takes what
 // has been read, so a slow or interactive input is answered row by row. Answers do not depend on the batching (a rung's
-// score never depends on its neighbours), so the output is the same for every number of threads.
+// score never depends on its neighbours), so the output is the same for every number of threads. What answers is a
+// RowAnswerer: a bundle's classifier or a tagger of words.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "smidgen/model/classifier.h"
+#include "smidgen/model/tagger.h"
 #include "smidgen/text/record_reader.h"
 
 namespace smidgen {
@@ -26,6 +30,23 @@ inline constexpr std::size_t kBatchRows = 128, kBatchBytes = 256 << 10;
 using RecordSource = std::function<Result<bool>(Record& record)>;
 // Takes whole lines, in order. Called from the thread that called run_pipeline.
 using LineSink = std::function<Status(std::string_view lines)>;
+
+// What a worker made of a batch.
+struct BatchAnswers {
+  std::string lines;  // one a record, in order
+  std::uint64_t bad = 0, escalated = 0, empty = 0, entities = 0;
+  std::vector<std::uint64_t> rows_at_rung;
+};
+
+// Answers batches; each worker has one of its own.
+class RowAnswerer {
+ public:
+  virtual ~RowAnswerer() = default;
+  // Fills `out`, which is empty.
+  virtual void answer(std::span<const Record> records, BatchAnswers& out) = 0;
+  virtual std::uint64_t rows_cut() const = 0;  // so far
+};
+using MakeAnswerer = std::function<std::unique_ptr<RowAnswerer>()>;  // called on the worker's thread
 
 struct PipelineOptions {
   std::size_t threads = 1;
@@ -42,13 +63,18 @@ struct PipelineSummary {
   std::uint64_t escalated = 0;              // answered rows for the large model
   std::uint64_t cut = 0;                    // rows longer than tokens_max
   std::uint64_t empty = 0;                  // answered rows whose text is empty (is_empty_text)
+  std::uint64_t entities = 0;               // of a tagger
   std::vector<std::uint64_t> rows_at_rung;  // answered rows by the last rung reached
   std::optional<Error> error;               // what ended the run early: source, sink, strict or cancelled
   bool reader_blocked = false;  // the reader thread was left behind in a read: end the process without joining it
 };
 
-PipelineSummary run_pipeline(RecordSource source, const Classifier& classifier, const PipelineOptions& options,
+PipelineSummary run_pipeline(RecordSource source, const MakeAnswerer& answerer, const PipelineOptions& options,
                              const LineSink& sink);
+
+// What these answer with; the model must outlive it.
+MakeAnswerer answer_with(const Classifier& classifier, const PipelineOptions& options);
+MakeAnswerer answer_with(const Tagger& tagger, const PipelineOptions& options);
 
 // One answer as a JSON line:
 // {"id":..,["text":..,]"label":..,"confidence":..,"rung":..,"escalated":..[,"empty":true][,"certified":false]
@@ -60,5 +86,11 @@ void append_answer(std::string& out, const Record& record, const Answer& answer,
 // A bad row as a JSON line:
 // {["id":..,]"line":..,"error":..,"label":null,"confidence":null,"rung":null,"escalated":true}
 void append_bad_row(std::string& out, const Record& record);
+
+// One text's entities as a JSON line:
+// {"id":..,["text":..,]"entities":[{"label":..,"text":..,"start":..,"end":..,"score":..},..][,"empty":true]}
+void append_entities(std::string& out, const Record& record, const TaggedText& tagged, bool with_text = false);
+// {["id":..,]"line":..,"error":..,"entities":null}
+void append_bad_tagged_row(std::string& out, const Record& record);
 
 }  // namespace smidgen

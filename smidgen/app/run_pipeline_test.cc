@@ -42,7 +42,7 @@ RecordSource counted(std::uint64_t rows) {
 std::string collect(std::uint64_t rows, const PipelineOptions& options, PipelineSummary& summary) {
   const Classifier classifier = two_labels();
   std::string out;
-  summary = run_pipeline(counted(rows), classifier, options, [&](std::string_view lines) {
+  summary = run_pipeline(counted(rows), answer_with(classifier, options), options, [&](std::string_view lines) {
     out += lines;
     return Ok{};
   });
@@ -88,7 +88,7 @@ TEST(RunPipelineTest, ATextThatSaysNothingIsAnsweredAndMarked) {
         record.text = texts[at++];
         return true;
       },
-      classifier, {.threads = 1, .top = 1},
+      answer_with(classifier, {.top = 1}), {.threads = 1},
       [&](std::string_view lines) {
         out += lines;
         return Ok{};
@@ -132,7 +132,7 @@ TEST(RunPipelineTest, AFailingReaderStillAnswersWhatItRead) {
         record.text = "x";
         return true;
       },
-      classifier, {.threads = 2},
+      answer_with(classifier, {}), {.threads = 2},
       [&](std::string_view lines) {
         out += lines;
         return Ok{};
@@ -144,10 +144,11 @@ TEST(RunPipelineTest, AFailingReaderStillAnswersWhatItRead) {
 TEST(RunPipelineTest, AFailingSinkStopsTheRun) {
   const Classifier classifier = two_labels();
   int calls = 0;
-  const auto summary = run_pipeline(counted(1U << 30), classifier, {.threads = 2}, [&](std::string_view) -> Status {
-    if (++calls == 3) return Error::io("no space left");
-    return Ok{};
-  });
+  const auto summary =
+      run_pipeline(counted(1U << 30), answer_with(classifier, {}), {.threads = 2}, [&](std::string_view) -> Status {
+        if (++calls == 3) return Error::io("no space left");
+        return Ok{};
+      });
   EXPECT_EQ(calls, 3);
   EXPECT_THAT(summary.error->message(), HasSubstr("no space left"));
 }
@@ -155,10 +156,11 @@ TEST(RunPipelineTest, AFailingSinkStopsTheRun) {
 TEST(RunPipelineTest, ASinkWithoutMemoryStopsTheRun) {
   const Classifier classifier = two_labels();
   int calls = 0;
-  const auto summary = run_pipeline(counted(1U << 30), classifier, {.threads = 2}, [&](std::string_view) -> Status {
-    if (++calls == 3) throw std::bad_alloc();
-    return Ok{};
-  });
+  const auto summary =
+      run_pipeline(counted(1U << 30), answer_with(classifier, {}), {.threads = 2}, [&](std::string_view) -> Status {
+        if (++calls == 3) throw std::bad_alloc();
+        return Ok{};
+      });
   EXPECT_EQ(calls, 3);
   ASSERT_TRUE(summary.error);
   EXPECT_EQ(summary.error->kind(), ErrorKind::kIo);
@@ -169,7 +171,7 @@ TEST(RunPipelineTest, CancelEndsAnEndlessRun) {
   const Classifier classifier = two_labels();
   std::uint64_t seen = 0;
   const auto summary = run_pipeline(
-      counted(1U << 30), classifier,
+      counted(1U << 30), answer_with(classifier, {}),
       {.threads = 2, .cancelled = [&] { return seen > 1000; }, .written = [&](std::uint64_t rows) { seen = rows; }},
       [](std::string_view) { return Ok{}; });
   EXPECT_EQ(summary.error->kind(), ErrorKind::kCancelled);
@@ -191,7 +193,7 @@ TEST(RunPipelineTest, ASlowInputIsAnsweredRowByRow) {
         record.text = "question " + std::to_string(++asked);
         return true;
       },
-      classifier, {.threads = 2},
+      answer_with(classifier, {}), {.threads = 2},
       [&](std::string_view lines) {
         std::lock_guard lock(mutex);
         for (const char c : lines) answers += c == '\n';

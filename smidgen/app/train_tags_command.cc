@@ -8,6 +8,7 @@
 #include "smidgen/app/foreign_text.h"
 #include "smidgen/app/load_data.h"
 #include "smidgen/app/train_task.h"
+#include "smidgen/base/shell_word.h"
 #include "smidgen/learn/train_tags.h"
 
 namespace smidgen {
@@ -46,7 +47,8 @@ std::string to_text(const TagTrainingSummary& summary) {
   else if (summary.held_rows > 0)
     text += fmt::format("on {} held out: no entities to judge by, {} of the words right\n",
                         counted(summary.held_rows, "row", "rows"), answered_percent(held.accuracy()));
-  text += fmt::format("written: {}\n", for_terminal(summary.folder, 400));
+  text += fmt::format("written: {}; run it with `smidgen run {} FILES`\n", for_terminal(summary.folder, 400),
+                      shell_word(for_terminal(summary.folder, 400)));
   return text + notes_text(summary);
 }
 

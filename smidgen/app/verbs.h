@@ -18,7 +18,8 @@ inline constexpr std::array<VerbText, 12> kVerbs = {{
     {"train", "train one rung on all rows of a file; certifies nothing",
      "  smidgen train tickets.csv --rung linear --out tickets.smidgen\n"
      "  smidgen train tickets.csv --rung blend --encoder all-minilm-l6-v2 --out tickets.smidgen\n"
-     "  smidgen train squad.json --task question-answering --out answerer --minutes-max 60\n"},
+     "  smidgen train squad.json --task question-answering --out answerer --minutes-max 60\n"
+     "  smidgen train entities.conll --task token-classification --out tagger\n"},
     {"eval", "measure a bundle on a labelled file",
      "  smidgen eval tickets.smidgen test.csv\n"
      "  smidgen eval tickets.smidgen test.jsonl --json\n"},
@@ -26,7 +27,8 @@ inline constexpr std::array<VerbText, 12> kVerbs = {{
      "  smidgen run tickets.smidgen new.csv > answers.jsonl\n"
      "  smidgen run tickets.smidgen --text \"where is my card?\" --top 3\n"
      "  tail -f mails.jsonl | smidgen run tickets.smidgen --text-column body\n"
-     "  smidgen run all-minilm-l6-v2 mails.csv --labels billing,delivery,refund      # no training\n"},
+     "  smidgen run all-minilm-l6-v2 mails.csv --labels billing,delivery,refund      # no training\n"
+     "  smidgen run tagger mails.csv                  # the entities of each row, by a model that tags words\n"},
     {"ask", "find the answer to a question in a passage",
      "  smidgen ask distilbert-squad --passage contract.txt \"When does it end?\"\n"
      "  smidgen ask distilbert-squad --questions questions.jsonl --json > answers.jsonl\n"},

@@ -1,0 +1,96 @@
+// What answers the rows of `run`: a bundle's classifier, or a tagger of words.
+#include <utility>
+
+#include "smidgen/app/run_pipeline.h"
+#include "smidgen/text/empty_text.h"
+
+namespace smidgen {
+
+namespace {
+
+// The texts of the rows that could be read.
+void collect_texts(std::span<const Record> records, std::vector<std::string_view>& texts) {
+  texts.clear();
+  for (const Record& record : records)
+    if (!record.error) texts.push_back(record.text);
+}
+
+class ClassifierAnswerer final : public RowAnswerer {
+ public:
+  ClassifierAnswerer(const Classifier& classifier, std::size_t top, bool with_text)
+      : bundle_(classifier.bundle()), session_(classifier.session()), top_(top), with_text_(with_text) {}
+
+  void answer(std::span<const Record> records, BatchAnswers& out) override {
+    const BundleInfo& info = bundle_.info;
+    collect_texts(records, texts_);
+    const std::span<const Answer> answers = session_.classify(texts_);
+    out.rows_at_rung.assign(info.rungs.size(), 0);
+    std::size_t next = 0;
+    for (const Record& record : records) {
+      if (record.error) {
+        append_bad_row(out.lines, record);
+        ++out.bad;
+        continue;
+      }
+      const Answer& one = answers[next++];
+      append_answer(out.lines, record, one, info.labels, top_, bundle_.other_precision, with_text_);
+      out.escalated += one.decision.escalated;
+      out.empty += is_empty_text(record.text) ? 1 : 0;
+      ++out.rows_at_rung[one.decision.stage];
+    }
+  }
+  std::uint64_t rows_cut() const override { return session_.rows_cut(); }
+
+ private:
+  const Bundle& bundle_;
+  Classifier::Session session_;
+  std::size_t top_;
+  bool with_text_;
+  std::vector<std::string_view> texts_;
+};
+
+class TaggerAnswerer final : public RowAnswerer {
+ public:
+  TaggerAnswerer(const Tagger& tagger, bool with_text) : tagger_(tagger), with_text_(with_text) {}
+
+  void answer(std::span<const Record> records, BatchAnswers& out) override {
+    collect_texts(records, texts_);
+    tagger_.tag(texts_, scratch_, tagged_);
+    std::size_t next = 0;
+    for (const Record& record : records) {
+      if (record.error) {
+        append_bad_tagged_row(out.lines, record);
+        ++out.bad;
+        continue;
+      }
+      const TaggedText& one = tagged_[next++];
+      append_entities(out.lines, record, one, with_text_);
+      out.entities += one.entities.size();
+      out.empty += is_empty_text(record.text) ? 1 : 0;
+      cut_ += one.cut ? 1 : 0;
+    }
+  }
+  std::uint64_t rows_cut() const override { return cut_; }
+
+ private:
+  const Tagger& tagger_;
+  bool with_text_;
+  Tagger::Scratch scratch_;
+  std::vector<std::string_view> texts_;
+  std::vector<TaggedText> tagged_;
+  std::uint64_t cut_ = 0;
+};
+
+}  // namespace
+
+MakeAnswerer answer_with(const Classifier& classifier, const PipelineOptions& options) {
+  return [&classifier, top = options.top, with_text = options.with_text] {
+    return std::make_unique<ClassifierAnswerer>(classifier, top, with_text);
+  };
+}
+
+MakeAnswerer answer_with(const Tagger& tagger, const PipelineOptions& options) {
+  return [&tagger, with_text = options.with_text] { return std::make_unique<TaggerAnswerer>(tagger, with_text); };
+}
+
+}  // namespace smidgen
