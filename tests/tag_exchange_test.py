@@ -90,11 +90,11 @@ def main():
         run = lambda *words: subprocess.run([str(word) for word in (build / 'smidgen', *words, '--quiet', '--no-settings')], check=True, cwd=work,
                                             stdout=subprocess.PIPE, text=True).stdout
         rng = random.Random(8)
-        rows = [[rng.choice(PLAIN) for _ in range(8)] for _ in range(60)]
+        rows = [[rng.choice(PLAIN) for _ in range(8)] for _ in range(300)]
         tag = {'good': 'B-THING', 'refund': 'I-THING', 'zebra': 'B-ANIMAL'}
         (work / 'rows.jsonl').write_text(''.join(json.dumps({'tokens': row, 'tags': [tag.get(word, 'O') for word in row]}) + '\n' for row in rows),
                                          encoding='utf-8')
-        run('train', 'rows.jsonl', '--task', 'token-classification', '--encoder', root / 'tests' / 'golden' / 'tiny_bert', '--out', 'tagger', '--epochs', 60)
+        run('train', 'rows.jsonl', '--task', 'token-classification', '--encoder', root / 'tests' / 'golden' / 'tiny_bert', '--out', 'tagger', '--epochs', 150)
         python('--make', str(root))
         for name in [*MADE, 'tagger']:
             words = MADE[name][1] if name in MADE else PLAIN + ['the.', 'GOOD!', 'é']
