@@ -73,7 +73,9 @@ if(SMIDGEN_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)
   file(GLOB other_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/*_test.cc)
-  add_executable(smidgen_tests ${tests} ${other_tests})
+  file(GLOB emulated_kernels CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/kernels/*.cc)
+  smidgen_instruction_set_flags(${emulated_kernels})
+  add_executable(smidgen_tests ${tests} ${other_tests} ${emulated_kernels})
   target_link_libraries(smidgen_tests PRIVATE smidgen_app smidgen smidgen_flags GTest::gtest GTest::gmock
                                               GTest::gtest_main)
   target_compile_definitions(smidgen_tests PRIVATE SMIDGEN_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}"

@@ -12,6 +12,7 @@
 #include "smidgen/base/random.h"
 #include "smidgen/model/encoder.h"
 #include "smidgen/tensor/safetensors.h"
+#include "tests/kernels/emulated_kernels.h"
 
 namespace smidgen {
 namespace {
@@ -79,7 +80,7 @@ TEST(TrainableEncoder, EmbedsAsInferenceDoes) {
 }
 
 class TrainableEncoderIsa : public testing::TestWithParam<const Kernels*> {};
-INSTANTIATE_TEST_SUITE_P(Isa, TrainableEncoderIsa, testing::ValuesIn(available_kernels()),
+INSTANTIATE_TEST_SUITE_P(Isa, TrainableEncoderIsa, testing::ValuesIn(available_and_emulated_kernels()),
                          [](const auto& tested) { return std::string(tested.param->name); });
 
 TEST_P(TrainableEncoderIsa, GradientsEqualTheReference) {

@@ -13,6 +13,7 @@
 
 #include "smidgen/base/file.h"
 #include "smidgen/model/encoder_heads.h"
+#include "tests/kernels/emulated_kernels.h"
 
 namespace smidgen {
 namespace {
@@ -31,9 +32,8 @@ constexpr double kTolerance = 1e-4;  // the promise; the tiny models' hidden sta
 
 // The tables a test runs: all for the tiny models, the best for large ones.
 std::vector<const Kernels*> tables() {
-  std::vector<const Kernels*> all = available_kernels();
-  if (!committed_models()) all.erase(all.begin(), all.end() - 1);
-  return all;
+  if (!committed_models()) return {available_kernels().back()};
+  return available_and_emulated_kernels();
 }
 
 template <class T>

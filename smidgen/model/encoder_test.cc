@@ -13,6 +13,7 @@
 
 #include "smidgen/base/file.h"
 #include "smidgen/base/random.h"
+#include "tests/kernels/emulated_kernels.h"
 
 namespace smidgen {
 namespace {
@@ -104,7 +105,7 @@ class EncoderFolder : public testing::Test {
 
 class TinyParity : public EncoderFolder, public testing::WithParamInterface<const Kernels*> {};
 
-INSTANTIATE_TEST_SUITE_P(Isa, TinyParity, testing::ValuesIn(available_kernels()),
+INSTANTIATE_TEST_SUITE_P(Isa, TinyParity, testing::ValuesIn(available_and_emulated_kernels()),
                          [](const auto& tested) { return std::string(tested.param->name); });
 
 TEST_P(TinyParity, EqualsTheReferenceForEveryPooling) {

@@ -1,5 +1,5 @@
-// Every table of encoder kernels against the scalar one: odd lengths, misaligned pointers, memory outside the output
-// untouched; integer sums equal to the bit.
+// Every table of encoder kernels, that of AMX also on emulated tiles, against the scalar one: odd lengths, misaligned
+// pointers, memory outside the output untouched; integer sums equal to the bit.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include "smidgen/tensor/encoder_kernel_table.h"
 #include "smidgen/tensor/kernels.h"
 #include "smidgen/tensor/low_matrix.h"
+#include "tests/kernels/emulated_kernels.h"
 
 namespace smidgen {
 namespace {
@@ -62,7 +63,7 @@ class EncoderKernelTest : public testing::TestWithParam<const Kernels*> {
   Random random{11};
 };
 
-INSTANTIATE_TEST_SUITE_P(Isa, EncoderKernelTest, testing::ValuesIn(available_kernels()),
+INSTANTIATE_TEST_SUITE_P(Isa, EncoderKernelTest, testing::ValuesIn(available_and_emulated_kernels()),
                          [](const auto& tested) { return std::string(tested.param->name); });
 
 // Rows of A in one precision, as a kernel wants them.
