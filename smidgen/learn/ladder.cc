@@ -226,8 +226,9 @@ Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMat
   if (!(moved.log_loss < frozen.log_loss)) return Ok{};
   rung.out_of_fold = std::move(tuned->out_of_fold);
   SMIDGEN_ASSIGN(rung.rung, EncoderRung::create(tuned->encoder, std::move(tuned->head)));
-  rung.chosen =
-      fmt::format("fine-tuned for {} epochs, {}", tuned->plan.epochs, precision_name(tuned->encoder->precision()));
+  rung.chosen = fmt::format("fine-tuned for {} epochs, {}{}", tuned->plan.epochs,
+                            tuned->averaged ? fmt::format("mean of {} fits, ", tuned->plan.folds + 1) : "",
+                            precision_name(tuned->encoder->precision()));
   return Ok{};
 }
 

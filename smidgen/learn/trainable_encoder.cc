@@ -60,6 +60,7 @@ struct TrainableEncoder::State {
   double word_gradients();
   double position_gradients();
   double type_gradients();
+  std::vector<Parameter*> caught_up();
   std::vector<NamedTensor> moved_tensors();
 
   AdamStep adam_step(const UpdateRates& rates, std::size_t depth, double scale) const;
@@ -380,13 +381,18 @@ void TrainableEncoder::embed(std::span<const std::int32_t> ids, std::span<const 
   });
 }
 
-// Under the names of the checkpoint; views of the parameters.
-std::vector<NamedTensor> TrainableEncoder::State::moved_tensors() {
+// Every parameter that is trained, word vectors with the decay they are owed.
+std::vector<Parameter*> TrainableEncoder::State::caught_up() {
   for (std::uint32_t row = 0; row < config.body.vocabulary; ++row) catch_up(row);
-  std::vector<NamedTensor> tensors;
   std::vector<Parameter*> all = body.dense();
   all.push_back(&body.words.table);
-  for (const Parameter* p : all)
+  return all;
+}
+
+// Under the names of the checkpoint; views of the parameters.
+std::vector<NamedTensor> TrainableEncoder::State::moved_tensors() {
+  std::vector<NamedTensor> tensors;
+  for (const Parameter* p : caught_up())
     for (std::size_t part = 0; part < p->names.size(); ++part) {
       const std::size_t size = p->size() / p->names.size();
       tensors.push_back(
@@ -499,6 +505,25 @@ Status TrainableEncoder::restore(const Safetensors& file) {
   s.last_rate = std::bit_cast<double>(counters[1] | static_cast<std::uint64_t>(counters[2]) << 32);
   refresh();
   return Ok{};
+}
+
+std::vector<float> TrainableEncoder::weights() {
+  State& s = *state_;
+  std::vector<float> values;
+  for (const Parameter* p : s.caught_up()) values.insert(values.end(), p->value.begin(), p->value.end());
+  return values;
+}
+
+void TrainableEncoder::take_weights(std::span<const float> values) {
+  State& s = *state_;
+  std::size_t at = 0;
+  for (Parameter* p : s.caught_up()) {
+    SMIDGEN_CHECK(at + p->size() <= values.size());
+    std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(at), p->size(), p->value.begin());
+    at += p->size();
+  }
+  SMIDGEN_CHECK(at == values.size());
+  refresh();
 }
 
 std::vector<TrainableEncoder::View> TrainableEncoder::parameters() {

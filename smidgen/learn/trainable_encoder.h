@@ -110,6 +110,11 @@ class TrainableEncoder {
   // nothing was changed then.
   Status restore(const Safetensors& file);
 
+  // Everything that is trained, one value after another, as save_weights would write it; encoders of one folder have
+  // the same order, so that their weights can be averaged. take_weights: of as many values; moments stay as they are.
+  std::vector<float> weights();
+  void take_weights(std::span<const float> values);
+
   // For tests: every parameter with its gradient, by the checkpoint's name (query, key and value are one).
   struct View {
     std::string name;

@@ -204,6 +204,30 @@ std::vector<float> trained(std::size_t threads, Precision precision) {
   return all;
 }
 
+TEST(TrainableEncoder, TakesTheWeightsOfAnother) {
+  ThreadPool pool(2);
+  Random random(3);
+  const auto load = [&] { return std::move(TrainableEncoder::load(kTiny, Precision::kBf16, kernels(), pool)).value(); };
+  TrainableEncoder moved = load(), other = load();
+  UpdateRates rates;
+  rates.rate = 1e-3;
+  const Batch batch = random_batch(random, 20);
+  for (int step = 0; step < 3; ++step) {
+    DirectionLoss loss(random_directions(random, 20), 24);
+    moved.gradients(batch.ids, batch.lengths, loss, 0, 0);
+    moved.update(rates, 0);
+  }
+  const auto embedded = [&](TrainableEncoder& encoder) {
+    std::vector<float> out(20 * 24);
+    encoder.embed(batch.ids, batch.lengths, out.data());
+    return out;
+  };
+  EXPECT_NE(embedded(other), embedded(moved));
+  other.take_weights(moved.weights());
+  EXPECT_EQ(embedded(other), embedded(moved));
+  EXPECT_EQ(other.weights(), moved.weights());
+}
+
 TEST(TrainableEncoder, ThreadsChangeNoBit) {
   for (const Precision precision : {Precision::kF32, Precision::kBf16}) {
     const std::vector<float> one = trained(1, precision), three = trained(3, precision);

@@ -25,6 +25,7 @@ constexpr double kRowsSeen = 45000;  // epochs times rows that are enough for mo
 constexpr std::size_t kTrialBatches = 6;
 constexpr std::size_t kHeldRowsMin = 50;  // fewer say nothing about when to stop
 constexpr std::size_t kPatience = 3;      // epochs without a better one
+constexpr std::size_t kRowsToJudgeMean = 2000;
 
 using Rows = std::vector<std::uint32_t>;
 
@@ -112,12 +113,36 @@ class Tuning {
       for (std::uint32_t i = 0; i < rows_.size(); ++i)
         (rows_.fold_of[i] * plan.folds / rows_.folds == fold ? off : on).push_back(i);
       if (on.empty() || off.empty()) continue;
-      SMIDGEN_ASSIGN(const std::vector<float> part, scores_of(fold, on, off, plan, seconds_left()));
+      SMIDGEN_ASSIGN(const FinishedFold part, finish(fold, on, off, plan, seconds_left()));
       for (std::size_t i = 0; i < off.size(); ++i)
-        std::copy_n(part.begin() + static_cast<std::ptrdiff_t>(i * rows_.label_count), rows_.label_count,
+        std::copy_n(part.scores.begin() + static_cast<std::ptrdiff_t>(i * rows_.label_count), rows_.label_count,
                     scores.begin() + static_cast<std::ptrdiff_t>(off[i] * rows_.label_count));
+      add_member(part.weights);
     }
     return scores;
+  }
+
+  // Gives the last fit, on all rows, the mean of its weights and those of the folds' fits: the same start, the same
+  // schedule and other rows end in one valley, whose middle answers unseen rows better than its rim (Wortsman et al.,
+  // "Model soups", 2022). Were there a ridge between them, the mean would be right on fewer of its own rows than the
+  // folds' fits are on rows they have not seen: then the last fit stays as it is. True when averaged.
+  bool average(Fitted& last, std::span<const float> out_of_fold) {
+    const std::vector<float> own = weights_of(last);
+    if (members_ == 0 || own.size() != sum_.size()) return false;
+    add_member(own);
+    for (float& value : sum_) value /= static_cast<float>(members_);
+    take_weights(last, sum_);
+    Rows some(std::min(rows_.size(), kRowsToJudgeMean));
+    std::vector<float> unseen;
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      some[i] = static_cast<std::uint32_t>(i * rows_.size() / some.size());
+      const auto row = out_of_fold.subspan(some[i] * rows_.label_count, rows_.label_count);
+      unseen.insert(unseen.end(), row.begin(), row.end());
+    }
+    const std::vector<float> seen = score_rows(last.encoder, last.head, tokens(some).ids);
+    if (share_right(seen, some) >= share_right(unseen, some)) return true;
+    take_weights(last, own);
+    return false;
   }
 
   bool resumed() const { return resumed_; }
@@ -176,18 +201,23 @@ class Tuning {
   }
 
  private:
+  void add_member(std::span<const float> weights) {
+    sum_.resize(members_ == 0 ? weights.size() : sum_.size());
+    if (weights.size() != sum_.size()) return;  // a folder somebody wrote into
+    kernels().axpy(1.0F, weights.data(), sum_.data(), weights.size());
+    ++members_;
+  }
   Precision precision() const { return TrainableEncoder::fast_precision(encoder_.kernels()); }
   Result<TrainableEncoder> load() const {
     return TrainableEncoder::load(encoder_.folder(), precision(), encoder_.kernels(), pool_);
   }
 
-  Result<std::vector<float>> scores_of(std::size_t fold, const Rows& on, const Rows& off, TunePlan& plan,
-                                       double seconds_left) {
-    if (std::optional<KeptScores> kept = state_.scores(fold, off.size() * rows_.label_count);
+  Result<FinishedFold> finish(std::size_t fold, const Rows& on, const Rows& off, TunePlan& plan, double seconds_left) {
+    if (std::optional<FinishedFold> kept = state_.fold(fold, off.size() * rows_.label_count);
         kept && kept->plan.folds == plan.folds) {
       resumed_ = true;
       plan = kept->plan;
-      return std::move(kept->scores);
+      return std::move(*kept);
     }
     // The first fold finds out, on rows of the tuning split it does not train on, after how many epochs to stop.
     Rows held;
@@ -195,9 +225,31 @@ class Tuning {
     if (fold == 0)
       std::copy_if(off.begin(), off.end(), std::back_inserter(held), [&](auto i) { return tune.contains(i); });
     SMIDGEN_ASSIGN(Fitted fitted, fit(on, held, plan, fold, seconds_left));
-    std::vector<float> scores = score_rows(fitted.encoder, fitted.head, tokens(off).ids);
-    SMIDGEN_TRY(state_.keep(fold, scores, plan));  // with it: a schedule may have been cut
-    return scores;
+    FinishedFold finished{score_rows(fitted.encoder, fitted.head, tokens(off).ids), weights_of(fitted), plan};
+    SMIDGEN_TRY(state_.keep(fold, finished));
+    return finished;
+  }
+
+  static std::vector<float> weights_of(Fitted& fitted) {
+    std::vector<float> weights = fitted.encoder.weights();
+    for (const std::vector<float>* part : {&fitted.head.weights, &fitted.head.bias})
+      weights.insert(weights.end(), part->begin(), part->end());
+    return weights;
+  }
+  static void take_weights(Fitted& fitted, std::span<const float> weights) {
+    const std::size_t of_bias = fitted.head.bias.size(), of_head = fitted.head.weights.size() + of_bias;
+    const auto head = weights.last(of_head);
+    std::copy_n(head.begin(), head.size() - of_bias, fitted.head.weights.begin());
+    std::copy_n(head.last(of_bias).begin(), of_bias, fitted.head.bias.begin());
+    fitted.encoder.take_weights(weights.first(weights.size() - of_head));
+  }
+  double share_right(std::span<const float> scores, const Rows& of) const {
+    double right = 0;
+    for (std::size_t i = 0; i < of.size(); ++i) {
+      const auto row = scores.subspan(i * rows_.label_count, rows_.label_count);
+      right += std::max_element(row.begin(), row.end()) - row.begin() == rows_.labels[of[i]] ? 1 : 0;
+    }
+    return right / static_cast<double>(of.size());
   }
 
   const TrainingRows& rows_;
@@ -210,6 +262,8 @@ class Tuning {
   bool resumed_ = false;
   std::string note_;
   std::vector<std::vector<std::int32_t>> ids_;
+  std::vector<float> sum_;  // of the weights of so many fits
+  std::size_t members_ = 0;
 };
 
 }  // namespace
@@ -290,6 +344,7 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
   Rows all(rows.size());
   for (std::uint32_t i = 0; i < all.size(); ++i) all[i] = i;
   SMIDGEN_ASSIGN(Tuning::Fitted fitted, tuning.fit(all, {}, tuned.plan, tuned.plan.folds, left()));
+  tuned.averaged = tuning.average(fitted, tuned.out_of_fold);
   SMIDGEN_ASSIGN(tuned.encoder, write_moved(encoder, fitted.encoder, options.folder));
   tuned.head = std::move(fitted.head);
   tuned.seconds = seconds_since(start);

@@ -4,7 +4,7 @@
 //   a few steps on a copy that is thrown away         -> rows a second on this machine
 //   budget, rows a second                             -> epochs and number of folds (plan_tuning)
 //   fit on all folds but one, score that one, in turn -> out-of-fold scores, which no fit has seen
-//   fit on all rows                                   -> the encoder that is kept
+//   fit on all rows, averaged with the folds' fits    -> the encoder that is kept
 //
 // Killed, it goes on where it was when called again with the same rows and options (tuning_state.h), and ends with the
 // same bits. When the machine turns out slower than it was measured, schedules are cut to whole epochs that fit.
@@ -56,10 +56,10 @@ struct TunedEncoder {
   SoftmaxHead head;
   std::vector<float> out_of_fold;  // (rows, labels) log-probabilities
   TunePlan plan;
-  double seconds = 0;  // of this run
-  bool resumed = false;
-  std::string note;      // a sentence for the user, may be empty
-  std::string leftover;  // folder to remove when what this is for stands; may be empty
+  double seconds = 0;                      // of this run
+  bool resumed = false, averaged = false;  // averaged: with the fits of the folds
+  std::string note;                        // a sentence for the user, may be empty
+  std::string leftover;                    // folder to remove when what this is for stands; may be empty
 };
 
 // Writes the files of `encoder` with the weights of `moved` into `folder`, which is made, and loads them with the

@@ -71,21 +71,24 @@ Status TuningState::keep(const TunePlan& plan) const {
   return write_file_atomic(folder_ + "/plan", text_of(plan));
 }
 
-std::optional<KeptScores> TuningState::scores(std::size_t part, std::size_t size) const {
+std::optional<FinishedFold> TuningState::fold(std::size_t part, std::size_t scores) const {
   if (folder_.empty()) return std::nullopt;
-  const auto file = open_training_file(fmt::format("{}/scores-{}", folder_, part));
+  const auto file = open_training_file(fmt::format("{}/fold-{}", folder_, part));
   if (!file.ok()) return std::nullopt;
-  auto scores = file->floats("scores", {size});
+  const TensorView* weights_view = file->find("weights");
+  auto kept = file->floats("scores", {scores});
+  auto weights = file->floats("weights", {weights_view == nullptr ? 0 : weights_view->count()});
   const std::optional<TunePlan> plan = plan_of(text_of(*file, "plan"));
-  if (!scores.ok() || !plan) return std::nullopt;
-  return KeptScores{std::move(scores).value(), *plan};
+  if (!kept.ok() || !weights.ok() || !plan) return std::nullopt;
+  return FinishedFold{std::move(kept).value(), std::move(weights).value(), *plan};
 }
 
-Status TuningState::keep(std::size_t part, const std::vector<float>& scores, const TunePlan& plan) const {
+Status TuningState::keep(std::size_t part, const FinishedFold& fold) const {
   if (folder_.empty()) return Ok{};
-  SMIDGEN_TRY(write_training_file(fmt::format("{}/scores-{}", folder_, part),
-                                  {{"scores", DType::kF32, {scores.size()}, as_bytes(scores)}},
-                                  {{"plan", text_of(plan)}}));
+  SMIDGEN_TRY(write_training_file(fmt::format("{}/fold-{}", folder_, part),
+                                  {{"scores", DType::kF32, {fold.scores.size()}, as_bytes(fold.scores)},
+                                   {"weights", DType::kF32, {fold.weights.size()}, as_bytes(fold.weights)}},
+                                  {{"plan", text_of(fold.plan)}}));
   std::error_code code;
   fs::remove(checkpoint(part), code);
   return Ok{};

@@ -14,10 +14,11 @@
 
 namespace smidgen {
 
-// Scores of a finished fold, and the plan as it was after it: later parts take as many epochs as the first fold found
-// best. In one file, so that no kill comes between them.
-struct KeptScores {
-  std::vector<float> scores;
+// What a finished fold leaves: the scores of the rows it was not fitted on, its weights (of encoder, then head), and
+// the plan as it was after it: later parts take as many epochs as the first fold found best. In one file, so that no
+// kill comes between them.
+struct FinishedFold {
+  std::vector<float> scores, weights;
   TunePlan plan;
 };
 
@@ -29,9 +30,9 @@ class TuningState {
   // As it was first; nothing when there is none or it is damaged.
   std::optional<TunePlan> plan() const;
   Status keep(const TunePlan& plan) const;
-  // Of part `part`, when it was kept, is whole and has this size.
-  std::optional<KeptScores> scores(std::size_t part, std::size_t size) const;
-  Status keep(std::size_t part, const std::vector<float>& scores, const TunePlan& plan) const;
+  // Of fold `part`, when it was kept, is whole and has as many scores.
+  std::optional<FinishedFold> fold(std::size_t part, std::size_t scores) const;
+  Status keep(std::size_t part, const FinishedFold& fold) const;
   // Where part `part` keeps its checkpoint; empty when nothing is kept.
   std::string checkpoint(std::size_t part) const;
   void remove() const;
