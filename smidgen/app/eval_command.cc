@@ -217,6 +217,26 @@ Status write_predictions(const std::string& path, const Bundle& bundle, const Da
   return write_file_atomic(path, out);
 }
 
+// A file of which no label is one of the bundle's is another task's, or another column was meant.
+Status check_labels_meet(const Bundle& bundle, const Dataset& data, const std::string& path) {
+  const std::vector<std::string>& known = bundle.info.labels;
+  const auto meets = [&](const std::string& name) {
+    return std::find(known.begin(), known.end(), name) != known.end();
+  };
+  if (data.size() == 0 || std::any_of(data.label_names.begin(), data.label_names.end(), meets)) return Ok{};
+  const auto some = [](const std::vector<std::string>& names) {
+    std::string out;
+    for (std::size_t i = 0; i < std::min(names.size(), kUnknownShown); ++i)
+      out += fmt::format("{}\"{}\"", out.empty() ? "" : ", ", for_terminal(names[i], 40));
+    return out + (names.size() > kUnknownShown
+                      ? fmt::format(" and {} more", with_thousands(names.size() - kUnknownShown))
+                      : "");
+  };
+  return Error::bad_data(fmt::format("none of its labels is one of the bundle's: {}", some(data.label_names)))
+      .in(path)
+      .hint(fmt::format("the bundle answers {}; --label-column names another column", some(known)));
+}
+
 void warn_of_unknown_labels(const Findings& findings, const App& app) {
   const std::size_t unknown = findings.names.size() - findings.labels_known;
   if (unknown == 0) return;
@@ -252,6 +272,8 @@ int run_eval(const EvalOptions& options, App& app) {
   }
   const auto data = load_data(options.data, options.read, app);
   if (!data.ok()) return app.fail(data.error());
+  if (const Status status = check_labels_meet(classifier->bundle(), *data, options.data); !status.ok())
+    return app.fail(status.error());
   const auto answers = answer_all(*classifier, *data, app);
   if (!answers.ok()) return app.fail(answers.error());
   const Findings findings = measure(classifier->bundle(), *data, *answers);
