@@ -76,6 +76,10 @@ def smidgen(options, name, seed):
 
 
 def setfit(options, name, seed):
+    return fit_setfit(options.model, options.threads, few_rows(options.data, name, seed), test_rows(options.data, name), seed)
+
+
+def fit_setfit(folder_of_model, threads, few, test, seed):
     os.environ.setdefault('HF_HUB_OFFLINE', '1')
     if sys.modules.get('datasets') is datasets:  # the file beside this one bears the name of a package that SetFit imports
         sys.modules.pop('datasets')
@@ -83,10 +87,9 @@ def setfit(options, name, seed):
     import datasets as huggingface
     import setfit as package
     import torch
-    labels = sorted({label for _, label in all_rows(options.data, name, 'train')})
-    few, test = few_rows(options.data, name, seed), test_rows(options.data, name)
-    torch.set_num_threads(options.threads)
-    model = package.SetFitModel.from_pretrained(options.model)
+    labels = sorted({label for _, label in few} | {label for _, label in test})
+    torch.set_num_threads(threads)
+    model = package.SetFitModel.from_pretrained(folder_of_model)
     model.model_body.max_seq_length = 128
     with tempfile.TemporaryDirectory() as folder:
         steps = min(500, -(-2 * ITERATIONS * len(few) // 16))  # max_steps alone would repeat the epoch until there are 500
@@ -164,4 +167,5 @@ def main():
     table(options)
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -100,4 +100,5 @@ def main():
                      for key, value in result['answers'].items()}, flush=True)
 
 
-main()
+if __name__ == '__main__':
+    main()

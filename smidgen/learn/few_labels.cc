@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -18,8 +19,9 @@ namespace {
 constexpr std::size_t kHalves = 2, kStepsMin = 25, kStepsMax = 600, kPasses = 8;
 constexpr std::size_t kStepsToJudge = 3;  // after these the time of the whole is known well enough
 constexpr double kHeadC = 4;
-constexpr double kNamesGainMin = 0.25;  // of what the most frequent label leaves wrong
-constexpr std::size_t kNameCopies = 2;  // rows that the name of a label is worth
+constexpr double kNamesGainMin = 0.25;      // of what the most frequent label leaves wrong
+constexpr std::size_t kNameCopies = 2;      // rows that the name of a label is worth
+constexpr std::array kShares = {1.0, 0.5};  // of the way from frozen to moved, where the encoder may stay
 
 using Rows = std::vector<std::uint32_t>;
 
@@ -63,9 +65,11 @@ class Contrast {
     for (const Rows& part : parts_) work_ += work_of(fitted(part).size() + kNameCopies * names.size());
   }
 
-  struct Fitted {
+  // An encoder on its way: its weights before and after contrast on some rows.
+  struct Moved {
+    TokenRows on;
     TrainableEncoder encoder;
-    SoftmaxHead head;
+    std::vector<float> start, end;
   };
 
   // A half with fewer than two labels teaches nothing.
@@ -80,21 +84,31 @@ class Contrast {
   double seconds_expected() const { return seconds_expected_; }
   bool over_budget() const { return over_budget_; }
 
+  // Of the share of the way that has the lower loss, which share() then is.
   Result<std::vector<float>> out_of_fold() {
     const std::size_t labels = rows_.label_count;
-    std::vector<float> scores(rows_.size() * labels);
+    std::vector<std::vector<float>> scores(kShares.size(), std::vector<float>(rows_.size() * labels));
+    std::vector<double> loss(kShares.size());
     for (std::size_t half = 0; half < kHalves; ++half) {
       Rows off;
       for (const std::uint32_t row : parts_[0])
         if (half_of(row) == half) off.push_back(row);
-      SMIDGEN_ASSIGN(Fitted fitted, fit(1 + half));
-      const std::vector<float> part = score_rows(fitted.encoder, fitted.head, tokens(off).ids);
-      for (std::size_t i = 0; i < off.size(); ++i)
-        std::copy_n(part.begin() + static_cast<std::ptrdiff_t>(i * labels), labels,
-                    scores.begin() + static_cast<std::ptrdiff_t>(off[i] * labels));
+      SMIDGEN_ASSIGN(Moved moved, move(1 + half));
+      for (std::size_t which = 0; which < kShares.size(); ++which) {
+        SMIDGEN_ASSIGN(const SoftmaxHead head, settle(moved, kShares[which]));
+        const std::vector<float> part = score_rows(moved.encoder, head, tokens(off).ids);
+        for (std::size_t i = 0; i < off.size(); ++i) {
+          std::copy_n(part.begin() + static_cast<std::ptrdiff_t>(i * labels), labels,
+                      scores[which].begin() + static_cast<std::ptrdiff_t>(off[i] * labels));
+          loss[which] -= static_cast<double>(part[i * labels + rows_.labels[off[i]]]);
+        }
+      }
     }
-    return scores;
+    const auto best = static_cast<std::size_t>(std::min_element(loss.begin(), loss.end()) - loss.begin());
+    share_ = kShares[best];
+    return std::move(scores[best]);
   }
+  double share() const { return share_; }
 
   // The same of heads on the frozen encoder's embeddings; names (labels, dimensions): of the names, when they count.
   Result<std::vector<float>> frozen_out_of_fold(const EmbeddingMatrix& embeddings, const EmbeddingMatrix& names) {
@@ -126,11 +140,12 @@ class Contrast {
   }
 
   // part 0: all rows; else all but a half.
-  Result<Fitted> fit(std::size_t part) {
+  Result<Moved> move(std::size_t part) {
     SMIDGEN_ASSIGN(TrainableEncoder trainable,
                    TrainableEncoder::load(encoder_.folder(), TrainableEncoder::fast_precision(encoder_.kernels()),
                                           encoder_.kernels(), pool_));
-    const TokenRows on = with_names(tokens(fitted(parts_[part])));
+    TokenRows on = with_names(tokens(fitted(parts_[part])));
+    std::vector<float> start = trainable.weights();
     const ContrastOptions options = contrast_options(on.ids.size(), options_.seed);
     const double before = work_done_, share = work_of(on.ids.size()) / static_cast<double>(options.steps);
     std::size_t steps = 0;
@@ -143,15 +158,29 @@ class Contrast {
       watcher_.report("contrasting", work_done_ / work_, event.detail);
     };
     SMIDGEN_TRY(contrast(trainable, on, rows_.label_count, options, inner));
-    const std::vector<float> embeddings = embed_rows(trainable, on.ids);
-    SMIDGEN_ASSIGN(const HeadTrainer heads,
-                   HeadTrainer::create(embeddings, trainable.dimensions(), on.labels, rows_.label_count, pool_));
-    Rows all(on.labels.size());
+    std::vector<float> end = trainable.weights();
+    return Moved{std::move(on), std::move(trainable), std::move(start), std::move(end)};
+  }
+
+  // Leaves the encoder at this share of the way it was moved (Wortsman et al., "Robust fine-tuning of zero-shot
+  // models", 2021) and fits a head there.
+  Result<SoftmaxHead> settle(Moved& moved, double share) {
+    std::vector<float> weights = moved.end;
+    if (share < 1) {
+      const auto part = static_cast<float>(share);
+      for (std::size_t i = 0; i < weights.size(); ++i)
+        weights[i] = moved.start[i] + part * (moved.end[i] - moved.start[i]);
+    }
+    moved.encoder.take_weights(weights);
+    const std::vector<float> embeddings = embed_rows(moved.encoder, moved.on.ids);
+    SMIDGEN_ASSIGN(const HeadTrainer heads, HeadTrainer::create(embeddings, moved.encoder.dimensions(), moved.on.labels,
+                                                                rows_.label_count, pool_));
+    Rows all(moved.on.labels.size());
     std::iota(all.begin(), all.end(), 0U);
-    HeadOptions head_options;
-    head_options.targets = &on.targets;
-    SMIDGEN_ASSIGN(HeadFit head, heads.fit(all, kHeadC, watcher_, nullptr, head_options));
-    return Fitted{std::move(trainable), std::move(head.head)};
+    HeadOptions options;
+    options.targets = &moved.on.targets;
+    SMIDGEN_ASSIGN(HeadFit head, heads.fit(all, kHeadC, watcher_, nullptr, options));
+    return std::move(head.head);
   }
 
   double seconds() const { return seconds_since(start_); }
@@ -202,7 +231,7 @@ class Contrast {
   std::vector<std::vector<std::int32_t>> ids_, name_ids_;
   std::vector<Rows> parts_;
   SteadyTime start_ = steady_now();
-  double work_ = 0, work_done_ = 0, seconds_expected_ = 0;
+  double work_ = 0, work_done_ = 0, seconds_expected_ = 0, share_ = 1;
   bool over_budget_ = false;
 };
 
@@ -292,11 +321,12 @@ Result<std::optional<ContrastedEncoder>> contrast_encoder(const TrainingRows& ro
   auto out_of_fold = contrast.out_of_fold();
   if (!out_of_fold.ok() && contrast.over_budget()) return too_long();
   SMIDGEN_ASSIGN(tuned.out_of_fold, std::move(out_of_fold));
-  auto fitted = contrast.fit(0);
-  if (!fitted.ok() && contrast.over_budget()) return too_long();
-  if (!fitted.ok()) return std::move(fitted).error();
-  SMIDGEN_ASSIGN(tuned.encoder, write_moved(encoder, fitted->encoder, options.folder));
-  tuned.head = std::move(fitted->head);
+  auto all = contrast.move(0);
+  if (!all.ok() && contrast.over_budget()) return too_long();
+  if (!all.ok()) return std::move(all).error();
+  SMIDGEN_ASSIGN(tuned.head, contrast.settle(*all, contrast.share()));
+  SMIDGEN_ASSIGN(tuned.encoder, write_moved(encoder, all->encoder, options.folder));
+  tuned.share = contrast.share();
   tuned.note = std::move(note);
   tuned.plan = {0, kHalves, contrast.seconds()};
   tuned.seconds = contrast.seconds();

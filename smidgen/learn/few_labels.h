@@ -8,6 +8,9 @@
 // handful of labels is worse than the one that is kept, so the frozen one is judged on the same halves, a head for
 // each.
 //
+// Where the frozen encoder tells the labels apart already, half of the way is better than all of it: the halves say
+// which.
+//
 // Names of labels are texts of their labels, too, where they mean something: where similarity to the names alone, with
 // nothing fitted, is right on more of the labelled rows than chance would have it (docs/few_labels.md).
 #pragma once

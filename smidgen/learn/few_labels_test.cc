@@ -116,6 +116,22 @@ TEST_F(FewLabelsTest, IsWrittenAndLoadsAgain) {
   EXPECT_EQ(got.encoder->folder(), folder_);
   const auto rung = EncoderRung::create(got.encoder, std::move(got.head));
   ASSERT_TRUE(rung.ok()) << rung.error().message();
+  // It stands at its share of the way that contrast on all rows takes.
+  const auto load = [&](const std::string& folder) {
+    return std::move(TrainableEncoder::load(folder, TrainableEncoder::fast_precision(kernels()), kernels(), pool_))
+        .value();
+  };
+  TrainableEncoder whole = load(kTiny), written = load(folder_);
+  const std::vector<float> start = whole.weights();
+  TokenRows on;
+  on.labels = rows.labels;
+  for (const std::string& text : rows.texts)
+    encoder_.tokenizer().encode(text, encoder_.tokens_max(), on.ids.emplace_back());
+  ASSERT_TRUE(contrast(whole, on, 2, contrast_options(40, options.seed), {}).ok());
+  const std::vector<float> end = whole.weights(), stands = written.weights();
+  EXPECT_TRUE(got.share == 0.5 || got.share == 1) << got.share;
+  for (std::size_t i = 0; i < start.size(); ++i)
+    ASSERT_NEAR(stands[i], start[i] + got.share * (end[i] - start[i]), 1e-6) << i;
 }
 
 TEST(NamesSay, NothingUnlessTheyBeatChance) {

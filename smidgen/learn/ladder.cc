@@ -274,7 +274,9 @@ Status move_by_contrast(const TrainingRows& rows, const Encoder& encoder, const 
   if (!moved->note.empty()) notes.push_back(moved->note);
   rung.out_of_fold = std::move(moved->out_of_fold);
   SMIDGEN_ASSIGN(rung.rung, EncoderRung::create(moved->encoder, std::move(moved->head)));
-  rung.chosen = fmt::format("moved by contrast, {}", precision_name(moved->encoder->precision()));
+  rung.chosen = fmt::format("moved by contrast{}, {}",
+                            moved->share < 1 ? fmt::format(" {:.0f} % of the way", 100 * moved->share) : "",
+                            precision_name(moved->encoder->precision()));
   return Ok{};
 }
 

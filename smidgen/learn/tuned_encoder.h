@@ -58,6 +58,7 @@ struct TunedEncoder {
   TunePlan plan;
   double seconds = 0;                      // of this run
   bool resumed = false, averaged = false;  // averaged: with the fits of the folds
+  double share = 1;                        // of the way from the weights it began with, where it stayed
   std::string note;                        // a sentence for the user, may be empty
   std::string leftover;                    // folder to remove when what this is for stands; may be empty
 };
