@@ -11,6 +11,7 @@
 
 #include "smidgen/base/clock.h"
 #include "smidgen/learn/head_trainer.h"
+#include "smidgen/learn/score_quality.h"
 
 namespace smidgen {
 
@@ -84,11 +85,10 @@ class Contrast {
   double seconds_expected() const { return seconds_expected_; }
   bool over_budget() const { return over_budget_; }
 
-  // Of the share of the way that has the lower loss, which share() then is.
+  // Of the share of the way that has the lower loss at its best temperature, which share() then is.
   Result<std::vector<float>> out_of_fold() {
     const std::size_t labels = rows_.label_count;
     std::vector<std::vector<float>> scores(kShares.size(), std::vector<float>(rows_.size() * labels));
-    std::vector<double> loss(kShares.size());
     for (std::size_t half = 0; half < kHalves; ++half) {
       Rows off;
       for (const std::uint32_t row : parts_[0])
@@ -97,13 +97,13 @@ class Contrast {
       for (std::size_t which = 0; which < kShares.size(); ++which) {
         SMIDGEN_ASSIGN(const SoftmaxHead head, settle(moved, kShares[which]));
         const std::vector<float> part = score_rows(moved.encoder, head, tokens(off).ids);
-        for (std::size_t i = 0; i < off.size(); ++i) {
+        for (std::size_t i = 0; i < off.size(); ++i)
           std::copy_n(part.begin() + static_cast<std::ptrdiff_t>(i * labels), labels,
                       scores[which].begin() + static_cast<std::ptrdiff_t>(off[i] * labels));
-          loss[which] -= static_cast<double>(part[i * labels + rows_.labels[off[i]]]);
-        }
       }
     }
+    std::vector<double> loss;
+    for (const std::vector<float>& one : scores) loss.push_back(score_quality(one, rows_.labels, labels).log_loss);
     const auto best = static_cast<std::size_t>(std::min_element(loss.begin(), loss.end()) - loss.begin());
     share_ = kShares[best];
     return std::move(scores[best]);
