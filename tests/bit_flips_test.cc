@@ -223,28 +223,36 @@ TEST(BitFlips, Rows) {
   }
 }
 
-// A bundle knows the SHA-256 of every file: nothing that runs can change unseen.
+// A bundle knows the SHA-256 of every file and its certificate that of bundle.json: nothing that runs can change
+// unseen.
 TEST(BitFlips, Bundle) {
   const std::string folder = testing::TempDir() + "smidgen_bit_flips_bundle." + std::to_string(::getpid());
   fs::remove_all(folder);
   auto encoder = Encoder::load(kGolden + "/tiny_bert");
   ASSERT_TRUE(encoder.ok());
   const std::size_t dimensions = encoder->dimensions();
-  SoftmaxHead head{2, dimensions, std::vector<float>(2 * dimensions, 0.5F), {0.1F, -0.1F}};
-  const auto rung = EncoderRung::create(std::make_shared<const Encoder>(std::move(*encoder)), std::move(head));
-  ASSERT_TRUE(rung.ok());
+  const SoftmaxHead head{2, dimensions, std::vector<float>(2 * dimensions, 0.5F), {0.1F, -0.1F}};
+  const auto shared = std::make_shared<const Encoder>(std::move(*encoder));
+  const auto exit = EncoderRung::create(shared, head, 1), rung = EncoderRung::create(shared, head);
+  ASSERT_TRUE(exit.ok() && rung.ok());
   BundleInfo info;
   info.task = "classification";
   info.labels = {"card", "transfer"};
-  info.rungs = {{"encoder", RungKind::kEncoder, "encoder", (*rung)->tokens_max()}};
-  info.policy.stages = {{{1.0F}, {}, 0.0}};
-  ASSERT_TRUE(save_bundle(folder, false, info, {rung->get()}, std::nullopt, "# card\n").ok());
+  info.rungs = {{"exit_1", RungKind::kEncoder, "exit_1", (*rung)->tokens_max(), 1},
+                {"encoder", RungKind::kEncoder, "encoder", (*rung)->tokens_max()}};
+  Certificate certificate;  // binds bundle.json
+  certificate.risk = "selective";
+  certificate.data_sha256 = std::string(64, 'a');
+  certificate.precision = "f32";
+  info.policy.stages = {{{1.0F}, {}, 0.6}, {{0.0F, 1.0F}, {}, 0.0}};
+  ASSERT_TRUE(save_bundle(folder, false, info, {exit->get(), rung->get()}, certificate, "# card\n").ok());
   std::vector<std::pair<std::string, std::string>> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_regular_file() && entry.path().filename() != "README.md")
+    if (entry.is_regular_file() && entry.path().filename() != "README.md" &&
+        entry.path().filename() != "certificate.json")
       files.emplace_back(entry.path().string(), bytes_of(entry.path().string()));
   std::sort(files.begin(), files.end());
-  ASSERT_GE(files.size(), 6U);
+  ASSERT_GE(files.size(), 7U);
   ASSERT_TRUE(Bundle::load(folder).ok());
   for (const auto& [path, bytes] : files) {
     FileBytes file(path);

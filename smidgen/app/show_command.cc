@@ -48,6 +48,7 @@ Json to_json(const std::string& folder, const Bundle& bundle, const Sizes& sizes
                      {"weights", stage.weights},
                      {"tokens_max", rung.tokens_max},
                      {"bytes", sizes.rungs[i]}});
+    if (rung.exit_after > 0) rungs.back()["exit_after"] = rung.exit_after;
   }
   Json root = {{"bundle", folder},
                {"task", bundle.info.task},
@@ -109,8 +110,9 @@ std::string to_text(const std::string& folder, const Bundle& bundle, const Sizes
   Table table({{"rung"}, {"kind"}, {"size", true}, {"tokens at most", true}, {"policy"}});
   for (std::size_t i = 0; i < info.rungs.size(); ++i) {
     const BundleRung& rung = info.rungs[i];
-    table.add({rung.name, std::string(to_string(rung.kind)), byte_size(sizes.rungs[i]),
-               rung.tokens_max == 0 ? "-" : with_thousands(rung.tokens_max),
+    std::string kind(to_string(rung.kind));
+    if (rung.exit_after > 0) kind += fmt::format(", after layer {}", rung.exit_after);
+    table.add({rung.name, kind, byte_size(sizes.rungs[i]), rung.tokens_max == 0 ? "-" : with_thousands(rung.tokens_max),
                leaves(info.policy.stages[i], i + 1 == info.rungs.size())});
   }
   out += table.render(app.global.plain, 2);

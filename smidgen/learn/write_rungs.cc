@@ -38,7 +38,8 @@ Status write_rungs(const std::string& folder, bool replace, const std::vector<st
   BundleInfo info{"classification", labels, Precision::kF32, {}, policy};
   std::vector<const Rung*> pointers;
   for (const NamedRung& named : rungs) {
-    info.rungs.push_back({named.name, named.rung->kind(), named.name, named.rung->tokens_max()});
+    info.rungs.push_back(
+        {named.name, named.rung->kind(), named.name, named.rung->tokens_max(), named.rung->exit_after()});
     pointers.push_back(named.rung);
   }
   info.precision = bundle_precision(info.rungs, precision);

@@ -99,7 +99,9 @@ Status check_files(const std::string& folder, const BundleManifest& manifest) {
 // runs would not be what was certified.
 Status check_smoothing(const std::string& folder, const BundleManifest& manifest) {
   if (manifest.info.precision != Precision::kInt8) return Ok{};
-  for (const BundleRung& rung : manifest.info.rungs) {
+  for (std::size_t i = 0; i < manifest.info.rungs.size(); ++i) {
+    const BundleRung& rung = manifest.info.rungs[i];
+    if (shares_encoder(manifest.info.rungs, i)) continue;
     const auto is_here = [&](const auto& file) {
       return file.first.starts_with(rung.path + "/") && file.first.ends_with(std::string("/") + Smoothing::kFileName);
     };
@@ -164,6 +166,40 @@ Precision bundle_precision(const std::vector<BundleRung>& rungs, Precision of_en
   return Precision::kF32;
 }
 
+bool shares_encoder(const std::vector<BundleRung>& rungs, std::size_t at) {
+  return rungs[at].exit_after > 0 && at + 1 < rungs.size() && rungs[at + 1].kind == RungKind::kEncoder;
+}
+
+namespace {
+
+Result<std::unique_ptr<Rung>> open_rung(const BundleRung& rung, const std::string& folder, std::size_t labels,
+                                        Precision precision, const RungLoader& loader) {
+  SMIDGEN_ASSIGN(std::unique_ptr<Rung> loaded, loader(rung.kind, folder, labels, rung.tokens_max, precision));
+  if (rung.exit_after == 0) return loaded;
+  return loaded->load_exit(folder, rung.exit_after);
+}
+
+// From the last to the first: an exit is opened from the rung after it.
+Status open_rungs(const std::string& folder, const RungLoader& loader, Precision precision, Bundle& bundle) {
+  const std::vector<BundleRung>& infos = bundle.info.rungs;
+  const std::size_t labels = bundle.info.labels.size();
+  bundle.rungs.resize(infos.size());
+  for (std::size_t i = infos.size(); i-- > 0;) {
+    const std::string rung_folder = folder + "/" + infos[i].path;
+    auto loaded = shares_encoder(infos, i) ? bundle.rungs[i + 1]->load_exit(rung_folder, infos[i].exit_after)
+                                           : open_rung(infos[i], rung_folder, labels, precision, loader);
+    if (!loaded.ok()) return std::move(loaded).error().in(rung_folder);
+    if ((*loaded)->labels() != labels)
+      return Error::bad_data("the rung answers " + std::to_string((*loaded)->labels()) + " labels, the bundle has " +
+                             std::to_string(labels))
+          .in(rung_folder);
+    bundle.rungs[i] = std::move(*loaded);
+  }
+  return Ok{};
+}
+
+}  // namespace
+
 Result<Bundle> Bundle::load(const std::string& folder, std::optional<Precision> precision) {
   return load(folder, load_rung, precision);
 }
@@ -186,19 +222,9 @@ Result<Bundle> Bundle::load(const std::string& folder, const RungLoader& loader,
   bundle.info = std::move(manifest->info);
   bundle.sha256 = sha256_hex(text);
   SMIDGEN_ASSIGN(bundle.certificate, read_certificate(folder, bundle));
-  const std::size_t labels = bundle.info.labels.size();
   const Precision used = bundle_precision(bundle.info.rungs, precision.value_or(bundle.info.precision));
   bundle.other_precision = used != bundle.info.precision;
-  for (const BundleRung& rung : bundle.info.rungs) {
-    const std::string rung_folder = folder + "/" + rung.path;
-    auto loaded = loader(rung.kind, rung_folder, labels, rung.tokens_max, used);
-    if (!loaded.ok()) return std::move(loaded).error().in(rung_folder);
-    if ((*loaded)->labels() != labels)
-      return Error::bad_data("the rung answers " + std::to_string((*loaded)->labels()) + " labels, the bundle has " +
-                             std::to_string(labels))
-          .in(rung_folder);
-    bundle.rungs.push_back(std::move(*loaded));
-  }
+  SMIDGEN_TRY(open_rungs(folder, loader, used, bundle));
   return bundle;
 } catch (const std::bad_alloc&) {
   return out_of_memory();
@@ -218,7 +244,7 @@ Status save_bundle(const std::string& folder, bool replace, const BundleInfo& in
     const std::string rung_folder = staged.path() + "/" + info.rungs[i].path;
     if (::mkdir(rung_folder.c_str(), 0755) != 0)
       return Error(ErrorKind::kCannotCreate, std::string("cannot create: ") + std::strerror(errno)).in(rung_folder);
-    SMIDGEN_TRY(rungs[i]->save(rung_folder));
+    SMIDGEN_TRY(shares_encoder(info.rungs, i) ? rungs[i]->save_exit(rung_folder) : rungs[i]->save(rung_folder));
     SMIDGEN_TRY(list_files(staged.path(), info.rungs[i].path, found));
   }
   for (const auto& [path, full] : found) {

@@ -46,6 +46,7 @@ struct BundleRung {
   RungKind kind = RungKind::kLinear;
   std::string path;  // folder inside the bundle
   std::size_t tokens_max = 0;
+  std::size_t exit_after = 0;  // layers of its encoder after which it answers; 0: all, or it is no encoder
 };
 
 struct BundleInfo {
@@ -60,6 +61,9 @@ struct BundleInfo {
 using RungLoader = std::function<Result<std::unique_ptr<Rung>>(
     RungKind kind, const std::string& folder, std::size_t labels, std::size_t tokens_max, Precision precision)>;
 
+// Whether the folder of this rung holds only the head of an exit, and the rung after it, or one further up, has the
+// encoder: exits stand directly before what goes on from them, an exit of more layers or the whole encoder.
+bool shares_encoder(const std::vector<BundleRung>& rungs, std::size_t at);
 // What a bundle of these rungs must say: an encoder's precision, f32 when it has none.
 Precision bundle_precision(const std::vector<BundleRung>& rungs, Precision of_encoder);
 

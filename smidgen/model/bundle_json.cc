@@ -129,7 +129,8 @@ Status read_rungs(element root, BundleInfo& info) {
   SMIDGEN_ASSIGN(const simdjson::dom::array rungs, array_at(root, "rungs", 1, kRungsMax));
   for (const element item : rungs) {
     if (!item.is_object()) return wrong("rungs", "an array of objects");
-    SMIDGEN_TRY(check_keys(item, {"name", "kind", "path", "stacks", "threshold", "tokens_max"}, "a rung"));
+    SMIDGEN_TRY(
+        check_keys(item, {"name", "kind", "path", "stacks", "threshold", "tokens_max", "exit_after"}, "a rung"));
     BundleRung rung;
     SMIDGEN_ASSIGN(rung.name, json_string(item, "name", 96));
     SMIDGEN_ASSIGN(const std::string kind, json_string(item, "kind", 64));
@@ -137,6 +138,10 @@ Status read_rungs(element root, BundleInfo& info) {
     SMIDGEN_ASSIGN(rung.path, json_string(item, "path", 96));
     SMIDGEN_ASSIGN(const std::int64_t tokens, json_integer(item, "tokens_max", 0, kTokensMax));
     rung.tokens_max = static_cast<std::size_t>(tokens);
+    if (element exit; item.at_key("exit_after").get(exit) == simdjson::SUCCESS) {
+      SMIDGEN_ASSIGN(const std::int64_t layers, json_integer(item, "exit_after", 1, kLayersMax));
+      rung.exit_after = static_cast<std::size_t>(layers);
+    }
     info.rungs.push_back(std::move(rung));
     SMIDGEN_ASSIGN(Stage stage, read_stage(item, info.rungs, info.labels.size()));
     info.policy.stages.push_back(std::move(stage));
@@ -162,6 +167,35 @@ bool is_safe_name(std::string_view name) {
          std::all_of(name.begin(), name.end(), [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; });
 }
 
+namespace {
+
+// Exits rise directly below the encoder they are of, and read the same tokens.
+Status check_exits(const std::vector<BundleRung>& rungs) {
+  for (std::size_t i = 0; i < rungs.size(); ++i) {
+    const BundleRung& rung = rungs[i];
+    if (rung.exit_after > 0 && rung.kind != RungKind::kEncoder)
+      return wrong("exit_after",
+                   "left out: "
+                   " + rung.name + "
+                   " is no encoder");
+    if (rung.exit_after > kLayersMax) return wrong("exit_after", "at most " + std::to_string(kLayersMax));
+    if (i == 0 || rung.kind != RungKind::kEncoder || rungs[i - 1].kind != RungKind::kEncoder) continue;
+    if (rung.exit_after > 0 && (rungs[i - 1].exit_after == 0 || rungs[i - 1].exit_after >= rung.exit_after))
+      return wrong("exit_after",
+                   "rising: "
+                   " + rung.name + "
+                   " stands behind a rung of no fewer layers");
+    if (rungs[i - 1].exit_after > 0 && rung.tokens_max != rungs[i - 1].tokens_max)
+      return wrong("tokens_max",
+                   "that of the encoder in "
+                   " + rungs[i - 1].name + "
+                   ", which is an exit of it");
+  }
+  return Ok{};
+}
+
+}  // namespace
+
 Status validate_info(const BundleInfo& info) {
   if (info.task != "classification") return wrong("task", "\"classification\"");
   if (bundle_precision(info.rungs, info.precision) != info.precision)
@@ -186,6 +220,7 @@ Status validate_info(const BundleInfo& info) {
     if (!names.insert(rung.name).second || !paths.insert(rung.path).second)
       return Error::bad_data("two rungs share the name or path \"" + rung.name + "\"");
   }
+  SMIDGEN_TRY(check_exits(info.rungs));
   if (info.policy.stages.size() != info.rungs.size()) return Error::bad_data("the policy needs one stage per rung");
   return info.policy.validate(info.labels.size());
 }
@@ -211,6 +246,7 @@ Result<std::string> manifest_to_json(const BundleManifest& manifest) {
                      {"stacks", {{"weights", weights}, {"bias", bias}}},
                      {"threshold", stage.threshold},
                      {"tokens_max", rung.tokens_max}});
+    if (rung.exit_after > 0) rungs.back()["exit_after"] = rung.exit_after;
   }
   root["files"] = manifest.files;
   return root.dump(1) + "\n";

@@ -2,7 +2,7 @@
 // field of the wrong type or out of range is one error that names it; so is a value that contradicts another.
 // Fields (`format` = 1 in both):
 //   bundle.json       format task labels[] precision rungs[{name kind path stacks{weights{rung: w} bias[]} threshold
-//                     tokens_max}] files{path: sha256}
+//                     tokens_max (exit_after)}] files{path: sha256}; exit_after: of exits alone
 //   certificate.json  every member of Certificate under its own name
 #pragma once
 
@@ -18,7 +18,7 @@ namespace smidgen {
 inline constexpr int kBundleFormat = 1;
 inline constexpr std::uint64_t kBundleJsonBytesMax = 64ULL << 20;
 inline constexpr std::size_t kLabelsMax = 65536, kLabelBytesMax = 4096, kRungsMax = 8, kFilesMax = 4096;
-inline constexpr std::size_t kTokensMax = 1 << 20;
+inline constexpr std::size_t kTokensMax = 1 << 20, kLayersMax = 1024;
 
 // What bundle.json holds: the info, and the hash of every file but bundle.json, certificate.json and README.md.
 struct BundleManifest {

@@ -14,14 +14,18 @@ Result<Classifier> Classifier::open(const std::string& folder, std::optional<Pre
 }
 
 Classifier::Session::Session(const Bundle& bundle) : bundle_(&bundle) {
-  for (const auto& rung : bundle.rungs) scratch_.push_back(rung->make_scratch());
+  for (std::size_t stage = 0; stage < bundle.rungs.size(); ++stage) {
+    if (stage == 0 || !bundle.rungs[stage]->goes_on_from(*bundle.rungs[stage - 1]))
+      scratch_.push_back(bundle.rungs[stage]->make_scratch());
+    scratch_of_.push_back(scratch_.back().get());
+  }
 }
 
 // One rung over the rows that are still climbing: scores land in their place of `scores` (texts, rungs, labels).
 void Classifier::Session::score_stage(std::size_t stage, TextBatch& batch, std::vector<float>& scores) {
   const std::size_t labels = bundle_->info.labels.size(), rungs = bundle_->rungs.size();
   stage_.resize(rows_.size() * labels);
-  bundle_->rungs[stage]->score(batch, rows_, *scratch_[stage], stage_);
+  bundle_->rungs[stage]->score(batch, rows_, *scratch_of_[stage], stage_);
   for (std::size_t i = 0; i < rows_.size(); ++i)
     std::copy_n(stage_.data() + i * labels, labels, scores.data() + (rows_[i] * rungs + stage) * labels);
 }

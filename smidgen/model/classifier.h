@@ -49,6 +49,7 @@ class Classifier {
     const Bundle* bundle_;
     void score_stage(std::size_t stage, TextBatch& batch, std::vector<float>& scores);
     std::vector<std::unique_ptr<Rung::Scratch>> scratch_;
+    std::vector<Rung::Scratch*> scratch_of_;  // each rung's; exits and their encoder have one for all
     std::vector<Answer> answers_;
     std::vector<std::uint32_t> rows_;  // still climbing
     std::vector<float> scores_, probabilities_, stage_;

@@ -27,4 +27,16 @@ std::string_view to_string(RungKind kind) {
   return "unknown";
 }
 
+bool Rung::goes_on_from(const Rung&) const {
+  return false;
+}
+
+Status Rung::save_exit(const std::string& folder) const {
+  return Error::internal("a rung without layers has no exits").in(folder);
+}
+
+Result<std::unique_ptr<Rung>> Rung::load_exit(const std::string& folder, std::size_t) const {
+  return Error::bad_data("`exit_after` is for encoders").in(folder);
+}
+
 }  // namespace smidgen

@@ -58,6 +58,19 @@ class Rung {
                      std::span<float> log_probabilities) const = 0;
   // Writes the rung's checkpoint folder (`folder` exists and is empty). load_rung reads it back to equal scores.
   virtual Status save(const std::string& folder) const = 0;
+
+  // Exits: rungs that answer from inner layers of an encoder that a later rung goes on with. What is here of them is
+  // what rungs that have no layers say; EncoderRung has them.
+  //
+  // The layers after which it answers, where there are more; else 0.
+  virtual std::size_t exit_after() const { return 0; }
+  // Whether it goes on where `below` ended. Both are then given one scratch; of each batch `below` scores first, and
+  // this one rows that were among its.
+  virtual bool goes_on_from(const Rung& below) const;
+  // What of save() is this exit's alone, and the way back: the exit of this rung's encoder after `layers` layers, with
+  // the head that save_exit() or save() wrote. kBadData when there is no such layer below the last.
+  virtual Status save_exit(const std::string& folder) const;
+  virtual Result<std::unique_ptr<Rung>> load_exit(const std::string& folder, std::size_t layers) const;
 };
 
 // Opens the folder that save() wrote. Untrusted: every size is checked before allocation, NaN in weights refused.

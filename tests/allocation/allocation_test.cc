@@ -294,15 +294,17 @@ TEST(Allocation, Bundle) {
     auto encoder = Encoder::load(kGolden + "/tiny_bert");
     ASSERT_TRUE(encoder.ok());
     const std::size_t dimensions = encoder->dimensions();
-    SoftmaxHead head{2, dimensions, std::vector<float>(2 * dimensions, 0.5F), {0.1F, -0.1F}};
-    const auto rung = EncoderRung::create(std::make_shared<const Encoder>(std::move(*encoder)), std::move(head));
-    ASSERT_TRUE(rung.ok());
+    const SoftmaxHead head{2, dimensions, std::vector<float>(2 * dimensions, 0.5F), {0.1F, -0.1F}};
+    const auto shared = std::make_shared<const Encoder>(std::move(*encoder));
+    const auto exit = EncoderRung::create(shared, head, 1), rung = EncoderRung::create(shared, head);
+    ASSERT_TRUE(exit.ok() && rung.ok());
     BundleInfo info;
     info.task = "classification";
     info.labels = {"card", "transfer"};
-    info.rungs = {{"encoder", RungKind::kEncoder, "encoder", (*rung)->tokens_max()}};
-    info.policy.stages = {{{1.0F}, {}, 0.0}};
-    const Status saved = save_bundle(folder, false, info, {rung->get()}, std::nullopt, "# card\n");
+    info.rungs = {{"exit_1", RungKind::kEncoder, "exit_1", (*rung)->tokens_max(), 1},
+                  {"encoder", RungKind::kEncoder, "encoder", (*rung)->tokens_max()}};
+    info.policy.stages = {{{1.0F}, {}, kNeverLeave}, {{0.0F, 1.0F}, {}, 0.0}};
+    const Status saved = save_bundle(folder, false, info, {exit->get(), rung->get()}, std::nullopt, "# card\n");
     ASSERT_TRUE(saved.ok()) << saved.error().message();
   }
   every_allocation_fails_once(
