@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <set>
@@ -149,6 +150,45 @@ TEST_F(PickTest, WritesWhatItCertified) {
 
   request_.force = true;
   EXPECT_EQ(picked(data).certificate->attempts, 2U);
+}
+
+// An exit and its encoder, one climb: what was certified is what the written bundle answers, row by row.
+TEST_F(PickTest, WritesTheExitsItCertified) {
+  std::vector<Row> rows = make_rows(900, 0, 1);
+  for (Row& row : rows) {  // words the tiny encoder knows
+    const std::size_t label =
+        static_cast<std::size_t>(std::find(kKinds.begin(), kKinds.end(), row.label) - kKinds.begin());
+    row.text = fmt::format("{} {}", std::vector<std::string>{"refund", "zebra", "good"}[label], row.text);
+  }
+  const Dataset data = load(to_csv(rows));
+  request_.ladder.linear = false;
+  request_.ladder.encoder = request_.ladder.exits = true;
+  request_.ladder.encoder_folder = SMIDGEN_SOURCE_DIR "/tests/golden/tiny_bert";
+  request_.accuracy = 0.8;
+  const PickReport report = picked(data);
+  ASSERT_TRUE(report.certified);
+  std::vector<std::string> names;
+  for (const PickRow& row : report.rows) names.push_back(row.name);
+  ASSERT_GE(names.size(), 4U);
+  EXPECT_EQ(std::vector<std::string>(names.begin(), names.begin() + 4),
+            (std::vector<std::string>{"majority", "exit_1", "encoder", "blend"}));
+  const auto bundle = Classifier::open(request_.out);
+  ASSERT_TRUE(bundle.ok()) << bundle.error().message();
+  EXPECT_EQ(bundle->bundle().info.rungs.front().exit_after, 1U) << report.policy;
+  const Certificate& stored = *bundle->bundle().certificate;
+  const Split split = *make_split(data, request_.split);
+  auto session = bundle->session();
+  std::uint64_t answered = 0, errors = 0;
+  for (const std::uint32_t row : split.certify) {
+    const std::string_view text = data.texts[row];
+    const Answer answer = session.classify(std::span(&text, 1))[0];
+    if (answer.decision.escalated) continue;
+    ++answered;
+    errors += answer.label == data.label_names[data.labels[row]] ? 0 : 1;
+  }
+  EXPECT_EQ(stored.n_units, split.certify.size());
+  EXPECT_EQ(stored.n_answered, answered);
+  EXPECT_EQ(stored.errors, errors);
 }
 
 TEST_F(PickTest, AModelsLabelsAreCertifiedAsAgreementWithIt) {

@@ -157,6 +157,8 @@ void declare_pick(CLI::App& verb, PickOptions& o, RawOptions& raw) {
       ->delimiter(',')
       ->check(CLI::IsMember({"linear", "static", "encoder"}))
       ->type_name("LIST");
+  verb.add_flag("--exits", o.exits,
+                "try exits after inner layers of the frozen encoder, too: rows that leave there take less time");
   declare_encoder(verb, o.encoder, o.tokens_max);
   verb.add_option("--report", o.report, "HTML report [NAME.report.html beside the bundle]")
       ->check(kName)

@@ -41,6 +41,7 @@ struct PickOptions {
   std::string test;  // --test FILE: certify on this file
   bool new_certification_split = false;
   std::vector<std::string> rungs;       // empty: all that can be trained
+  bool exits = false;                   // rungs after inner layers of the encoder
   std::string encoder;                  // name or folder; empty: the default
   std::size_t tokens_max = 0;           // 0: the encoder's own
   std::optional<Precision> arithmetic;  // --precision f32|bf16|int8; none: the fastest that costs next to nothing

@@ -47,6 +47,7 @@ Result<PickRequest> request_from(const PickOptions& options, const App& app, std
   request.allow_uncertified = options.allow_uncertified;
   SMIDGEN_ASSIGN(request.ladder, ladder_options(options.rungs, options.encoder, options.tokens_max, app, notes));
   request.ladder.precision = options.arithmetic;
+  request.ladder.exits = options.exits;
   request.split.shares = options.split;
   request.split.seed = app.global.seed;
   if (options.new_certification_split)

@@ -134,6 +134,9 @@ void finish_draft(const Context& context, Draft& draft, const std::vector<std::u
     c.reach.push_back(static_cast<double>(reached[j]) / n);
     usd += c.reach[j] * context.cost.usd_per_row[c.rungs[j]];
     seconds += c.reach[j] * context.cost.seconds_per_row[c.rungs[j]];
+    if (j == 0 || !share_climb(context.cost, c.rungs[j - 1], c.rungs[j])) continue;
+    usd -= c.reach[j] * context.cost.usd_per_row[c.rungs[j - 1]];
+    seconds -= c.reach[j] * context.cost.seconds_per_row[c.rungs[j - 1]];
   }
   c.usd_per_million = usd * 1e6;
   c.seconds_per_row = seconds;
@@ -261,9 +264,9 @@ std::vector<std::size_t> evenly(std::size_t size, std::size_t count) {
 }
 
 // At most `limit`: the fixed sequence first, since only its members can be tested, the rest spread over the cost.
-std::vector<Candidate> thin(std::vector<Candidate> all, std::size_t limit) {
+std::vector<Candidate> thin(std::vector<Candidate> all, std::size_t limit, bool time_counts) {
   if (all.size() <= limit) return all;
-  const std::vector<std::size_t> walk = fixed_sequence(all);
+  const std::vector<std::size_t> walk = fixed_sequence(all, time_counts);
   std::vector<std::uint8_t> keep(all.size(), 0), walked(all.size(), 0);
   for (const std::size_t i : walk) walked[i] = 1;
   std::size_t kept = 0;
@@ -284,6 +287,10 @@ std::vector<Candidate> thin(std::vector<Candidate> all, std::size_t limit) {
 }
 
 }  // namespace
+
+bool share_climb(const LadderCost& cost, std::size_t first, std::size_t second) {
+  return !cost.climbs.empty() && cost.climbs[first] > 0 && cost.climbs[first] == cost.climbs[second];
+}
 
 void Tally::add_answer(std::uint32_t truth, std::uint32_t answer, std::span<const LabelTarget> wanted, int sign) {
   const auto one = static_cast<std::uint64_t>(static_cast<std::int64_t>(sign));
@@ -350,12 +357,14 @@ bool cheaper(const Candidate& a, const Candidate& b) {
   return std::tie(a.usd_per_million, a.seconds_per_row) < std::tie(b.usd_per_million, b.seconds_per_row);
 }
 
-bool cheaper_by_a_step(const Candidate& a, const Candidate& b) {
+bool cheaper_by_a_step(const Candidate& a, const Candidate& b, bool time_counts) {
   if (a.usd_per_million == b.usd_per_million) return a.seconds_per_row < b.seconds_per_row;
-  return a.usd_per_million < (1 - kCostStep) * b.usd_per_million;
+  return a.usd_per_million < (1 - kCostStep) * b.usd_per_million ||
+         (time_counts && a.usd_per_million < b.usd_per_million &&
+          a.seconds_per_row < (1 - kTimeStep) * b.seconds_per_row);
 }
 
-std::vector<std::size_t> fixed_sequence(std::span<const Candidate> candidates) {
+std::vector<std::size_t> fixed_sequence(std::span<const Candidate> candidates, bool time_counts) {
   std::vector<std::size_t> order(candidates.size()), walk;
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) {
@@ -363,7 +372,7 @@ std::vector<std::size_t> fixed_sequence(std::span<const Candidate> candidates) {
     return cheaper(candidates[a], candidates[b]);
   });
   for (const std::size_t i : order) {
-    if (walk.empty() || cheaper_by_a_step(candidates[i], candidates[walk.back()])) walk.push_back(i);
+    if (walk.empty() || cheaper_by_a_step(candidates[i], candidates[walk.back()], time_counts)) walk.push_back(i);
   }
   return walk;
 }
@@ -373,6 +382,7 @@ CandidateSet make_candidates(const TuneRows& rows, const Criteria& criteria, con
   const ScoredRows& scored = rows.scored;
   SMIDGEN_CHECK(scored.size() > 0 && scored.rungs >= 1 && scored.rungs <= kLadderRungsMax);
   SMIDGEN_CHECK(cost.usd_per_row.size() == scored.rungs && cost.seconds_per_row.size() == scored.rungs);
+  SMIDGEN_CHECK(cost.climbs.empty() || cost.climbs.size() == scored.rungs);
   Context context{rows, criteria, cost, options, {}, {}, coverage_grid()};
   if (scored.units.empty()) {
     context.unit_rows.resize(scored.size());
@@ -399,7 +409,7 @@ CandidateSet make_candidates(const TuneRows& rows, const Criteria& criteria, con
     }
     optimal.push_back(std::move(candidate));
   }
-  set.candidates = thin(std::move(optimal), options.candidates_max);
+  set.candidates = thin(std::move(optimal), options.candidates_max, !cost.climbs.empty());
   set.unit_rows = std::move(context.unit_rows);
   return set;
 }

@@ -46,8 +46,14 @@ struct Tally {
 // What a row costs, by the plan (pick gives what a rung usually takes). Money decides; seconds only break ties.
 struct LadderCost {
   std::vector<double> usd_per_row, seconds_per_row;  // own compute, one per rung of the ladder
-  double large_usd_per_row = 0;                      // above 0: an escalated row at the large model's price
+  // One per rung, or empty: rungs of one number above 0 are exits of one encoder and it; what the lower one has done of
+  // a row the next one of them in a policy does not do again, so that it costs the difference.
+  std::vector<std::uint32_t> climbs;
+  double large_usd_per_row = 0;  // above 0: an escalated row at the large model's price
 };
+
+// Of two rungs that follow one another in a policy, whether the second goes on from the first.
+bool share_climb(const LadderCost& cost, std::size_t first, std::size_t second);
 
 struct Candidate {
   std::vector<std::size_t> rungs;  // of the ladder, rising
@@ -106,12 +112,13 @@ CandidateSet make_candidates(const TuneRows& rows, const Criteria& criteria, con
 bool cheaper(const Candidate& a, const Candidate& b);
 
 // A saving that justifies one more test: half a percent of the money. Less is not worth the accuracy each step spends.
-// At equal money, time decides.
-inline constexpr double kCostStep = 0.005;
-bool cheaper_by_a_step(const Candidate& a, const Candidate& b);
+// At equal money, time decides. Where exits are there to save time (time_counts), so does a fifth of the time that
+// costs no money.
+inline constexpr double kCostStep = 0.005, kTimeStep = 0.2;
+bool cheaper_by_a_step(const Candidate& a, const Candidate& b, bool time_counts = false);
 
 // The fixed sequence: starts at the smallest predicted p-value (the cheaper among equals) and goes on, in order of
 // predicted p-value, only through candidates cheaper (by a step) than the one before. Indices into `candidates`.
-std::vector<std::size_t> fixed_sequence(std::span<const Candidate> candidates);
+std::vector<std::size_t> fixed_sequence(std::span<const Candidate> candidates, bool time_counts = false);
 
 }  // namespace smidgen

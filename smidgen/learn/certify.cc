@@ -198,7 +198,7 @@ Result<CertificationPlan> CertificationPlan::make(const TuneRows& tune, Certific
                     .units_certify = options.units_certify,
                     .coverage_min = options.coverage_min};
   plan.set_ = make_candidates(tune, plan.criteria_, options.cost, options.candidates, pool);
-  plan.order_ = fixed_sequence(plan.set_.candidates);
+  plan.order_ = fixed_sequence(plan.set_.candidates, !options.cost.climbs.empty());
   plan.options_ = std::move(options);
   plan.label_count_ = tune.scored.label_count;
   return plan;

@@ -13,6 +13,7 @@
 #include "smidgen/learn/calibrate.h"
 #include "smidgen/learn/distill.h"
 #include "smidgen/learn/embeddings.h"
+#include "smidgen/learn/exits.h"
 #include "smidgen/learn/few_labels.h"
 #include "smidgen/learn/head_trainer.h"
 #include "smidgen/learn/linear_trainer.h"
@@ -280,6 +281,32 @@ Status move_by_contrast(const TrainingRows& rows, const Encoder& encoder, const 
   return Ok{};
 }
 
+// The exits of the frozen encoder, onto the ladder.
+Status add_exits(const TrainingRows& rows, const EncoderFit& fit, const TrainedRung& last, ThreadPool& pool,
+                 const Watcher& watcher, Ladder& ladder) {
+  const Stopwatch watch;
+  const std::size_t layers = fit.encoder->config().body.layers;
+  const std::vector<std::size_t> exits = exit_layers(layers);
+  const std::vector<std::string_view> texts(rows.texts.begin(), rows.texts.end());
+  SMIDGEN_ASSIGN(const std::vector<EmbeddingMatrix> features, embed_exits(*fit.encoder, texts, exits, pool, watcher));
+  SMIDGEN_ASSIGN(
+      std::vector<TrainedExit> heads,
+      train_exits(rows, features, {fit.embeddings, fit.head.c, last.out_of_fold}, ExitOptions(), pool, watcher));
+  for (std::size_t i = 0; i < exits.size(); ++i) {
+    TrainedRung exit;
+    exit.name = fmt::format("exit_{}", exits[i]);
+    SMIDGEN_ASSIGN(exit.rung, EncoderRung::create(fit.encoder, std::move(heads[i].head), exits[i]));
+    exit.out_of_fold = std::move(heads[i].out_of_fold);
+    exit.precision = last.precision;
+    exit.layers_share = static_cast<double>(exits[i]) / static_cast<double>(layers);
+    exit.chosen = fmt::format("after layer {} of {}, head with C {:g}{}", exits[i], layers, heads[i].c,
+                              heads[i].taught ? ", taught by the last layer's" : "");
+    exit.train_seconds = watch.seconds() / static_cast<double>(exits.size());
+    ladder.rungs.push_back(std::move(exit));
+  }
+  return Ok{};
+}
+
 Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_ptr<const Encoder>& f32,
                                   FirstEncoder first, const LadderOptions& options, const Stopwatch& of_ladder,
                                   ThreadPool& pool, const Watcher& watcher, Ladder& ladder) {
@@ -299,6 +326,12 @@ Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_pt
   if (options.seconds_max > 0 && tuning_pays(rows))
     SMIDGEN_TRY(tune(rows, *fit.encoder, fit.embeddings, options, options.seconds_max - of_ladder.seconds(), pool,
                      watcher, trained, ladder));
+  if (!options.exits) return trained;
+  if (&static_cast<const EncoderRung&>(*trained.rung).encoder() == fit.encoder.get()) {
+    SMIDGEN_TRY(add_exits(rows, fit, trained, pool, watcher, ladder));
+  } else {
+    ladder.notes.push_back("No exits were tried: they are for an encoder that stays frozen.");
+  }
   return trained;
 }
 

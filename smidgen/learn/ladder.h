@@ -46,6 +46,7 @@ struct TrainingRows {
 
 struct LadderOptions {
   bool linear = true, static_vectors = true, encoder = true;
+  bool exits = false;                  // of the encoder, while it is frozen: rungs after inner layers (exits.h)
   std::string encoder_folder;          // for static and encoder
   std::size_t tokens_max = 0;          // of the encoder; 0: the folder's value
   std::optional<Precision> precision;  // of the encoder; none: see kPrecisionCostMax
@@ -66,10 +67,11 @@ struct LadderOptions {
 inline constexpr double kPrecisionCostMax = 0.003;
 
 struct TrainedRung {
-  std::string name;  // "linear", "static", "encoder"
+  std::string name;  // "linear", "static", "exit_2" (after layer 2), "encoder"
   std::unique_ptr<Rung> rung;
   std::vector<float> out_of_fold;  // (rows, labels) log-probabilities
   Precision precision = Precision::kF32;
+  double layers_share = 1;   // of an encoder's layers, those that an exit runs
   double train_seconds = 0;  // wall time, choices and out-of-fold scores included
   std::string chosen;        // settings in words: "C 16, 65 % of the n-grams' weights kept"
 };

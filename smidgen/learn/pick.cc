@@ -357,19 +357,32 @@ Result<std::vector<RungCost>> measure_rungs(const Dataset& data, const Ladder& l
 }
 
 // Ceilings on a candidate before it is built: a row's p99 is at most the sum over the stages that 1 % of rows reach,
-// memory at most the sum.
-std::function<bool(const Candidate&)> ceilings(const PickRequest& request, std::vector<RungCost> costs) {
+// memory at most the sum. Of rungs that share a climb only the last counts.
+std::function<bool(const Candidate&)> ceilings(const PickRequest& request, std::vector<RungCost> costs,
+                                               LadderCost shared) {
   if (!request.latency_ms_max && !request.memory_mb_max) return {};
-  return [request, costs = std::move(costs)](const Candidate& draft) {
+  return [request, costs = std::move(costs), shared = std::move(shared)](const Candidate& draft) {
     double us = 0, megabytes = 0;
+    const auto reached = [&](std::size_t stage) { return stage >= draft.reach.size() || draft.reach[stage] > 0.01; };
     for (std::size_t stage = 0; stage < draft.rungs.size(); ++stage) {
-      const bool reached = stage >= draft.reach.size() || draft.reach[stage] > 0.01;
-      if (reached) us += costs[draft.rungs[stage]].timing.us_p99;
-      megabytes += costs[draft.rungs[stage]].memory_mb;
+      const bool goes_on =
+          stage + 1 < draft.rungs.size() && share_climb(shared, draft.rungs[stage], draft.rungs[stage + 1]);
+      if (reached(stage) && !(goes_on && reached(stage + 1))) us += costs[draft.rungs[stage]].timing.us_p99;
+      if (!goes_on) megabytes += costs[draft.rungs[stage]].memory_mb;
     }
     return (!request.latency_ms_max || us <= 1000 * *request.latency_ms_max) &&
            (!request.memory_mb_max || megabytes <= *request.memory_mb_max);
   };
+}
+
+// LadderCost::climbs of a rung: 1 + the ladder's first rung of its climb; 0 of one that shares its work with none.
+std::uint32_t climb_of(const Ladder& ladder, std::size_t rung) {
+  const auto goes_on = [&](std::size_t at) {
+    return at > 0 && at < ladder.rungs.size() && ladder.rungs[at].rung->goes_on_from(*ladder.rungs[at - 1].rung);
+  };
+  if (!goes_on(rung) && !goes_on(rung + 1)) return 0;
+  while (goes_on(rung)) --rung;
+  return static_cast<std::uint32_t>(rung + 1);
 }
 
 Result<CertificationPlan> make_plan(const TrainingRows& training, const Ladder& ladder,
@@ -381,12 +394,17 @@ Result<CertificationPlan> make_plan(const TrainingRows& training, const Ladder& 
   for (std::size_t rung = 0; rung < ladder.rungs.size(); ++rung) {
     options.rung_names.push_back(ladder.rungs[rung].name);
     const Rung& trained = *ladder.rungs[rung].rung;
-    const double us = usual_us(trained.kind(), costs[rung].bytes, tokens / static_cast<double>(training.size()));
+    const double us = ladder.rungs[rung].layers_share *
+                      usual_us(trained.kind(), costs[rung].bytes, tokens / static_cast<double>(training.size()));
     options.cost.seconds_per_row.push_back(us / 1e6);
     options.cost.usd_per_row.push_back(usd_per_million(us, request.usd_per_core_hour) / 1e6);
+    options.cost.climbs.push_back(climb_of(ladder, rung));
   }
+  if (std::count(options.cost.climbs.begin(), options.cost.climbs.end(), 0U) ==
+      static_cast<std::ptrdiff_t>(ladder.rungs.size()))
+    options.cost.climbs.clear();
   options.cost.large_usd_per_row = report.cost.large_usd_per_row;
-  options.candidates.allowed = ceilings(request, costs);
+  options.candidates.allowed = ceilings(request, costs, options.cost);
   TuneRows tune;
   tune.scored = {scores, training.labels, training.units, ladder.rungs.size(), training.label_count};
   tune.large_correct = large_correct;

@@ -126,7 +126,13 @@ void report_rungs(const PickFindings& findings, PickReport& report) {
     row.name = row.blended ? "blend" : row.rungs.front();
     set_accuracy(evaluate_answers(answers, truth, labels), row);
     row.ece = findings.plan.calibration(subset).after.calibration.equal_width;
-    for (const std::size_t rung : candidate.rungs) add_cost(findings.costs[rung], findings.usd_per_core_hour, row);
+    for (std::size_t j = 0; j < candidate.rungs.size(); ++j) {
+      RungCost cost = findings.costs[candidate.rungs[j]];
+      if (j + 1 < candidate.rungs.size() &&
+          share_climb(findings.plan.options().cost, candidate.rungs[j], candidate.rungs[j + 1]))
+        cost = {{}, 0, 0, cost.train_seconds};  // the next one's figures are of the whole way up
+      add_cost(cost, findings.usd_per_core_hour, row);
+    }
     report.rows.back().p_value_next = mcnemar_test(truth, before, answers);
     report.rows.push_back(std::move(row));
     before = answers;
