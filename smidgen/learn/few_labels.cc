@@ -21,7 +21,7 @@ constexpr std::size_t kHalves = 2, kStepsMin = 25, kStepsMax = 600, kPasses = 8;
 constexpr std::size_t kStepsToJudge = 3;  // after these the time of the whole is known well enough
 constexpr double kHeadC = 4;
 constexpr double kNamesGainMin = 0.25;      // of what the most frequent label leaves wrong
-constexpr std::size_t kNameCopies = 2;      // rows that the name of a label is worth
+constexpr std::size_t kNameCopies = 4;      // rows that the name of a label is worth
 constexpr std::array kShares = {1.0, 0.5};  // of the way from frozen to moved, where the encoder may stay
 
 using Rows = std::vector<std::uint32_t>;
