@@ -367,6 +367,8 @@ Status finish_pick(PickOptions& o, const RawOptions& raw) {
   if (o.risk == "all" && o.read.extra_column.empty())
     return Error::usage("--risk all counts the large model's errors too, and so needs its answers")
         .hint("name their column with --large-answers COLUMN, or use --risk selective");
+  if (o.exits && !o.rungs.empty() && std::find(o.rungs.begin(), o.rungs.end(), "encoder") == o.rungs.end())
+    return Error::usage("--exits are of the encoder, which --rungs leaves out").hint("add encoder to --rungs");
   return Ok{};
 }
 

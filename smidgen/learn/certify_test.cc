@@ -84,6 +84,46 @@ TEST(Certify, NoCandidateIsDominated) {
   }
 }
 
+// Two rungs of one climb: the second does not do again what the first has done, and time saved is worth a step.
+TEST(Certify, ExitsCostTheLayersTheyAdd) {
+  const ScorePool pool = easy_pool(1, 1500);
+  CertificationOptions options = usual_options(2, 1500);
+  options.cost.climbs = {1, 1};
+  const auto plan = CertificationPlan::make(tune_of(pool), options);
+  ASSERT_TRUE(plan.ok());
+  const std::vector<double>& seconds = options.cost.seconds_per_row;
+  int both = 0;
+  for (const Candidate& c : plan->candidates()) {
+    double wanted = c.reach[0] * seconds[c.rungs[0]];
+    if (c.rungs.size() == 2) wanted += c.reach[1] * (seconds[1] - seconds[0]);
+    EXPECT_NEAR(c.seconds_per_row, wanted, 1e-15);
+    both += c.rungs.size() == 2 ? 1 : 0;
+  }
+  EXPECT_GT(both, 0);
+  for (std::size_t k = 1; k < plan->order().size(); ++k) {
+    const Candidate &now = plan->candidates()[plan->order()[k]], &before = plan->candidates()[plan->order()[k - 1]];
+    EXPECT_LT(now.usd_per_million, before.usd_per_million);
+    EXPECT_TRUE(now.usd_per_million < 0.995 * before.usd_per_million ||
+                now.seconds_per_row < 0.8 * before.seconds_per_row);
+  }
+  Candidate slow, fast, no_faster, cheap;
+  slow.usd_per_million = 100;
+  slow.seconds_per_row = 1;
+  fast.usd_per_million = 99.9;
+  fast.seconds_per_row = 0.7;
+  no_faster.usd_per_million = 99.8;
+  no_faster.seconds_per_row = 0.6;
+  cheap.usd_per_million = 90;
+  cheap.seconds_per_row = 2;
+  slow.log_p = -4;
+  fast.log_p = -3;
+  no_faster.log_p = -2;
+  cheap.log_p = -1;
+  const std::vector<Candidate> all = {cheap, no_faster, fast, slow};
+  EXPECT_EQ(fixed_sequence(all, true), (std::vector<std::size_t>{3, 2, 0}));
+  EXPECT_EQ(fixed_sequence(all), (std::vector<std::size_t>{3, 0}));
+}
+
 TEST(Certify, CertificateSaysWhatWasCounted) {
   const ScorePool tune = easy_pool(3, 1500), certify = easy_pool(4, 2000);
   CertificationOptions options = usual_options(2, 2000);
