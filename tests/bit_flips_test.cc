@@ -16,8 +16,10 @@
 #include "smidgen/model/body_config.h"
 #include "smidgen/model/bundle.h"
 #include "smidgen/model/encoder_rung.h"
+#include "smidgen/model/speller_file.h"
 #include "smidgen/tensor/safetensors.h"
 #include "smidgen/text/dataset.h"
+#include "smidgen/text/spelling_samples.h"
 #include "smidgen/text/tokenizer.h"
 
 namespace smidgen {
@@ -133,6 +135,35 @@ TEST(BitFlips, AnEncodersVectorsStayFinite) {
   fs::remove_all(folder);
 }
 
+// What opens reads any text, and gives back what is not touched.
+TEST(BitFlips, Speller) {
+  const std::string path = testing::TempDir() + "smidgen_bit_flips_speller." + std::to_string(::getpid());
+  const auto good = Speller::create(sample_parts({{"the", 90}, {"good", 5}, {"refund", 9}, {"bad", 0.2, false}}, 256));
+  ASSERT_TRUE(good.ok());
+  ASSERT_TRUE(save_speller(*good, path).ok());
+  const std::string whole = bytes_of(path), text = "teh godo refnud, a bda zebra! caf\xc3\xa9 123 REFUNDD";
+  std::size_t refused = 0, read = 0;
+  FileBytes file(path);
+  flip(whole, 3000, [&](const std::string& bytes, std::size_t at) {
+    file.put(at, bytes[at]);
+    const auto speller = load_speller(path);
+    file.put(at, whole[at]);
+    if (!speller.ok()) {
+      ++refused;
+      return expect_typed(speller.error());
+    }
+    ++read;
+    std::string out;
+    if (!(*speller)->repair(text, out)) return;
+    EXPECT_FALSE(first_invalid_utf8(out)) << "flipped byte " << at;
+    EXPECT_NE(out.find("caf\xc3\xa9 123"), std::string::npos);
+    EXPECT_LT(out.size(), text.size() + 20);
+  });
+  EXPECT_GT(refused, 500U);
+  EXPECT_GT(read, 500U);
+  fs::remove(path);
+}
+
 TEST(BitFlips, TokenizerJson) {
   const std::string text =
       "the good refund, a b\xc3\xa4"
@@ -245,6 +276,9 @@ TEST(BitFlips, Bundle) {
   certificate.data_sha256 = std::string(64, 'a');
   certificate.precision = "f32";
   info.policy.stages = {{{1.0F}, {}, 0.6}, {{0.0F, 1.0F}, {}, 0.0}};
+  auto speller = Speller::create(sample_parts({{"good", 5}, {"refund", 9}}));
+  ASSERT_TRUE(speller.ok());
+  info.speller = std::make_shared<const Speller>(std::move(*speller));
   ASSERT_TRUE(save_bundle(folder, false, info, {exit->get(), rung->get()}, certificate, "# card\n").ok());
   std::vector<std::pair<std::string, std::string>> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder))

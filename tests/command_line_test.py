@@ -47,7 +47,7 @@ def declared():
     """{verb: its options}, from the calls that declare them; '' has the options of every verb."""
     source = (ROOT / 'smidgen' / 'app' / 'command_line.cc').read_text(encoding='utf-8')
     bodies = dict(re.findall(r'^void declare_(\w+)\((?:[^{]*?)\) \{\n(.*?)^\}', source, re.M | re.S))
-    shared = {'reading', 'output', 'encoder', 'pick_limits', 'train_task'}
+    shared = {'reading', 'output', 'encoder', 'typos', 'pick_limits', 'train_task'}
 
     def options(body):
         found = {name for names in re.findall(r'(?:add_option|add_flag|number)\(\s*"(-[^"]+)"', body) for name in names.split(',')}

@@ -361,6 +361,42 @@ TEST_F(PickTest, CertifyRowsHaveNoSayBeforeTheTest) {
   }
 }
 
+// "abc..": a word of its own for each number, of letters only.
+std::string word_of(std::size_t number) {
+  std::string word = "q";
+  for (int i = 0; i < 4; ++i, number /= 20) word += static_cast<char>('a' + number % 20);
+  return word;
+}
+
+TEST_F(PickTest, TheSpellerKnowsNoWordOfACertifyRow) {
+  std::vector<Row> rows = make_rows(900, 0.02, 1);
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].text += " " + word_of(i);
+  const Dataset data = load(to_csv(rows));
+  request_.ladder.static_vectors = true;
+  request_.ladder.encoder_folder = std::string(SMIDGEN_SOURCE_DIR) + "/tests/golden/tiny_bert";
+  const PickReport report = picked(data);
+  ASSERT_TRUE(report.certified);
+  EXPECT_TRUE(report.repairs_typos);
+  const auto bundle = Bundle::load(request_.out);
+  ASSERT_TRUE(bundle.ok()) << bundle.error().message();
+  ASSERT_NE(bundle->info.speller, nullptr);
+  const std::vector<std::uint64_t>& words = bundle->info.speller->parts().words;
+  const auto knows = [&](std::uint32_t row) {
+    return std::binary_search(words.begin(), words.end(), spelling_hash(word_of(row)));
+  };
+  const Split split = *make_split(data, request_.split);
+  ASSERT_GT(split.certify.size(), 100U);
+  for (const std::uint32_t row : split.certify) EXPECT_FALSE(knows(row)) << word_of(row);
+  for (const std::uint32_t row : split.fit) EXPECT_TRUE(knows(row)) << word_of(row);
+  for (const std::uint32_t row : split.tune) EXPECT_TRUE(knows(row)) << word_of(row);
+
+  request_.ladder.repair_typos = false;
+  request_.force = true;
+  EXPECT_FALSE(picked(data).repairs_typos);
+  EXPECT_FALSE(fs::exists(request_.out + "/spelling.safetensors"));
+  EXPECT_EQ(written("bundle.json").find("typos"), std::string::npos);
+}
+
 TEST_F(PickTest, CountsGroupsNotRows) {
   const ReadOptions read = {.group_column = "third"};
   const Dataset data =

@@ -93,6 +93,13 @@ void declare_encoder(CLI::App& verb, std::string& encoder, std::size_t& tokens_m
       ->type_name("N");
 }
 
+void declare_typos(CLI::App& verb, std::string& typos) {
+  verb.add_option("--typos", typos,
+                  "repair: read words nobody has seen as what they are likely slips of; keep [repair]")
+      ->check(CLI::IsMember({"repair", "keep"}))
+      ->type_name("T");
+}
+
 void declare_pick_limits(CLI::App& verb, PickOptions& o) {
   const auto number = [&](const char* name, std::optional<double>& value, const char* text) {
     verb.add_option(name, value, text)->check(kAboveZero)->type_name("X");
@@ -160,6 +167,7 @@ void declare_pick(CLI::App& verb, PickOptions& o, RawOptions& raw) {
   verb.add_flag("--exits", o.exits,
                 "try exits after inner layers of the frozen encoder, too: rows that leave there take less time");
   declare_encoder(verb, o.encoder, o.tokens_max);
+  declare_typos(verb, o.typos);
   verb.add_option("--report", o.report, "HTML report [NAME.report.html beside the bundle]")
       ->check(kName)
       ->type_name("FILE");
@@ -195,6 +203,7 @@ void declare_train(CLI::App& verb, TrainOptions& o, RawOptions& raw) {
   declare_output(verb, o.out, o.force);
   declare_reading(verb, o.read, raw, true);
   declare_encoder(verb, o.encoder, o.tokens_max);
+  declare_typos(verb, o.typos);
   verb.add_option("--precision", raw.arithmetic, "of the encoder: auto, f32, bf16, int8 [auto]")
       ->check(kArithmetic)
       ->type_name("P");

@@ -154,6 +154,10 @@ std::string limits_section(const PickReport& report) {
   if (report.tokens_max > 0)
     out += fmt::format("- The encoder reads the first {} tokens of a text; {} of the held-out rows were longer.\n",
                        with_thousands(report.tokens_max), with_thousands(report.rows_cut));
+  if (report.repairs_typos)
+    out +=
+        "- Words that do not stand in the rows it was fitted on may be read as the known word they are most likely a "
+        "slip of the keyboard of; all figures here are of it so reading.\n";
   if (!report.labels_too_few.empty()) {
     out += "- Too few rows to measure:";
     for (std::size_t i = 0; i < std::min(report.labels_too_few.size(), kLabelsListed); ++i)

@@ -48,8 +48,9 @@ struct PickOptions {
   std::optional<double> large_usd_per_1k_rows;
   std::string large_model, prices;  // empty: the dated list's default; --prices FILE replaces the list
   double usd_per_core_hour = 0.04;
-  std::string report;     // empty: NAME.report.html beside the bundle
-  bool no_texts = false;  // no rows of the data in the report
+  std::string typos = "repair";  // or "keep"
+  std::string report;            // empty: NAME.report.html beside the bundle
+  bool no_texts = false;         // no rows of the data in the report
 };
 
 struct TrainOptions {
@@ -61,6 +62,7 @@ struct TrainOptions {
   std::string encoder;
   std::size_t tokens_max = 0;
   std::optional<Precision> arithmetic;  // as for pick
+  std::string typos = "repair";         // as for pick
   std::optional<double> minutes_max;
   std::string task;  // "question-answering" or "token-classification"; empty: labels, which is what `rung` is for
   // Of a task:

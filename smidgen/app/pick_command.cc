@@ -48,6 +48,7 @@ Result<PickRequest> request_from(const PickOptions& options, const App& app, std
   SMIDGEN_ASSIGN(request.ladder, ladder_options(options.rungs, options.encoder, options.tokens_max, app, notes));
   request.ladder.precision = options.arithmetic;
   request.ladder.exits = options.exits;
+  request.ladder.repair_typos = options.typos == "repair";
   request.split.shares = options.split;
   request.split.seed = app.global.seed;
   if (options.new_certification_split)

@@ -220,6 +220,7 @@ std::string pick_json(const PickReport& report) {
       {"rungs", rungs_of(report)},
       {"policy", string_or_null(report.policy)},
       {"coverage", report.coverage},
+      {"typos", report.repairs_typos ? "repair" : "keep"},
       {"certificate", certificate_of(report)},
       {"selective_accuracy", report.selective_accuracy},
       {"asked",

@@ -54,6 +54,7 @@ Json to_json(const std::string& folder, const Bundle& bundle, const Sizes& sizes
                {"task", bundle.info.task},
                {"labels", bundle.info.labels},
                {"precision", std::string(precision_name(bundle.info.precision))},
+               {"typos", bundle.info.speller != nullptr ? "repair" : "keep"},
                {"rungs", rungs},
                {"bytes", sizes.all},
                {"sha256", bundle.sha256},
@@ -122,6 +123,10 @@ std::string to_text(const std::string& folder, const Bundle& bundle, const Sizes
     labels += (i > 0 ? ", " : "") + for_terminal(info.labels[i], 40);
   if (info.labels.size() > kLabelsShown) labels += fmt::format(", and {} more", info.labels.size() - kLabelsShown);
   paper.sentence("labels:", labels);
+  if (info.speller != nullptr)
+    paper.sentence("typos:",
+                   fmt::format("words it has never seen are read as what they are likely slips of; it knows {} words",
+                               with_thousands(info.speller->parts().words.size())));
   if (!bundle.certificate) {
     paper.sentence("not certified:", "nothing is claimed for its answers", Ink::kBad);
   } else {

@@ -22,6 +22,7 @@ std::string to_json(const std::vector<TrainSummary>& summaries) {
                         {"rung", summary.rung},
                         {"rungs", summary.rungs},
                         {"settings", summary.chosen},
+                        {"typos", summary.repairs_typos ? "repair" : "keep"},
                         {"accuracy_out_of_fold", summary.accuracy_out_of_fold},
                         {"labels_from", summary.labels_from.empty() ? nlohmann::ordered_json(nullptr)
                                                                     : nlohmann::ordered_json(summary.labels_from)},
@@ -42,6 +43,7 @@ std::string to_text(const Dataset& data, const std::vector<TrainSummary>& summar
         fmt::format("{} out-of-fold: {:.3f} (an estimate; `pick` certifies, this certifies nothing)\n",
                     summary.labels_from.empty() ? "accuracy" : "agreement with " + for_terminal(summary.labels_from),
                     summary.accuracy_out_of_fold);
+    if (summary.repairs_typos) text += "  typos    words nobody has seen are read as what they are likely slips of\n";
     text += fmt::format("written: {}\n", summary.bundle);
     if (&summary == &summaries.back())
       for (const std::string& note : summary.notes) text += "note: " + for_terminal(note, 1000) + "\n";
@@ -62,6 +64,7 @@ int run_train(const TrainOptions& options, App& app) {
   auto ladder = ladder_options(rungs, options.encoder, options.tokens_max, app, notes);
   if (!ladder.ok()) return app.fail(ladder.error());
   ladder->precision = options.arithmetic;
+  ladder->repair_typos = options.typos == "repair";
   ladder->seconds_max = 60 * options.minutes_max.value_or(0);
   const auto data = load_data(options.data, options.read, app);
   if (!data.ok()) return app.fail(data.error());

@@ -11,6 +11,7 @@
 
 #include "smidgen/base/clock.h"
 #include "smidgen/learn/calibrate.h"
+#include "smidgen/learn/collect_words.h"
 #include "smidgen/learn/distill.h"
 #include "smidgen/learn/embeddings.h"
 #include "smidgen/learn/exits.h"
@@ -448,6 +449,9 @@ Result<Ladder> train_ladder(const TrainingRows& given, const LadderOptions& opti
     ladder.rungs.push_back(std::move(trained));
   }
   if (ladder.rungs.empty()) return Error::usage("no rung to train");
+  if (options.repair_typos && options.linear && encoder != nullptr) {
+    SMIDGEN_ASSIGN(ladder.speller, make_speller(rows.texts, encoder->tokenizer()));
+  }
   return ladder;
 }
 

@@ -23,6 +23,7 @@
 #include "smidgen/learn/embeddings.h"
 #include "smidgen/learn/label_cleaning.h"
 #include "smidgen/model/rung.h"
+#include "smidgen/text/spelling.h"
 
 namespace smidgen {
 
@@ -60,6 +61,7 @@ struct LadderOptions {
   double seconds_max = 0;
   std::string tuned_folder;  // a tuned encoder is written here: must not exist, must outlive the ladder's rungs
   std::string state_folder;  // keeps how far fine-tuning is, for a run after one that was killed; empty: nothing kept
+  bool repair_typos = true;  // words that nobody has seen, where the rungs gain by it: makes Ladder::speller
   std::string state_key;     // what beside rows and encoder must be the same for that: the whole budget
 };
 
@@ -80,6 +82,10 @@ struct Ladder {
   std::vector<TrainedRung> rungs;        // in ladder order
   std::vector<std::string> notes;        // sentences for the user
   std::optional<LabelTreatment> labels;  // where a model gave some of them; its targets are moved from
+  // Of the rows' words and the encoder's vocabulary: where both `linear` and a rung of vectors are trained (what one
+  // slip costs them is in docs/results.md). Out-of-fold scores need no repair: each of their rows is among those whose
+  // words are known, so the speller gives it back byte for byte.
+  std::shared_ptr<const Speller> speller;
   double tuning_minutes = 0;  // estimate of what fine-tuning would take, when there was no time for it; 0: unknown
   // Folders a later run would go on from, were this one killed now: to be removed when its result stands.
   std::vector<std::string> leftovers;

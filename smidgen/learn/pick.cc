@@ -294,7 +294,7 @@ Result<CertificationOptions> certification_options(const Dataset& data, const Ce
 
 // A bundle that runs the given rungs of the ladder and answers everything at the last one.
 Status save_rungs(const std::string& folder, const Dataset& data, const std::vector<TrainedRung>& ladder,
-                  const std::vector<std::size_t>& chosen) {
+                  const std::vector<std::size_t>& chosen, std::shared_ptr<const Speller> speller = nullptr) {
   std::vector<NamedRung> rungs;
   Precision precision = Precision::kF32;
   for (const std::size_t index : chosen) {
@@ -302,7 +302,7 @@ Status save_rungs(const std::string& folder, const Dataset& data, const std::vec
     if (ladder[index].rung->kind() == RungKind::kEncoder) precision = ladder[index].precision;
   }
   return write_rungs(folder, true, data.label_names, precision, rungs, answer_at_the_end(rungs.size()), std::nullopt,
-                     "Intermediate bundle of a pick.\n");
+                     "Intermediate bundle of a pick.\n", std::move(speller));
 }
 
 std::vector<std::string_view> timed_texts(const TrainingRows& training) {
@@ -446,7 +446,7 @@ Status save_policy(const std::string& folder, bool replace, const Classifier& la
   for (const std::size_t rung : candidate.rungs)
     rungs.push_back({bundle.info.rungs[rung].name, bundle.rungs[rung].get()});
   return write_rungs(folder, replace, bundle.info.labels, bundle.info.precision, rungs, candidate.policy, certificate,
-                     card);
+                     card, bundle.info.speller);
 }
 
 // The written bundle, loaded again, must decide every certify row as it was certified to: anything else is our bug.
@@ -620,7 +620,8 @@ Status certify_and_write(const Story& story, const CertificationPlan& plan, cons
                          const WorkFolder& work, std::span<const std::string_view> timed, PickReport& report) {
   std::vector<std::size_t> all(ladder.rungs.size());
   for (std::size_t rung = 0; rung < all.size(); ++rung) all[rung] = rung;
-  SMIDGEN_TRY(save_rungs(work.file("ladder"), story.data, ladder.rungs, all));
+  // With the speller, whatever rungs a policy keeps in the end: its rows are scored as it reads them.
+  SMIDGEN_TRY(save_rungs(work.file("ladder"), story.data, ladder.rungs, all, ladder.speller));
   SMIDGEN_ASSIGN(const Classifier reloaded, Classifier::open(work.file("ladder")));
   const std::vector<float> scores = score_rows(reloaded, certify.texts, story.pool, story.watcher, report);
   const bool counted = count_attempt(story.request.state_folder, certify, report);
@@ -711,6 +712,7 @@ Result<PickReport> pick(const Dataset& data, const PickRequest& request, const P
         std::max(1.0, 0.9 * (ladder_options.seconds_max - seconds_since(start)) - kReservedSeconds);
   SMIDGEN_ASSIGN(const Ladder ladder, train_ladder(training, ladder_options, pool, watcher));
   report.notes.insert(report.notes.end(), ladder.notes.begin(), ladder.notes.end());
+  report.repairs_typos = ladder.speller != nullptr;
   if (ladder.tuning_minutes > 0)
     report.notes.push_back(fmt::format(
         "The encoder was not fine-tuned. `--minutes-max {:.0f}` would be enough for it here: an estimate from "

@@ -70,6 +70,7 @@ Result<PickReport> pick(const Dataset& data, const PickRequest& request, const P
 struct TrainSummary {
   std::string bundle, rung;
   std::vector<std::string> rungs;   // those the bundle runs
+  bool repairs_typos = false;       // the bundle has a speller
   double accuracy_out_of_fold = 0;  // of the calibrated policy
   std::vector<std::string> chosen;  // settings of each rung, in words
   std::string labels_from;          // a model, when all labels are its: the accuracy is agreement with it

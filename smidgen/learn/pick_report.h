@@ -119,6 +119,7 @@ struct PickReport {
   bool certified = false;
   std::string bundle;             // folder written, empty when none was
   std::string policy;             // "linear -> encoder"
+  bool repairs_typos = false;     // every text was and is read by a speller first (text/spelling.h)
   double coverage = 0;            // share of the held-out units answered locally
   double selective_accuracy = 0;  // right among the answered
   std::optional<Certificate> certificate;

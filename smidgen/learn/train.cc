@@ -40,8 +40,13 @@ Result<TrainSummary> write_blend(const Dataset& data, const Ladder& ladder, cons
   }
   const std::string card = "# Trained with `smidgen train`\n\nRungs: " + std::to_string(rungs.size()) +
                            ". Nothing about its accuracy is certified; `smidgen pick` certifies.\n";
+  const auto is_linear = [](const NamedRung& named) { return named.rung->kind() == RungKind::kLinear; };
+  const bool has_linear = std::any_of(rungs.begin(), rungs.end(), is_linear);
+  const bool has_vectors = !std::all_of(rungs.begin(), rungs.end(), is_linear);
+  const std::shared_ptr<const Speller> speller = has_linear && has_vectors ? ladder.speller : nullptr;
+  summary.repairs_typos = speller != nullptr;
   SMIDGEN_TRY(write_rungs(folder, force, data.label_names, ladder.encoder_precision(), rungs,
-                          answer_at_the_end(rungs.size(), blend.calibration.stage), std::nullopt, card));
+                          answer_at_the_end(rungs.size(), blend.calibration.stage), std::nullopt, card, speller));
   summary.bundle = folder;
   summary.rung = rung;
   summary.accuracy_out_of_fold = blend.calibration.after.accuracy;

@@ -33,9 +33,10 @@ Policy answer_at_the_end(std::size_t stages) {
 
 Status write_rungs(const std::string& folder, bool replace, const std::vector<std::string>& labels, Precision precision,
                    std::span<const NamedRung> rungs, const Policy& policy,
-                   const std::optional<Certificate>& certificate, const std::string& card) {
+                   const std::optional<Certificate>& certificate, const std::string& card,
+                   std::shared_ptr<const Speller> speller) {
   SMIDGEN_CHECK(rungs.size() == policy.stages.size());
-  BundleInfo info{"classification", labels, Precision::kF32, {}, policy};
+  BundleInfo info{"classification", labels, Precision::kF32, {}, policy, std::move(speller)};
   std::vector<const Rung*> pointers;
   for (const NamedRung& named : rungs) {
     info.rungs.push_back(

@@ -20,6 +20,7 @@
 #include "smidgen/base/sha256.h"
 #include "smidgen/model/bundle_json.h"
 #include "smidgen/model/smoothing.h"
+#include "smidgen/model/speller_file.h"
 
 namespace smidgen {
 
@@ -74,10 +75,19 @@ Status list_files(const std::string& folder, const std::string& inside, std::map
   return Ok{};
 }
 
+// The speller's file, which stands beside the rungs' folders; left out of `found` when it is missing.
+Status find_speller(const std::string& folder, std::map<std::string, std::string>& found) {
+  const std::string full = folder + "/" + kSpellerFileName;
+  struct stat info {};
+  if (::lstat(full.c_str(), &info) != 0) return Ok{};
+  return keep_file(kSpellerFileName, full, info, found);
+}
+
 // Every listed file is there with its hash, and no other file stands in a rung's folder.
 Status check_files(const std::string& folder, const BundleManifest& manifest) {
   std::map<std::string, std::string> found;
   for (const BundleRung& rung : manifest.info.rungs) SMIDGEN_TRY(list_files(folder, rung.path, found));
+  if (manifest.repairs_typos) SMIDGEN_TRY(find_speller(folder, found));
   for (const auto& [path, hash] : manifest.files)
     if (!found.contains(path))
       return Error::bad_data("the file listed in bundle.json is missing").in(folder + "/" + path).hint(kTampered);
@@ -222,6 +232,9 @@ Result<Bundle> Bundle::load(const std::string& folder, const RungLoader& loader,
   bundle.info = std::move(manifest->info);
   bundle.sha256 = sha256_hex(text);
   SMIDGEN_ASSIGN(bundle.certificate, read_certificate(folder, bundle));
+  if (manifest->repairs_typos) {
+    SMIDGEN_ASSIGN(bundle.info.speller, load_speller(folder + "/" + kSpellerFileName));
+  }
   const Precision used = bundle_precision(bundle.info.rungs, precision.value_or(bundle.info.precision));
   bundle.other_precision = used != bundle.info.precision;
   SMIDGEN_TRY(open_rungs(folder, loader, used, bundle));
@@ -246,6 +259,10 @@ Status save_bundle(const std::string& folder, bool replace, const BundleInfo& in
       return Error(ErrorKind::kCannotCreate, std::string("cannot create: ") + std::strerror(errno)).in(rung_folder);
     SMIDGEN_TRY(shares_encoder(info.rungs, i) ? rungs[i]->save_exit(rung_folder) : rungs[i]->save(rung_folder));
     SMIDGEN_TRY(list_files(staged.path(), info.rungs[i].path, found));
+  }
+  if (info.speller != nullptr) {
+    SMIDGEN_TRY(save_speller(*info.speller, staged.path() + "/" + kSpellerFileName));
+    SMIDGEN_TRY(find_speller(staged.path(), found));
   }
   for (const auto& [path, full] : found) {
     SMIDGEN_ASSIGN(manifest.files[path], sha256_file(full));

@@ -12,6 +12,7 @@
 #include "smidgen/base/result.h"
 #include "smidgen/model/policy.h"
 #include "smidgen/model/rung.h"
+#include "smidgen/text/spelling.h"
 
 namespace smidgen {
 
@@ -55,6 +56,7 @@ struct BundleInfo {
   Precision precision = Precision::kF32;  // of its encoder; without one always f32
   std::vector<BundleRung> rungs;
   Policy policy;
+  std::shared_ptr<const Speller> speller;  // reads every text before the rungs do; null: they get it as it is
 };
 
 // How a rung's folder is opened: load_rung, or a stand-in in tests.

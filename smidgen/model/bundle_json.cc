@@ -9,6 +9,7 @@
 
 #include "smidgen/base/json.h"
 #include "smidgen/base/statistics.h"
+#include "smidgen/model/speller_file.h"
 
 namespace smidgen {
 
@@ -215,7 +216,8 @@ Status validate_info(const BundleInfo& info) {
   for (const BundleRung& rung : info.rungs) {
     if (!is_safe_name(rung.name)) return wrong("name", "letters, digits, '.', '_' and '-'");
     if (!is_safe_name(rung.path)) return wrong("path", "one folder name inside the bundle");
-    if (rung.path == "bundle.json" || rung.path == "certificate.json" || rung.path == "README.md")
+    if (rung.path == "bundle.json" || rung.path == "certificate.json" || rung.path == "README.md" ||
+        rung.path == kSpellerFileName)
       return wrong("path", "a folder of its own");
     if (!names.insert(rung.name).second || !paths.insert(rung.path).second)
       return Error::bad_data("two rungs share the name or path \"" + rung.name + "\"");
@@ -232,6 +234,7 @@ Result<std::string> manifest_to_json(const BundleManifest& manifest) {
                {"task", info.task},
                {"labels", info.labels},
                {"precision", std::string(precision_name(info.precision))}};
+  if (info.speller != nullptr) root["typos"] = "repair";  // absent: bundles without a speller are as they always were
   Json& rungs = root["rungs"] = Json::array();
   for (std::size_t i = 0; i < info.rungs.size(); ++i) {
     const BundleRung& rung = info.rungs[i];
@@ -256,7 +259,7 @@ Result<BundleManifest> manifest_from_json(std::string_view text) {
   SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::parse(text));
   const element root = document.root();
   SMIDGEN_TRY(check_format(root, "bundle"));
-  SMIDGEN_TRY(check_keys(root, {"format", "task", "labels", "precision", "rungs", "files"}, "bundle.json"));
+  SMIDGEN_TRY(check_keys(root, {"format", "task", "labels", "precision", "typos", "rungs", "files"}, "bundle.json"));
   BundleManifest manifest;
   BundleInfo& info = manifest.info;
   SMIDGEN_ASSIGN(info.task, json_string(root, "task", 64));
@@ -267,6 +270,11 @@ Result<BundleManifest> manifest_from_json(std::string_view text) {
   SMIDGEN_ASSIGN(info.labels, strings_at(root, "labels", 2, kLabelsMax, kLabelBytesMax));
   SMIDGEN_TRY(read_rungs(root, info));
   SMIDGEN_TRY(validate_info(info));
+  if (element typos; root.at_key("typos").get(typos) == simdjson::SUCCESS) {
+    std::string_view word;
+    if (typos.get(word) != simdjson::SUCCESS || word != "repair") return wrong("typos", "\"repair\", or left out");
+    manifest.repairs_typos = true;
+  }
   SMIDGEN_ASSIGN(const element files, object_at(root, "files"));
   for (const auto [path, value] : simdjson::dom::object(files)) {
     std::string_view hash;
@@ -275,11 +283,14 @@ Result<BundleManifest> manifest_from_json(std::string_view text) {
     const auto owner = std::find_if(info.rungs.begin(), info.rungs.end(), [p = path](const BundleRung& rung) {
       return p.size() > rung.path.size() && p.starts_with(rung.path) && p[rung.path.size()] == '/';
     });
-    if (!is_safe_path(path) || owner == info.rungs.end())
+    const bool speller = manifest.repairs_typos && path == kSpellerFileName;
+    if (!speller && (!is_safe_path(path) || owner == info.rungs.end()))
       return wrong("files", "paths inside the rungs' folders, not \"" + std::string(path.substr(0, 64)) + "\"");
     if (manifest.files.size() >= kFilesMax) return wrong("files", "at most " + std::to_string(kFilesMax) + " entries");
     manifest.files.emplace(path, hash);
   }
+  if (manifest.repairs_typos && !manifest.files.contains(kSpellerFileName))
+    return wrong("files", std::string("an object with ") + kSpellerFileName + ", as `typos` is \"repair\"");
   return manifest;
 }
 

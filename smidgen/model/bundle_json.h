@@ -1,8 +1,8 @@
 // The two JSON documents of a bundle as text: bundle.json and certificate.json. Reading is strict: a missing field, a
 // field of the wrong type or out of range is one error that names it; so is a value that contradicts another.
 // Fields (`format` = 1 in both):
-//   bundle.json       format task labels[] precision rungs[{name kind path stacks{weights{rung: w} bias[]} threshold
-//                     tokens_max (exit_after)}] files{path: sha256}; exit_after: of exits alone
+//   bundle.json       format task labels[] precision (typos) rungs[{name kind path stacks{weights{rung: w} bias[]}
+//                     threshold tokens_max (exit_after)}] files{path: sha256}; exit_after: of exits alone
 //   certificate.json  every member of Certificate under its own name
 #pragma once
 
@@ -24,6 +24,7 @@ inline constexpr std::size_t kTokensMax = 1 << 20, kLayersMax = 1024;
 struct BundleManifest {
   BundleInfo info;
   std::map<std::string, std::string> files;  // relative path with '/': 64 lower-case hexadecimal digits
+  bool repairs_typos = false;                // `typos`: "repair"; its speller is in a file of its own
 };
 
 // True for one safe component of a path inside a bundle: a letter or digit, then letters, digits, '.', '_', '-', at

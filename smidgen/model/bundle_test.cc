@@ -12,6 +12,9 @@
 #include "smidgen/base/sha256.h"
 #include "smidgen/model/bundle_json.h"
 #include "smidgen/model/fake_rung.h"
+#include "smidgen/model/speller_file.h"
+#include "smidgen/tensor/safetensors.h"
+#include "smidgen/text/spelling_samples.h"
 
 namespace smidgen {
 namespace {
@@ -127,6 +130,84 @@ TEST_F(BundleTest, ComesBackAsItWasSaved) {
   EXPECT_EQ(bundle->certificate->not_claimed[0], "caf\xc3\xa9");
   EXPECT_EQ(text("README.md"), "# card\n");
   EXPECT_EQ(json::parse(text("bundle.json"))["format"], 1);
+}
+
+class SpellerBundleTest : public BundleTest {
+ protected:
+  void SetUp() override {
+    BundleTest::SetUp();
+    auto speller = Speller::create(sample_parts({{"card", 50}, {"lost", 9}, {"once", 1, true, false}}));
+    ASSERT_TRUE(speller.ok());
+    BundleInfo info = two_rungs();
+    info.speller = std::make_shared<const Speller>(std::move(*speller));
+    const FakeRung linear(RungKind::kLinear, "one", 3), encoder(RungKind::kEncoder, "two", 3);
+    ASSERT_TRUE(save_bundle(folder_, true, info, {&linear, &encoder}, sample_certificate(), "# card\n").ok());
+  }
+  // The speller's file replaced by these tensors, with its hash right.
+  std::string error_with(std::vector<NamedTensor> tensors) const {
+    const std::string bytes = safetensors_bytes(std::move(tensors));
+    write(kSpellerFileName, bytes);
+    edit_manifest([&](json& root) { root["files"][kSpellerFileName] = sha256_hex(bytes); });
+    const auto bundle = load();
+    if (bundle.ok()) return "no error";
+    EXPECT_EQ(bundle.error().kind(), ErrorKind::kBadData);
+    EXPECT_EQ(bundle.error().file(), folder_ + "/" + kSpellerFileName);
+    return bundle.error().message();
+  }
+};
+
+TEST_F(SpellerBundleTest, ComesBackAsItWasSaved) {
+  const auto bundle = load();
+  ASSERT_TRUE(bundle.ok()) << bundle.error().message();
+  ASSERT_NE(bundle->info.speller, nullptr);
+  const SpellerParts want = sample_parts({{"card", 50}, {"lost", 9}, {"once", 1, true, false}});
+  EXPECT_EQ(bundle->info.speller->parts().words, want.words);
+  EXPECT_EQ(bundle->info.speller->parts().priors, want.priors);
+  EXPECT_EQ(bundle->info.speller->parts().prefixes, want.prefixes);
+  EXPECT_EQ(json::parse(text("bundle.json"))["typos"], "repair");
+  EXPECT_EQ(text(kSpellerFileName).find("card"), std::string::npos) << "no words, only hashes";
+}
+
+TEST_F(SpellerBundleTest, MustBeWhatBundleJsonSays) {
+  edit_manifest([](json& root) { root["typos"] = "keep"; });
+  EXPECT_THAT(load_error(), HasSubstr("`typos` must be \"repair\", or left out"));
+  edit_manifest([](json& root) { root.erase("typos"); });
+  EXPECT_THAT(load_error(), HasSubstr("paths inside the rungs' folders, not \"spelling.safetensors\""));
+  edit_manifest([](json& root) {
+    root["typos"] = "repair";
+    root["files"].erase(kSpellerFileName);
+  });
+  EXPECT_THAT(load_error(), HasSubstr("an object with spelling.safetensors, as `typos` is \"repair\""));
+  SetUp();
+  fs::remove(folder_ + "/" + kSpellerFileName);
+  EXPECT_THAT(load_error(), HasSubstr("spelling.safetensors: the file listed in bundle.json is missing"));
+  fs::create_symlink(folder_ + "/README.md", folder_ + "/" + kSpellerFileName);
+  EXPECT_THAT(load_error(), HasSubstr("a link or special file"));
+}
+
+TEST_F(SpellerBundleTest, RefusesAFileThatIsNotOurs) {
+  const SpellerParts good = sample_parts({{"card", 50}, {"lost", 9}});
+  const auto bytes = [](const std::vector<std::uint64_t>& hashes) {
+    return std::string_view(reinterpret_cast<const char*>(hashes.data()), hashes.size() * 8);
+  };
+  const NamedTensor words{"words", DType::kU64, {2}, bytes(good.words)},
+      priors{"priors", DType::kU8, {2}, as_bytes(good.priors)},
+      prefixes{"prefixes", DType::kU8, {good.prefixes.size()}, as_bytes(good.prefixes)};
+  EXPECT_EQ(error_with({words, priors, prefixes}), "no error");
+  EXPECT_THAT(error_with({words, priors}), HasSubstr("the tensors must be"));
+  EXPECT_THAT(error_with({words, priors, prefixes, {"more", DType::kU8, {2}, as_bytes(good.priors)}}),
+              HasSubstr("the tensors must be"));
+  EXPECT_THAT(error_with({{"words", DType::kI64, {2}, bytes(good.words)}, priors, prefixes}), HasSubstr("words"));
+  EXPECT_THAT(error_with({words, {"priors", DType::kI8, {2}, as_bytes(good.priors)}, prefixes}), HasSubstr("priors"));
+  EXPECT_THAT(error_with({words, {"priors", DType::kU8, {1}, as_bytes(good.priors).substr(1)}, prefixes}),
+              HasSubstr("priors"));
+  const std::vector<std::uint64_t> falling = {good.words[1], good.words[0]}, twice = {good.words[0], good.words[0]};
+  EXPECT_THAT(error_with({{"words", DType::kU64, {2}, bytes(falling)}, priors, prefixes}), HasSubstr("does not rise"));
+  EXPECT_THAT(error_with({{"words", DType::kU64, {2}, bytes(twice)}, priors, prefixes}), HasSubstr("does not rise"));
+  EXPECT_THAT(error_with({words, priors, {"prefixes", DType::kU8, {9}, as_bytes(good.prefixes).substr(0, 9)}}),
+              HasSubstr("a power of two"));
+  const std::vector<std::uint64_t> many(SpellerParts::kWordsMax + 1);
+  EXPECT_THAT(error_with({{"words", DType::kU64, {many.size()}, bytes(many)}, priors, prefixes}), HasSubstr("at most"));
 }
 
 TEST_F(BundleTest, ReplacesOnlyBundlesAndOnlyWhenAsked) {

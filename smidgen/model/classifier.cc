@@ -21,6 +21,17 @@ Classifier::Session::Session(const Bundle& bundle) : bundle_(&bundle) {
   }
 }
 
+// The one place where texts are repaired: what is scored for a certificate is what answers.
+std::span<const std::string_view> Classifier::Session::as_read(std::span<const std::string_view> texts) {
+  const Speller* speller = bundle_->info.speller.get();
+  if (speller == nullptr) return texts;
+  read_.assign(texts.begin(), texts.end());
+  if (repaired_.size() < texts.size()) repaired_.resize(texts.size());
+  for (std::size_t row = 0; row < texts.size(); ++row)
+    if (speller->repair(texts[row], repaired_[row])) read_[row] = repaired_[row];
+  return read_;
+}
+
 // One rung over the rows that are still climbing: scores land in their place of `scores` (texts, rungs, labels).
 void Classifier::Session::score_stage(std::size_t stage, TextBatch& batch, std::vector<float>& scores) {
   const std::size_t labels = bundle_->info.labels.size(), rungs = bundle_->rungs.size();
@@ -38,7 +49,7 @@ std::span<const Answer> Classifier::Session::classify(std::span<const std::strin
   probabilities_.assign(texts.size() * labels, 0.0F);
   rows_.resize(texts.size());
   std::iota(rows_.begin(), rows_.end(), 0U);
-  TextBatch batch(texts);
+  TextBatch batch(as_read(texts));
   for (std::size_t stage = 0; stage < rungs && !rows_.empty(); ++stage) {
     score_stage(stage, batch, scores_);
     std::erase_if(rows_, [&](std::uint32_t row) {
@@ -61,7 +72,7 @@ void Classifier::Session::score_all(std::span<const std::string_view> texts, std
   scores.assign(texts.size() * rungs * bundle_->info.labels.size(), 0.0F);
   rows_.resize(texts.size());
   std::iota(rows_.begin(), rows_.end(), 0U);
-  TextBatch batch(texts);
+  TextBatch batch(as_read(texts));
   for (std::size_t stage = 0; stage < rungs; ++stage) score_stage(stage, batch, scores);
 }
 

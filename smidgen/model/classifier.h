@@ -47,12 +47,16 @@ class Classifier {
     friend class Classifier;
     explicit Session(const Bundle& bundle);
     const Bundle* bundle_;
+    // The texts as the bundle's speller reads them; without one, as they are. Valid until the next call.
+    std::span<const std::string_view> as_read(std::span<const std::string_view> texts);
     void score_stage(std::size_t stage, TextBatch& batch, std::vector<float>& scores);
     std::vector<std::unique_ptr<Rung::Scratch>> scratch_;
     std::vector<Rung::Scratch*> scratch_of_;  // each rung's; exits and their encoder have one for all
     std::vector<Answer> answers_;
     std::vector<std::uint32_t> rows_;  // still climbing
     std::vector<float> scores_, probabilities_, stage_;
+    std::vector<std::string_view> read_;
+    std::vector<std::string> repaired_;
   };
   Session session() const { return Session(*bundle_); }
   const Bundle& bundle() const { return *bundle_; }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "smidgen/model/fake_rung.h"
+#include "smidgen/text/spelling_samples.h"
 
 namespace smidgen {
 namespace {
@@ -70,6 +71,31 @@ TEST(ClassifierTest, AnAnswerDoesNotDependOnItsNeighbours) {
     EXPECT_EQ(one[0].label, answers[row].label);
   }
   EXPECT_TRUE(alone.classify({}).empty());
+}
+
+TEST(ClassifierTest, ATextWithTyposIsAnsweredAsTheCleanOne) {
+  Bundle bundle = three_rungs();
+  auto speller = Speller::create(sample_parts({{"my", 90}, {"card", 50}, {"is", 80}, {"lost", 9}}));
+  ASSERT_TRUE(speller.ok());
+  bundle.info.speller = std::make_shared<const Speller>(std::move(*speller));
+  const Classifier with = Classifier::of(std::move(bundle)), without = Classifier::of(three_rungs());
+  const std::vector<std::string_view> clean = {"my card is lost", "My card", "card"},
+                                      typed = {"my crad is lsot", "My cardd", "crd"};
+  auto session = with.session(), plain = without.session();
+  std::vector<float> of_typed, of_clean;
+  session.score_all(typed, of_typed);
+  plain.score_all(clean, of_clean);
+  EXPECT_EQ(of_typed, of_clean);
+  plain.score_all(typed, of_typed);
+  EXPECT_NE(of_typed, of_clean) << "the test must see a difference";
+  const auto answers = session.classify(typed);
+  const auto wanted = plain.classify(clean);
+  for (std::size_t row = 0; row < clean.size(); ++row) {
+    EXPECT_EQ(answers[row].label, wanted[row].label);
+    EXPECT_EQ(answers[row].decision.confidence, wanted[row].decision.confidence);
+    auto alone = with.session();  // and whatever stands beside it
+    EXPECT_EQ(alone.classify({&typed[row], 1})[0].decision.confidence, wanted[row].decision.confidence);
+  }
 }
 
 TEST(ClassifierTest, CountsCutRows) {

@@ -1,0 +1,122 @@
+#include "smidgen/learn/collect_words.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace smidgen {
+
+namespace {
+
+constexpr std::uint64_t kTargetCountMin = 2;  // a word seen once, in no vocabulary, may be a slip itself
+constexpr std::size_t kBitsPerPrefix = 16;    // at least: then three probes take one string in 200 for a beginning
+
+struct Word {
+  std::uint64_t count = 0;
+  double expected = 0;  // of a word of the vocabulary, how often it would stand in the texts
+};
+
+std::string lower(std::string_view letters) {
+  std::string out(letters);
+  for (char& c : out) c = static_cast<char>(c | 0x20);
+  return out;
+}
+
+// The letters of a token without the marks that tokenizers put before it ("##", U+0120, U+2581).
+std::string_view letters_of_token(std::string_view token) {
+  for (const std::string_view mark : {"##", "\xc4\xa0", "\xe2\x96\x81"})
+    if (token.starts_with(mark)) token.remove_prefix(mark.size());
+  const bool letters =
+      std::all_of(token.begin(), token.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); });
+  return letters && token.size() >= 2 && token.size() <= Speller::kLettersMax ? token : std::string_view();
+}
+
+// Whole words of the vocabulary, likeliest first as its order has it (vocabularies are sorted by frequency, or by the
+// order of merges, which is close to it).
+std::vector<std::string> whole_words(const Tokenizer& tokenizer) {
+  std::vector<std::string> words;
+  std::vector<std::int32_t> ids;
+  for (std::size_t id = 0; id < tokenizer.vocabulary_size(); ++id) {
+    const auto token = static_cast<std::int32_t>(id);
+    const std::string_view letters = letters_of_token(tokenizer.token(token));
+    if (letters.empty() || tokenizer.is_special(token)) continue;
+    ids.clear();
+    tokenizer.encode_plain(" " + std::string(letters), ids);  // inside a text a word follows a space
+    if (ids.size() == 1 && ids[0] == token) words.push_back(lower(letters));
+  }
+  return words;
+}
+
+void set_prefixes(const std::vector<std::string_view>& targets, SpellerParts& parts) {
+  std::vector<std::uint64_t> hashes;
+  for (const std::string_view word : targets) {
+    std::uint64_t state = 0;
+    for (const char c : word) {
+      state = spelling_step(state, static_cast<unsigned>(c - 'a'));
+      hashes.push_back(spelling_hash(state));
+    }
+  }
+  std::sort(hashes.begin(), hashes.end());
+  hashes.erase(std::unique(hashes.begin(), hashes.end()), hashes.end());
+  const std::size_t bytes = std::bit_ceil(std::max<std::size_t>(8, hashes.size() * kBitsPerPrefix / 8));
+  parts.prefixes.assign(std::min(bytes, SpellerParts::kPrefixBytesMax), 0);
+  for (const std::uint64_t hash : hashes) parts.set_prefix(hash);
+}
+
+}  // namespace
+
+SpellerParts collect_words(std::span<const std::string> texts, const Tokenizer& tokenizer) {
+  std::unordered_map<std::string, Word> words;
+  std::uint64_t total = 0;
+  for (const std::string& text : texts)
+    for_each_letter_run(text, [&](std::size_t begin, std::size_t end) {
+      if (end - begin > Speller::kLettersMax) return;
+      ++words[lower(std::string_view(text).substr(begin, end - begin))].count;
+      ++total;
+    });
+  // Zipf's law over some 30,000 words: that of rank r is one in 10 r. Seen or not, a word's prior gets no more than
+  // half a count from it: the texts speak for themselves.
+  double rank = 0;
+  for (const std::string& word : whole_words(tokenizer)) {
+    Word& known = words[word];
+    if (known.expected > 0) continue;
+    rank += 1;
+    known.expected = std::min(0.5, (static_cast<double>(total) + 1) / (10 * rank));
+  }
+  struct Entry {
+    std::uint64_t hash;
+    std::uint8_t prior;
+  };
+  std::vector<Entry> entries;
+  std::vector<std::string_view> targets;
+  for (const auto& [word, known] : words) {
+    const bool target = known.count >= kTargetCountMin || known.expected > 0;
+    const double count = static_cast<double>(known.count) + known.expected;
+    entries.push_back(
+        {spelling_hash(word), target ? SpellerParts::prior_of(count, known.count > 0) : SpellerParts::kSeen});
+    if (target) targets.push_back(word);
+  }
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return std::pair(a.hash, a.prior) < std::pair(b.hash, b.prior); });
+  SpellerParts parts;
+  for (const Entry& entry : entries) {
+    if (entry.hash == 0 || (!parts.words.empty() && parts.words.back() == entry.hash)) continue;  // once in 10^9 files
+    parts.words.push_back(entry.hash);
+    parts.priors.push_back(entry.prior);
+  }
+  set_prefixes(targets, parts);
+  return parts;
+}
+
+Result<std::shared_ptr<const Speller>> make_speller(std::span<const std::string> texts, const Tokenizer& tokenizer) {
+  SpellerParts parts = collect_words(texts, tokenizer);
+  if (parts.words.size() > SpellerParts::kWordsMax) return std::shared_ptr<const Speller>();
+  SMIDGEN_ASSIGN(Speller speller, Speller::create(std::move(parts)));
+  return std::make_shared<const Speller>(std::move(speller));
+}
+
+}  // namespace smidgen

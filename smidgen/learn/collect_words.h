@@ -1,0 +1,21 @@
+// The words of a Speller (text/spelling.h): from the rows that are fitted on and the vocabulary of an encoder.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "smidgen/text/spelling.h"
+#include "smidgen/text/tokenizer.h"
+
+namespace smidgen {
+
+// `texts`: rows of fit and tune and no others (what a word is read as is part of what is certified). A token of the
+// tokenizer is a word when it is all ASCII letters, at least two, and the tokenizer reads it, standing alone, as that
+// one token. Deterministic; the order of texts does not matter.
+SpellerParts collect_words(std::span<const std::string> texts, const Tokenizer& tokenizer);
+
+// A speller of them; null for more words than a speller holds (over a million different ones).
+Result<std::shared_ptr<const Speller>> make_speller(std::span<const std::string> texts, const Tokenizer& tokenizer);
+
+}  // namespace smidgen

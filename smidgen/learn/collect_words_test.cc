@@ -1,0 +1,63 @@
+#include "smidgen/learn/collect_words.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace smidgen {
+namespace {
+
+std::unique_ptr<Tokenizer> tiny() {
+  auto tokenizer = Tokenizer::load(std::string(SMIDGEN_SOURCE_DIR) + "/tests/golden/tiny_bert");
+  EXPECT_TRUE(tokenizer.ok());
+  return std::move(*tokenizer);
+}
+
+// The byte of a word, 0 when the parts do not know it.
+int prior(const SpellerParts& parts, const std::string& word) {
+  const auto at = std::lower_bound(parts.words.begin(), parts.words.end(), spelling_hash(word));
+  if (at == parts.words.end() || *at != spelling_hash(word)) return 0;
+  return parts.priors[static_cast<std::size_t>(at - parts.words.begin())];
+}
+
+TEST(CollectWords, CountsWordsAndTakesTheVocabularys) {
+  const auto tokenizer = tiny();
+  const std::vector<std::string> texts = {"My CARD, my card; caf\xc3\xa9 x2y", "card once refund"};
+  const SpellerParts parts = collect_words(texts, *tokenizer);
+  EXPECT_TRUE(parts.validate().ok());
+  EXPECT_EQ(prior(parts, "card"), SpellerParts::prior_of(3, true));
+  EXPECT_EQ(prior(parts, "my"), SpellerParts::prior_of(2, true));
+  EXPECT_EQ(prior(parts, "once"), SpellerParts::kSeen) << "seen once: known, but nothing is read as it";
+  EXPECT_EQ(prior(parts, "caf"), SpellerParts::kSeen);
+  EXPECT_GT(prior(parts, "refund"), int{SpellerParts::kSeen}) << "seen once, and in the vocabulary";
+  EXPECT_GT(prior(parts, "good"), 0);
+  EXPECT_LT(prior(parts, "good"), int{SpellerParts::kSeen}) << "of the vocabulary only";
+  EXPECT_EQ(prior(parts, "ing"), 0) << "##ing is a part of words";
+  EXPECT_EQ(prior(parts, "CLS"), 0);
+  EXPECT_FALSE(parts.may_begin(spelling_hash("onc"))) << "nothing of a word that was seen once can be walked to";
+  EXPECT_TRUE(parts.may_begin(spelling_hash("car")));
+}
+
+TEST(CollectWords, DependsOnTheWordsAlone) {
+  const auto tokenizer = tiny();
+  const std::vector<std::string> texts = {"one two", "three two", "one refund"},
+                                 other = {"refund one two", "one two three"};
+  const SpellerParts a = collect_words(texts, *tokenizer), b = collect_words(other, *tokenizer);
+  EXPECT_EQ(a.words, b.words);
+  EXPECT_EQ(a.priors, b.priors);
+  EXPECT_EQ(a.prefixes, b.prefixes);
+}
+
+TEST(CollectWords, GivesBackEveryTextItWasMadeFrom) {
+  const auto tokenizer = tiny();
+  const std::vector<std::string> texts = {"the good refnud", "teh bad refund", "refunds, THE goood"};
+  const auto speller = make_speller(texts, *tokenizer);
+  ASSERT_TRUE(speller.ok());
+  std::string out;
+  for (const std::string& text : texts) EXPECT_FALSE((*speller)->repair(text, out)) << text;
+  ASSERT_TRUE((*speller)->repair("the refudn", out));
+  EXPECT_EQ(out, "the refund");
+}
+
+}  // namespace
+}  // namespace smidgen
