@@ -45,12 +45,12 @@ def measure(options, seed, folder):
                                options.encoder, '--tokens-max', '128', '--seed', str(seed), '--quiet'], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             sys.exit(done.stderr)
-        found = {'seed': seed, 'aim': options.rejected, 'bundles': {}}
+        found = {'seed': seed, 'aim': options.rejected, 'encoder': options.encoder, 'bundles': {}}
         for bundle in BUNDLES:
             place = pathlib.Path(work) / 'bundles' / bundle
             inside = sorted(row[OUTSIDE] for row, label in zip(probabilities(options, place, data / 'val.csv'), labels_of(data / 'val.csv'))
                             if label != OUTSIDE)
-            threshold = inside[int((1 - options.rejected) * len(inside))]
+            threshold = inside[min(len(inside) - 1, int((1 - options.rejected) * len(inside)))]
             rows = list(zip(probabilities(options, place, data / 'test.csv'), labels_of(data / 'test.csv')))
             scope = [(row, label) for row, label in rows if label != OUTSIDE]
             outside = [row for row, label in rows if label == OUTSIDE]
@@ -81,6 +81,8 @@ def main():
         if not options.table_only and not (folder / f'{seed}.json').exists():
             measure(options, seed, folder)
     found = [json.loads((folder / f'{seed}.json').read_text()) for seed in seeds if (folder / f'{seed}.json').exists()]
+    if any((one['aim'], one['encoder']) != (options.rejected, options.encoder) for one in found):
+        sys.exit(f'{folder} holds results of another --rejected or --encoder: choose another folder')
     missing = [str(seed) for seed in seeds if not (folder / f'{seed}.json').exists()]
     print(f'{"":<10}{"seeds":>6}{"in-scope accuracy":>19}{"in-scope rejected":>19}{"out-of-scope recall":>21}')
     for bundle in BUNDLES if found else []:

@@ -83,7 +83,10 @@ def table(options):
                 if not path.exists():
                     missing.append(f'{name} seed {seed} {contestant}')
                     continue
-                for what, accuracy in json.loads(path.read_text())['accuracies'].items():
+                stored = json.loads(path.read_text())
+                if stored['rows'] != options.rows:
+                    sys.exit(f'{path} is of {stored["rows"]} rows, not {options.rows}: choose another folder')
+                for what, accuracy in stored['accuracies'].items():
                     found.setdefault(what, []).append(accuracy)
         mean = {what: sum(values) / len(values) for what, values in found.items()}
         print(f'{name:<20}' + ''.join((f'{mean[what]:.4f} ({len(found[what])})' if what in mean else '-').rjust(18) for what in shown))

@@ -186,7 +186,7 @@ def make_data():
             seed = (seed * 1103515245 + 12345) % (1 << 31)
             words.append(f'w{(seed >> 8) % 5000}')
         label = 'abcdefghij'[seed % 10]
-        many.append(f'row {i} {" ".join(words)},{"card" if label == "a" else label}')
+        many.append(f'row {i} {" ".join(words)},{"card" if label == "b" else label}')
     (FOLDER / 'many.csv').write_text('\n'.join(many) + '\n', encoding='utf-8')
 
 

@@ -112,11 +112,12 @@ SpellerParts collect_words(std::span<const std::string> texts, const Tokenizer& 
   return parts;
 }
 
-Result<std::shared_ptr<const Speller>> make_speller(std::span<const std::string> texts, const Tokenizer& tokenizer) {
+std::shared_ptr<const Speller> make_speller(std::span<const std::string> texts, const Tokenizer& tokenizer) {
   SpellerParts parts = collect_words(texts, tokenizer);
-  if (parts.words.size() > SpellerParts::kWordsMax) return std::shared_ptr<const Speller>();
-  SMIDGEN_ASSIGN(Speller speller, Speller::create(std::move(parts)));
-  return std::make_shared<const Speller>(std::move(speller));
+  if (parts.words.size() > SpellerParts::kWordsMax) return nullptr;
+  Result<Speller> speller = Speller::create(std::move(parts));
+  if (!speller.ok()) return nullptr;  // more beginnings than it holds
+  return std::make_shared<const Speller>(std::move(speller).value());
 }
 
 }  // namespace smidgen

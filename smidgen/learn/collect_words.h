@@ -15,7 +15,8 @@ namespace smidgen {
 // one token. Deterministic; the order of texts does not matter.
 SpellerParts collect_words(std::span<const std::string> texts, const Tokenizer& tokenizer);
 
-// A speller of them; null for more words than a speller holds (over a million different ones).
-Result<std::shared_ptr<const Speller>> make_speller(std::span<const std::string> texts, const Tokenizer& tokenizer);
+// A speller of them; null for more words than a speller holds (over a million different ones), or more beginnings of
+// words: rows of identifiers rather than of a language.
+std::shared_ptr<const Speller> make_speller(std::span<const std::string> texts, const Tokenizer& tokenizer);
 
 }  // namespace smidgen

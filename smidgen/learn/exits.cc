@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <mutex>
 #include <numeric>
 #include <utility>
 
@@ -64,9 +65,10 @@ FitTargets mix(const TrainingRows& rows, std::span<const float> teacher, double 
 }
 
 // What the teacher says of the rows outside fold k to the exit that will score fold k, for each k: (rows, labels), that
-// of fold k itself left at zero. A fit without two folds serves both.
+// of fold k itself left at ignorance, all labels alike. A fit without two folds serves both, so there must be three.
 Result<std::vector<std::vector<float>>> teachers_of_folds(const TrainingRows& rows, const ExitTeacher& teacher,
                                                           ThreadPool& pool, const Watcher& watcher) {
+  SMIDGEN_CHECK(rows.folds >= 3);
   SMIDGEN_ASSIGN(const HeadTrainer trainer,
                  HeadTrainer::create(teacher.embeddings.values, teacher.embeddings.dimensions, rows.labels,
                                      rows.label_count, pool));
@@ -167,6 +169,7 @@ Result<std::vector<EmbeddingMatrix>> embed_exits(const Encoder& encoder, std::sp
   };
   std::vector<Worker> workers(pool.threads());
   std::atomic<bool> stopped = false;
+  std::mutex watching;
   const std::size_t items = (texts.size() + kTextsPerItem - 1) / kTextsPerItem;
   pool.parallel_for(items, [&](std::size_t item, std::size_t worker) {
     if (stopped) return;
@@ -179,7 +182,8 @@ Result<std::vector<EmbeddingMatrix>> embed_exits(const Encoder& encoder, std::sp
     encoder.start(sequences, own.climb);
     for (std::size_t e = 0; e < exits.size(); ++e)
       encoder.climb(exits[e], own.scratch, own.climb, out[e].values.data() + first * n);
-    if (worker == 0) watcher.report("embedding for exits", static_cast<double>(item) / static_cast<double>(items));
+    const std::lock_guard lock(watching);
+    watcher.report("embedding for exits", static_cast<double>(item) / static_cast<double>(items));
     if (watcher.stop_requested()) stopped = true;
   });
   if (stopped) return Error::cancelled();

@@ -229,7 +229,7 @@ Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMat
   rung.out_of_fold = std::move(tuned->out_of_fold);
   SMIDGEN_ASSIGN(rung.rung, EncoderRung::create(tuned->encoder, std::move(tuned->head)));
   rung.chosen = fmt::format("fine-tuned for {} epochs, {}{}", tuned->plan.epochs,
-                            tuned->averaged ? fmt::format("mean of {} fits, ", tuned->plan.folds + 1) : "",
+                            tuned->fits > 1 ? fmt::format("mean of {} fits, ", tuned->fits) : "",
                             precision_name(tuned->encoder->precision()));
   return Ok{};
 }
@@ -288,6 +288,10 @@ Status add_exits(const TrainingRows& rows, const EncoderFit& fit, const TrainedR
   const Stopwatch watch;
   const std::size_t layers = fit.encoder->config().body.layers;
   const std::vector<std::size_t> exits = exit_layers(layers);
+  if (exits.empty()) {
+    ladder.notes.push_back("No exits were tried: the encoder has one layer.");
+    return Ok{};
+  }
   const std::vector<std::string_view> texts(rows.texts.begin(), rows.texts.end());
   SMIDGEN_ASSIGN(const std::vector<EmbeddingMatrix> features, embed_exits(*fit.encoder, texts, exits, pool, watcher));
   SMIDGEN_ASSIGN(
@@ -450,7 +454,9 @@ Result<Ladder> train_ladder(const TrainingRows& given, const LadderOptions& opti
   }
   if (ladder.rungs.empty()) return Error::usage("no rung to train");
   if (options.repair_typos && options.linear && encoder != nullptr) {
-    SMIDGEN_ASSIGN(ladder.speller, make_speller(rows.texts, encoder->tokenizer()));
+    ladder.speller = make_speller(rows.texts, encoder->tokenizer());
+    if (ladder.speller == nullptr)
+      ladder.notes.push_back("Typos are not repaired: the rows have too many different words for that.");
   }
   return ladder;
 }

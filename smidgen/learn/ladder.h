@@ -83,8 +83,9 @@ struct Ladder {
   std::vector<std::string> notes;        // sentences for the user
   std::optional<LabelTreatment> labels;  // where a model gave some of them; its targets are moved from
   // Of the rows' words and the encoder's vocabulary: where both `linear` and a rung of vectors are trained (what one
-  // slip costs them is in docs/results.md). Out-of-fold scores need no repair: each of their rows is among those whose
-  // words are known, so the speller gives it back byte for byte.
+  // slip costs them is in docs/results.md); null for too many words. Out-of-fold scores are of rows as they are: the
+  // speller knows all their words. Of a new row it may read a rare word as another, which calibration does not see, and
+  // the rows that certify do.
   std::shared_ptr<const Speller> speller;
   double tuning_minutes = 0;  // estimate of what fine-tuning would take, when there was no time for it; 0: unknown
   // Folders a later run would go on from, were this one killed now: to be removed when its result stands.

@@ -68,6 +68,7 @@ class Tuning {
   struct Fitted {
     TrainableEncoder encoder;
     SoftmaxHead head;
+    bool to_its_end = true;  // of its schedule: patience did not end it
   };
   // Part `part` of plan.folds + 1; held: rows it is judged on after each epoch, may be empty. Its schedule is cut, at
   // least to one epoch, when its share of the time that is left is not enough; the epochs it took are then all that the
@@ -100,8 +101,9 @@ class Tuning {
     SMIDGEN_ASSIGN(const FineTuneReport report, fine_tune(trainable, start.head, tokens(fitted(on)), options, inner));
     plan.epochs = std::min(plan.epochs, report.out_of_patience ? best_epoch(report.epochs) + 1 : report.epochs.size());
     resumed_ = resumed_ || report.resumed_steps > 0;
+    const bool to_its_end = !report.out_of_patience;
     if (!report.note.empty()) note_ += (note_.empty() ? "" : " ") + report.note;
-    return Fitted{std::move(trainable), std::move(start.head)};
+    return Fitted{std::move(trainable), std::move(start.head), to_its_end};
   }
 
   // seconds_left(): of the budget.
@@ -124,14 +126,12 @@ class Tuning {
 
   // Gives the last fit, on all rows, the mean of its weights and those of the folds' fits: the same start, the same
   // schedule and other rows end in one valley, whose middle answers unseen rows better than its rim (Wortsman et al.,
-  // "Model soups", 2022). Were there a ridge between them, the mean would be right on fewer of its own rows than the
-  // folds' fits are on rows they have not seen: then the last fit stays as it is. True when averaged.
-  bool average(Fitted& last, std::span<const float> out_of_fold) {
+  // "Model soups", 2022). Were there a ridge between them, the mean would have forgotten what each of them learnt: when
+  // on its own rows it is not at least half of the way from what the folds' fits answer right of rows they have not
+  // seen to what the last fit does, that one stays as it is. Returns how many fits were averaged, 1 for none.
+  std::size_t average(Fitted& last, std::span<const float> out_of_fold) {
     const std::vector<float> own = weights_of(last);
-    if (members_ == 0 || own.size() != sum_.size()) return false;
-    add_member(own);
-    for (float& value : sum_) value /= static_cast<float>(members_);
-    take_weights(last, sum_);
+    if (members_ == 0 || own.size() != sum_.size()) return 1;
     Rows some(std::min(rows_.size(), kRowsToJudgeMean));
     std::vector<float> unseen;
     for (std::size_t i = 0; i < some.size(); ++i) {
@@ -139,10 +139,15 @@ class Tuning {
       const auto row = out_of_fold.subspan(some[i] * rows_.label_count, rows_.label_count);
       unseen.insert(unseen.end(), row.begin(), row.end());
     }
-    const std::vector<float> seen = score_rows(last.encoder, last.head, tokens(some).ids);
-    if (share_right(seen, some) >= share_right(unseen, some)) return true;
+    const TokenRows judged = tokens(some);
+    const double least =
+        (share_right(unseen, some) + share_right(score_rows(last.encoder, last.head, judged.ids), some)) / 2;
+    add_member(own);
+    for (float& value : sum_) value /= static_cast<float>(members_);
+    take_weights(last, sum_);
+    if (share_right(score_rows(last.encoder, last.head, judged.ids), some) >= least) return members_;
     take_weights(last, own);
-    return false;
+    return 1;
   }
 
   bool resumed() const { return resumed_; }
@@ -202,6 +207,7 @@ class Tuning {
 
  private:
   void add_member(std::span<const float> weights) {
+    if (weights.empty()) return;
     sum_.resize(members_ == 0 ? weights.size() : sum_.size());
     if (weights.size() != sum_.size()) return;  // a folder somebody wrote into
     kernels().axpy(1.0F, weights.data(), sum_.data(), weights.size());
@@ -225,7 +231,8 @@ class Tuning {
     if (fold == 0)
       std::copy_if(off.begin(), off.end(), std::back_inserter(held), [&](auto i) { return tune.contains(i); });
     SMIDGEN_ASSIGN(Fitted fitted, fit(on, held, plan, fold, seconds_left));
-    FinishedFold finished{score_rows(fitted.encoder, fitted.head, tokens(off).ids), weights_of(fitted), plan};
+    FinishedFold finished{score_rows(fitted.encoder, fitted.head, tokens(off).ids), {}, plan};
+    if (fitted.to_its_end) finished.weights = weights_of(fitted);  // else its rate never fell: not to be averaged
     SMIDGEN_TRY(state_.keep(fold, finished));
     return finished;
   }
@@ -344,7 +351,7 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
   Rows all(rows.size());
   for (std::uint32_t i = 0; i < all.size(); ++i) all[i] = i;
   SMIDGEN_ASSIGN(Tuning::Fitted fitted, tuning.fit(all, {}, tuned.plan, tuned.plan.folds, left()));
-  tuned.averaged = tuning.average(fitted, tuned.out_of_fold);
+  tuned.fits = tuning.average(fitted, tuned.out_of_fold);
   SMIDGEN_ASSIGN(tuned.encoder, write_moved(encoder, fitted.encoder, options.folder));
   tuned.head = std::move(fitted.head);
   tuned.seconds = seconds_since(start);

@@ -56,11 +56,12 @@ struct TunedEncoder {
   SoftmaxHead head;
   std::vector<float> out_of_fold;  // (rows, labels) log-probabilities
   TunePlan plan;
-  double seconds = 0;                      // of this run
-  bool resumed = false, averaged = false;  // averaged: with the fits of the folds
-  double share = 1;                        // of the way from the weights it began with, where it stayed
-  std::string note;                        // a sentence for the user, may be empty
-  std::string leftover;                    // folder to remove when what this is for stands; may be empty
+  double seconds = 0;  // of this run
+  bool resumed = false;
+  std::size_t fits = 1;  // whose weights were averaged: of folds, and the last one
+  double share = 1;      // of the way from the weights it began with, where it stayed
+  std::string note;      // a sentence for the user, may be empty
+  std::string leftover;  // folder to remove when what this is for stands; may be empty
 };
 
 // Writes the files of `encoder` with the weights of `moved` into `folder`, which is made, and loads them with the

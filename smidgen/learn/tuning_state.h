@@ -14,9 +14,9 @@
 
 namespace smidgen {
 
-// What a finished fold leaves: the scores of the rows it was not fitted on, its weights (of encoder, then head), and
-// the plan as it was after it: later parts take as many epochs as the first fold found best. In one file, so that no
-// kill comes between them.
+// What a finished fold leaves: the scores of the rows it was not fitted on, its weights (of encoder, then head; none
+// when patience ended it), and the plan as it was after it: later parts take as many epochs as the first fold found
+// best. In one file, so that no kill comes between them.
 struct FinishedFold {
   std::vector<float> scores, weights;
   TunePlan plan;

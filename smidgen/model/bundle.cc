@@ -250,6 +250,9 @@ Status save_bundle(const std::string& folder, bool replace, const BundleInfo& in
   BundleManifest manifest;
   manifest.info = info;
   if (auto valid = validate_info(info); !valid.ok()) return std::move(valid).error().in(folder);
+  for (std::size_t i = 0; i < rungs.size(); ++i)  // an exit of another encoder would come back as one of this
+    SMIDGEN_CHECK(rungs[i]->exit_after() == info.rungs[i].exit_after &&
+                  (!shares_encoder(info.rungs, i) || rungs[i + 1]->goes_on_from(*rungs[i])));
   SMIDGEN_TRY(check_replaceable(folder));
   SMIDGEN_ASSIGN(StagedFolder staged, StagedFolder::create(folder, replace));
   std::map<std::string, std::string> found;

@@ -175,22 +175,13 @@ Status check_exits(const std::vector<BundleRung>& rungs) {
   for (std::size_t i = 0; i < rungs.size(); ++i) {
     const BundleRung& rung = rungs[i];
     if (rung.exit_after > 0 && rung.kind != RungKind::kEncoder)
-      return wrong("exit_after",
-                   "left out: "
-                   " + rung.name + "
-                   " is no encoder");
+      return wrong("exit_after", "left out: \"" + rung.name + "\" is no encoder");
     if (rung.exit_after > kLayersMax) return wrong("exit_after", "at most " + std::to_string(kLayersMax));
     if (i == 0 || rung.kind != RungKind::kEncoder || rungs[i - 1].kind != RungKind::kEncoder) continue;
     if (rung.exit_after > 0 && (rungs[i - 1].exit_after == 0 || rungs[i - 1].exit_after >= rung.exit_after))
-      return wrong("exit_after",
-                   "rising: "
-                   " + rung.name + "
-                   " stands behind a rung of no fewer layers");
+      return wrong("exit_after", "rising: \"" + rung.name + "\" stands behind a rung of no fewer layers");
     if (rungs[i - 1].exit_after > 0 && rung.tokens_max != rungs[i - 1].tokens_max)
-      return wrong("tokens_max",
-                   "that of the encoder in "
-                   " + rungs[i - 1].name + "
-                   ", which is an exit of it");
+      return wrong("tokens_max", "that of \"" + rungs[i - 1].name + "\", which is an exit of it");
   }
   return Ok{};
 }

@@ -226,7 +226,8 @@ TEST_F(ExitBundle, WrongLayersAreRefusedByName) {
                 testing::AllOf(HasSubstr("exit_1"), HasSubstr("`exit_after` is"), HasSubstr("2 layers")));
   // Then it must hold an encoder of its own.
   EXPECT_NE(error_after([](json& m) { m["rungs"][0].erase("exit_after"); }), "no error");
-  EXPECT_THAT(error_after([](json& m) { m["rungs"][1]["exit_after"] = 1; }), HasSubstr("`exit_after` must be rising"));
+  EXPECT_THAT(error_after([](json& m) { m["rungs"][1]["exit_after"] = 1; }),
+              HasSubstr("`exit_after` must be rising: \"encoder\""));
   EXPECT_THAT(error_after([](json& m) {
                 m["rungs"][1]["exit_after"] = 1;
                 m["rungs"][0].erase("exit_after");
@@ -236,8 +237,9 @@ TEST_F(ExitBundle, WrongLayersAreRefusedByName) {
                 m["rungs"][0]["kind"] = "linear";
                 m["rungs"][1].erase("exit_after");
               }),
-              HasSubstr("is no encoder"));
-  EXPECT_THAT(error_after([](json& m) { m["rungs"][0]["tokens_max"] = 5; }), HasSubstr("`tokens_max`"));
+              HasSubstr("\"exit_1\" is no encoder"));
+  EXPECT_THAT(error_after([](json& m) { m["rungs"][0]["tokens_max"] = 5; }),
+              testing::AllOf(HasSubstr("`tokens_max`"), HasSubstr("\"exit_1\"")));
   EXPECT_TRUE(Bundle::load(folder_).ok());
 }
 

@@ -25,7 +25,7 @@ Result<SpellerParts> read_parts(const Safetensors& file) {
   SMIDGEN_ASSIGN(const TensorView filter, file.get("prefixes", DType::kU8, bytes));
   SpellerParts parts;
   parts.words.resize(count[0]);
-  std::memcpy(parts.words.data(), hashes.bytes.data(), hashes.bytes.size());
+  if (!parts.words.empty()) std::memcpy(parts.words.data(), hashes.bytes.data(), hashes.bytes.size());
   parts.priors.assign(priors.bytes.begin(), priors.bytes.end());
   parts.prefixes.assign(filter.bytes.begin(), filter.bytes.end());
   return parts;

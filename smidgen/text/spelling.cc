@@ -218,10 +218,7 @@ class Speller::Search {
 
   Letters run() {
     walk(0, 0, 0, 1, true);
-    if (typed_.count >= costs_.two_letters_min) {
-      best_score_ = std::max(best_score_, costs_.least_two - 1);
-      walk(0, 0, 0, 2, true);
-    }
+    if (typed_.count >= costs_.two_letters_min) walk(0, 0, 0, 2, true);
     return best_;
   }
 
@@ -295,12 +292,12 @@ class Speller::Search {
 };
 
 Speller::Letters Speller::read(const Letters& typed) const {
-  constexpr int kNothing = -1000;
   std::uint64_t state = 0;
   for (std::size_t i = 0; i < typed.count; ++i) state = spelling_step(state, typed.at[i]);
   const std::uint8_t own = find(spelling_hash(state));
   // A word of the vocabulary competes with those it may be a slip of; for itself no slip has to be assumed.
-  return Search(*this, typed, own == 0 ? kNothing : own + costs_.margin).run();
+  const int floor = costs_.least - 1;
+  return Search(*this, typed, own == 0 ? floor : std::max(floor, own + costs_.margin)).run();
 }
 
 bool Speller::repair(std::string_view text, std::string& repaired) const {

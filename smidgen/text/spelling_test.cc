@@ -23,7 +23,7 @@ Speller bank() {
                                                {"what", 800},
                                                {"transfer", 300},
                                                {"account", 400},
-                                               {"payment", 200},
+                                               {"payment", 400},
                                                {"cash", 100},
                                                {"for", 700},
                                                {"acount", 1, true, false},
@@ -184,13 +184,13 @@ TEST(Speller, FindsTheBestWordOneSlipAway) {
     if (prior.contains(typed)) continue;
     const std::map<std::string, int> scores = one_slip_away(typed, prior, costs);
     const std::string got = read(*speller, typed);
-    if (scores.empty()) {
-      EXPECT_EQ(got, typed);
+    int best = -1000;
+    for (const auto& [word, score] : scores) best = std::max(best, score);
+    if (best < costs.least) {
+      EXPECT_EQ(got, typed) << best;
       continue;
     }
     ++found;
-    int best = -1000;
-    for (const auto& [word, score] : scores) best = std::max(best, score);
     ASSERT_TRUE(scores.contains(got)) << typed << " read as " << got;
     EXPECT_EQ(scores.at(got), best) << typed << " read as " << got;
   }
