@@ -128,7 +128,8 @@ TEST_F(ExitHeads, ScoresAreBlindToTheirFoldsLabels) {
   for (const std::uint32_t fold : {0U, 3U}) {
     TrainingRows changed = rows_;
     for (std::size_t row = 0; row < rows_.size(); ++row)
-      if (rows_.fold_of[row] == fold) changed.labels[row] = (rows_.labels[row] + (row % 10 == fold ? 1 : 0)) % kLabels;
+      if (rows_.fold_of[row] == fold)
+        changed.labels[row] = static_cast<std::uint32_t>((rows_.labels[row] + (row % 10 == fold ? 1 : 0)) % kLabels);
     const TrainedExit after = train(changed, 0.5, {4});
     bool others_differ = false;
     for (std::size_t row = 0; row < rows_.size(); ++row)
