@@ -25,7 +25,7 @@ class Digest {
       add(word);
     }
     std::uint64_t rest = 0;
-    std::memcpy(&rest, bytes.data() + at, bytes.size() - at);
+    if (at < bytes.size()) std::memcpy(&rest, bytes.data() + at, bytes.size() - at);  // an empty view may be null
     add(rest);
   }
   void add(std::uint64_t word) {
