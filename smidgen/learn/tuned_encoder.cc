@@ -14,6 +14,7 @@
 #include "smidgen/base/sha256.h"
 #include "smidgen/base/version.h"
 #include "smidgen/learn/head_trainer.h"
+#include "smidgen/learn/score_quality.h"
 #include "smidgen/learn/tuning_state.h"
 
 namespace smidgen {
@@ -101,9 +102,8 @@ class Tuning {
     SMIDGEN_ASSIGN(const FineTuneReport report, fine_tune(trainable, start.head, tokens(fitted(on)), options, inner));
     plan.epochs = std::min(plan.epochs, report.out_of_patience ? best_epoch(report.epochs) + 1 : report.epochs.size());
     resumed_ = resumed_ || report.resumed_steps > 0;
-    const bool to_its_end = !report.out_of_patience;
     if (!report.note.empty()) note_ += (note_.empty() ? "" : " ") + report.note;
-    return Fitted{std::move(trainable), std::move(start.head), to_its_end};
+    return Fitted{std::move(trainable), std::move(start.head), !report.out_of_patience};
   }
 
   // seconds_left(): of the budget.
@@ -140,12 +140,14 @@ class Tuning {
       unseen.insert(unseen.end(), row.begin(), row.end());
     }
     const TokenRows judged = tokens(some);
-    const double least =
-        (share_right(unseen, some) + share_right(score_rows(last.encoder, last.head, judged.ids), some)) / 2;
+    const auto accuracy = [&](std::span<const float> scores) {
+      return score_quality(scores, judged.labels, rows_.label_count).accuracy;
+    };
+    const double least = (accuracy(unseen) + accuracy(score_rows(last.encoder, last.head, judged.ids))) / 2;
     add_member(own);
     for (float& value : sum_) value /= static_cast<float>(members_);
     take_weights(last, sum_);
-    if (share_right(score_rows(last.encoder, last.head, judged.ids), some) >= least) return members_;
+    if (accuracy(score_rows(last.encoder, last.head, judged.ids)) >= least) return members_;
     take_weights(last, own);
     return 1;
   }
@@ -249,14 +251,6 @@ class Tuning {
     std::copy_n(head.begin(), head.size() - of_bias, fitted.head.weights.begin());
     std::copy_n(head.last(of_bias).begin(), of_bias, fitted.head.bias.begin());
     fitted.encoder.take_weights(weights.first(weights.size() - of_head));
-  }
-  double share_right(std::span<const float> scores, const Rows& of) const {
-    double right = 0;
-    for (std::size_t i = 0; i < of.size(); ++i) {
-      const auto row = scores.subspan(i * rows_.label_count, rows_.label_count);
-      right += std::max_element(row.begin(), row.end()) - row.begin() == rows_.labels[of[i]] ? 1 : 0;
-    }
-    return right / static_cast<double>(of.size());
   }
 
   const TrainingRows& rows_;

@@ -13,7 +13,7 @@ namespace smidgen {
 namespace {
 
 struct EmulatedTiles {
-  static constexpr int kTiles = 8, kRows = 16, kBytes = 64, kValues = kBytes / 4;
+  static constexpr int kTiles = 8, kRows = 16, kBytes = 64;
   int rows[kTiles] = {}, bytes[kTiles] = {};  // both 0: not configured
   alignas(64) std::uint8_t data[kTiles][kRows][kBytes] = {};
 
