@@ -44,13 +44,13 @@ DataFormat format_by_extension(const std::string& extension) {
   return DataFormat::kAuto;
 }
 
-// First byte that is not white space, 0 when there is none within the window.
-Result<char> first_letter(ByteWindow& window, std::size_t bytes_max) {
+// The first byte from `at` on that is not white space, where `at` then stands; 0 when the first bytes_max hold none.
+Result<char> next_letter(ByteWindow& window, std::size_t& at, std::size_t bytes_max) {
   for (;;) {
-    const std::string_view bytes = window.unread();
-    const std::size_t at = bytes.find_first_not_of(" \t\r\n");
-    if (at != std::string_view::npos) return bytes[at];
-    if (window.at_end() || bytes.size() >= bytes_max) return '\0';
+    const std::string_view bytes = window.unread().substr(0, bytes_max);
+    at = std::min(bytes.find_first_not_of(" \t\r\n", at), bytes.size());
+    if (at < bytes.size()) return bytes[at];
+    if (window.at_end() || bytes.size() == bytes_max) return '\0';
     SMIDGEN_TRY(window.more());
   }
 }
@@ -80,14 +80,15 @@ Status check_signature(const OpenedInput& input) {
   return Ok{};
 }
 
-// A JSON array of objects, by the bytes at hand (waiting for more could be waiting for a person). `named_json`: any
-// array.
-bool starts_array(std::string_view bytes, bool named_json) {
+// A JSON array of objects; `named_json`: any array. It reads on only as long as the letters so far are an array's, so a
+// person who types lines is not kept waiting.
+Result<bool> starts_array(ByteWindow& window, std::size_t bytes_max, bool named_json) {
+  std::size_t at = 0;
   for (const char wanted : {'[', '{', '"'}) {
-    bytes.remove_prefix(std::min(bytes.find_first_not_of(" \t\r\n"), bytes.size()));
-    if (bytes.empty() || bytes[0] != wanted) return false;
+    SMIDGEN_ASSIGN(const char letter, next_letter(window, at, bytes_max));
+    if (letter != wanted) return false;
     if (named_json) return true;
-    bytes.remove_prefix(1);
+    ++at;
   }
   return true;
 }
@@ -134,11 +135,14 @@ Result<std::unique_ptr<RecordReader>> read_records(std::unique_ptr<ByteSource> s
   DataFormat format = options.format;
   const std::string extension = extension_of(name);
   if (format == DataFormat::kAuto) format = format_by_extension(extension);
-  if (format == DataFormat::kAuto || format == DataFormat::kJsonl)
-    if (starts_array(input.window.unread(), extension == "json")) return is_array(name, extension);
+  if (format == DataFormat::kAuto || format == DataFormat::kJsonl) {
+    SMIDGEN_ASSIGN(const bool array, starts_array(input.window, limits.record_bytes_max, extension == "json"));
+    if (array) return is_array(name, extension);
+  }
   if (format == DataFormat::kAuto && options.delimiter != 0) format = DataFormat::kCsv;
   if (format == DataFormat::kAuto) {
-    SMIDGEN_ASSIGN(const char first, first_letter(input.window, limits.record_bytes_max));
+    std::size_t at = 0;
+    SMIDGEN_ASSIGN(const char first, next_letter(input.window, at, limits.record_bytes_max));
     format = first == '{' ? DataFormat::kJsonl : DataFormat::kLines;
   }
   if (options.delimiter != 0 && format != DataFormat::kCsv && format != DataFormat::kTsv)

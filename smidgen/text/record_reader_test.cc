@@ -310,7 +310,9 @@ std::vector<BadInput> bad_rows() {
 }
 
 TEST(RecordReader, OneClearErrorForEachBadFile) {
-  for (const BadInput& bad : bad_files()) EXPECT_EQ(read_all(bad.bytes, bad.name, labelled()), bad.rows) << bad.bytes;
+  for (const BadInput& bad : bad_files())
+    for (const std::size_t buffer : {1UL, 7UL, 65536UL})
+      EXPECT_EQ(read_all(bad.bytes, bad.name, labelled(), buffer), bad.rows) << bad.bytes;
 }
 
 TEST(RecordReader, ABadRowIsAnErrorAndReadingGoesOn) {
