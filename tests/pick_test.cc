@@ -161,9 +161,8 @@ TEST_F(PickTest, WritesWhatItCertified) {
   EXPECT_EQ(picked(data).certificate->attempts, 2U);
 }
 
-// An exit and its encoder, one climb: what was certified is what the written bundle answers, row by row.
-TEST_F(PickTest, WritesTheExitsItCertified) {
-  // Words that the tiny encoder knows, the first of them mostly the label's.
+// Rows of words that the tiny encoder knows, the first of them mostly the label's.
+std::vector<Row> make_rows_of_known_words() {
   const std::vector<std::string> words = {"refund", "zebra", "good", "cat", "hello", "world", "the", "bad"};
   Random random(5);
   std::vector<Row> rows;
@@ -174,7 +173,12 @@ TEST_F(PickTest, WritesTheExitsItCertified) {
       text += " " + words[random.uniform() < 0.2 ? label : random.below(words.size())];
     rows.push_back({fmt::format("{} {}", text, i), kKinds[label]});
   }
-  const Dataset data = load(to_csv(rows));
+  return rows;
+}
+
+// An exit and its encoder, one climb: what was certified is what the written bundle answers, row by row.
+TEST_F(PickTest, WritesTheExitsItCertified) {
+  const Dataset data = load(to_csv(make_rows_of_known_words()));
   request_.ladder.linear = false;
   request_.ladder.encoder = request_.ladder.exits = true;
   request_.ladder.encoder_folder = SMIDGEN_SOURCE_DIR "/tests/golden/tiny_bert";
@@ -194,6 +198,26 @@ TEST_F(PickTest, WritesTheExitsItCertified) {
   ASSERT_EQ(left_at.size(), 2U);
   EXPECT_GT(left_at[0], 20);
   EXPECT_GT(left_at[1], 20);
+}
+
+TEST_F(PickTest, WritesTheExitsOfAnEncoderItFineTuned) {
+  const Dataset data = load(to_csv(make_rows_of_known_words()));
+  request_.ladder.linear = false;
+  request_.ladder.encoder = request_.ladder.exits = true;
+  request_.ladder.encoder_folder = SMIDGEN_SOURCE_DIR "/tests/golden/tiny_bert";
+  request_.ladder.seconds_max = 1000;
+  request_.accuracy = 0.85;
+  const PickReport report = picked(data);
+  ASSERT_TRUE(report.certified);
+  const auto bundle = Classifier::open(request_.out);
+  ASSERT_TRUE(bundle.ok()) << bundle.error().message();
+  ASSERT_EQ(report.policy, "exit_1");  // moved, its first layer is enough
+  EXPECT_EQ(bundle->bundle().info.rungs.front().exit_after, 1U);
+  EXPECT_NE(*sha256_file(request_.out + "/exit_1/model.safetensors"),
+            *sha256_file(request_.ladder.encoder_folder + "/model.safetensors"));
+  expect_recounted(*bundle, data);
+  EXPECT_GT(bundle->bundle().certificate->coverage, 0.2);
+  EXPECT_EQ(left_behind(), std::set<std::string>{"a.smidgen"});
 }
 
 TEST_F(PickTest, AModelsLabelsAreCertifiedAsAgreementWithIt) {

@@ -165,7 +165,7 @@ void declare_pick(CLI::App& verb, PickOptions& o, RawOptions& raw) {
       ->check(CLI::IsMember({"linear", "static", "encoder"}))
       ->type_name("LIST");
   verb.add_flag("--exits", o.exits,
-                "try exits after inner layers of the frozen encoder, too: rows that leave there take less time");
+                "try exits after inner layers of the encoder, too: rows that leave there take less time");
   declare_encoder(verb, o.encoder, o.tokens_max);
   declare_typos(verb, o.typos);
   verb.add_option("--report", o.report, "HTML report [NAME.report.html beside the bundle]")

@@ -208,4 +208,39 @@ Result<std::vector<TrainedExit>> train_exits(const TrainingRows& rows, std::span
   return exits;
 }
 
+Result<MovedExit> fit_moved_exit(const TrainingRows& rows, const MovedFeatures& features,
+                                 std::span<const std::uint32_t> off, std::optional<ExitSettings> settings,
+                                 ThreadPool& pool, const Watcher& watcher) {
+  SMIDGEN_ASSIGN(const HeadTrainer trainer,
+                 HeadTrainer::create(features.after_layer.values, features.after_layer.dimensions, rows.labels,
+                                     rows.label_count, pool));
+  const FitTargets taught = mix(rows, features.last, ExitOptions().teacher_share);
+  const auto fit = [&](const ExitSettings& with) -> Result<MovedExit> {
+    HeadOptions options;
+    options.targets = with.taught ? &taught : &rows.targets;
+    SMIDGEN_ASSIGN(HeadFit fitted, trainer.fit(features.on, with.c, watcher, nullptr, options));
+    MovedExit exit{{}, with, std::vector<float>(off.size() * rows.label_count)};
+    trainer.score(fitted, off, exit.scores);
+    exit.head = std::move(fitted.head);
+    return exit;
+  };
+  if (settings) return fit(*settings);
+  SMIDGEN_CHECK(!off.empty());
+  std::vector<std::uint32_t> truth;
+  for (const std::uint32_t row : off) truth.push_back(rows.labels[row]);
+  std::optional<MovedExit> best;
+  double least = 0;
+  const auto attempt = [&](const ExitSettings& with) -> Status {
+    SMIDGEN_ASSIGN(MovedExit exit, fit(with));
+    const double loss = score_quality(exit.scores, truth, rows.label_count).log_loss;
+    if (best && loss >= least) return Ok{};
+    best = std::move(exit);
+    least = loss;
+    return Ok{};
+  };
+  for (const double c : default_head_c_grid()) SMIDGEN_TRY(attempt({c, false}));
+  SMIDGEN_TRY(attempt({best->settings.c, true}));
+  return std::move(*best);
+}
+
 }  // namespace smidgen

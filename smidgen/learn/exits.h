@@ -1,4 +1,4 @@
-// Heads after inner layers of a frozen encoder, trained by self-distillation: what the head after the last layer says
+// Heads after inner layers of an encoder, trained by self-distillation: what the head after the last layer says
 // is what they aim at, beside the labels (Zhang, Song et al., "Be your own teacher", 2019; for early exits Liu, Zhou et
 // al., "FastBERT", 2020). For row i with label distribution y_i
 //
@@ -10,10 +10,15 @@
 // No score is from a head that row i had a part in, by its label or through the teacher: for the exit that scores fold
 // k, the teacher of the rows of fold j was fitted without the folds j and k. The head that is kept has the teacher's
 // out-of-fold scores of all rows. (As everywhere, C and whether there is a teacher are chosen on all rows.)
+//
+// The layers of an encoder that was moved know the labels of the rows they were moved on. Its exits are scored with the
+// encoders of the folds (tuned_encoder.h): vectors, teacher and head of a row's score are then all of one fit without
+// it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -58,5 +63,29 @@ struct TrainedExit {
 Result<std::vector<TrainedExit>> train_exits(const TrainingRows& rows, std::span<const EmbeddingMatrix> features,
                                              const ExitTeacher& teacher, const ExitOptions& options, ThreadPool& pool,
                                              const Watcher& watcher);
+
+struct ExitSettings {
+  double c = 0;
+  bool taught = false;
+};
+
+// What an encoder that was moved on the rows `on` says of all rows.
+struct MovedFeatures {
+  const EmbeddingMatrix& after_layer;  // of the exit
+  std::span<const float> last;         // (rows, labels) log-probabilities of the head it was moved with
+  std::span<const std::uint32_t> on;
+};
+
+struct MovedExit {
+  SoftmaxHead head;
+  ExitSettings settings;
+  std::vector<float> scores;  // (off, labels) log-probabilities
+};
+
+// A head on the rows `on`, and what it says of the rows `off`. Without settings those are taken that have the least log
+// loss on `off`, which then must not be empty. Errors: Error::cancelled(), features that are no numbers.
+Result<MovedExit> fit_moved_exit(const TrainingRows& rows, const MovedFeatures& features,
+                                 std::span<const std::uint32_t> off, std::optional<ExitSettings> settings,
+                                 ThreadPool& pool, const Watcher& watcher);
 
 }  // namespace smidgen

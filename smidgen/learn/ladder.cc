@@ -199,6 +199,25 @@ Evaluation quality_of(const TrainingRows& rows, const std::vector<float>& scores
   return calibrate(scored, std::vector<std::size_t>{0}, {.seed = seed}, &pool).after;
 }
 
+// train_seconds: of all of them; 0 where they are part of the encoder's.
+Status push_exits(const std::shared_ptr<const Encoder>& encoder, const std::vector<std::size_t>& layers,
+                  std::vector<TrainedExit> exits, Precision precision, double train_seconds, Ladder& ladder) {
+  const std::size_t of = encoder->config().body.layers;
+  for (std::size_t i = 0; i < exits.size(); ++i) {
+    TrainedRung exit;
+    exit.name = fmt::format("exit_{}", layers[i]);
+    SMIDGEN_ASSIGN(exit.rung, EncoderRung::create(encoder, std::move(exits[i].head), layers[i]));
+    exit.out_of_fold = std::move(exits[i].out_of_fold);
+    exit.precision = precision;
+    exit.layers_share = static_cast<double>(layers[i]) / static_cast<double>(of);
+    exit.chosen = fmt::format("after layer {} of {}, head with C {:g}{}", layers[i], of, exits[i].c,
+                              exits[i].taught ? ", taught by the last layer's" : "");
+    exit.train_seconds = train_seconds / static_cast<double>(exits.size());
+    ladder.rungs.push_back(std::move(exit));
+  }
+  return Ok{};
+}
+
 // The encoder moved, when `seconds` are enough and it then is better than `frozen`; else `frozen` as it is.
 Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMatrix& embeddings,
             const LadderOptions& options, double seconds, ThreadPool& pool, const Watcher& watcher, TrainedRung& rung,
@@ -206,6 +225,7 @@ Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMat
   TuneOptions tuning;
   tuning.seconds_max = seconds;
   tuning.folder = options.tuned_folder;
+  if (options.exits) tuning.exits = exit_layers(encoder.config().body.layers);
   tuning.seed = options.seed;
   tuning.state_folder = options.state_folder;
   tuning.state_key = options.state_key;
@@ -231,7 +251,7 @@ Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMat
   rung.chosen = fmt::format("fine-tuned for {} epochs, {}{}", tuned->plan.epochs,
                             tuned->fits > 1 ? fmt::format("mean of {} fits, ", tuned->fits) : "",
                             precision_name(tuned->encoder->precision()));
-  return Ok{};
+  return push_exits(tuned->encoder, tuning.exits, std::move(tuned->exits), rung.precision, 0, ladder);
 }
 
 // Losses of the rows' calibrated out-of-fold probabilities.
@@ -286,30 +306,13 @@ Status move_by_contrast(const TrainingRows& rows, const Encoder& encoder, const 
 Status add_exits(const TrainingRows& rows, const EncoderFit& fit, const TrainedRung& last, ThreadPool& pool,
                  const Watcher& watcher, Ladder& ladder) {
   const Stopwatch watch;
-  const std::size_t layers = fit.encoder->config().body.layers;
-  const std::vector<std::size_t> exits = exit_layers(layers);
-  if (exits.empty()) {
-    ladder.notes.push_back("No exits were tried: the encoder has one layer.");
-    return Ok{};
-  }
+  const std::vector<std::size_t> exits = exit_layers(fit.encoder->config().body.layers);
   const std::vector<std::string_view> texts(rows.texts.begin(), rows.texts.end());
   SMIDGEN_ASSIGN(const std::vector<EmbeddingMatrix> features, embed_exits(*fit.encoder, texts, exits, pool, watcher));
   SMIDGEN_ASSIGN(
       std::vector<TrainedExit> heads,
       train_exits(rows, features, {fit.embeddings, fit.head.c, last.out_of_fold}, ExitOptions(), pool, watcher));
-  for (std::size_t i = 0; i < exits.size(); ++i) {
-    TrainedRung exit;
-    exit.name = fmt::format("exit_{}", exits[i]);
-    SMIDGEN_ASSIGN(exit.rung, EncoderRung::create(fit.encoder, std::move(heads[i].head), exits[i]));
-    exit.out_of_fold = std::move(heads[i].out_of_fold);
-    exit.precision = last.precision;
-    exit.layers_share = static_cast<double>(exits[i]) / static_cast<double>(layers);
-    exit.chosen = fmt::format("after layer {} of {}, head with C {:g}{}", exits[i], layers, heads[i].c,
-                              heads[i].taught ? ", taught by the last layer's" : "");
-    exit.train_seconds = watch.seconds() / static_cast<double>(exits.size());
-    ladder.rungs.push_back(std::move(exit));
-  }
-  return Ok{};
+  return push_exits(fit.encoder, exits, std::move(heads), last.precision, watch.seconds(), ladder);
 }
 
 Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_ptr<const Encoder>& f32,
@@ -332,10 +335,13 @@ Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_pt
     SMIDGEN_TRY(tune(rows, *fit.encoder, fit.embeddings, options, options.seconds_max - of_ladder.seconds(), pool,
                      watcher, trained, ladder));
   if (!options.exits) return trained;
-  if (&static_cast<const EncoderRung&>(*trained.rung).encoder() == fit.encoder.get()) {
+  const Encoder& kept = static_cast<const EncoderRung&>(*trained.rung).encoder();
+  if (exit_layers(kept.config().body.layers).empty()) {
+    ladder.notes.push_back("No exits were tried: the encoder has one layer.");
+  } else if (&kept == fit.encoder.get()) {
     SMIDGEN_TRY(add_exits(rows, fit, trained, pool, watcher, ladder));
-  } else {
-    ladder.notes.push_back("No exits were tried: they are for an encoder that stays frozen.");
+  } else if (kept.folder() != options.tuned_folder) {
+    ladder.notes.push_back("No exits were tried: there are none of an encoder that few labels moved.");
   }
   return trained;
 }

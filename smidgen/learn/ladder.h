@@ -47,7 +47,7 @@ struct TrainingRows {
 
 struct LadderOptions {
   bool linear = true, static_vectors = true, encoder = true;
-  bool exits = false;                  // of the encoder, while it is frozen: rungs after inner layers (exits.h)
+  bool exits = false;                  // of the encoder, unless contrast moved it: rungs after inner layers (exits.h)
   std::string encoder_folder;          // for static and encoder
   std::size_t tokens_max = 0;          // of the encoder; 0: the folder's value
   std::optional<Precision> precision;  // of the encoder; none: see kPrecisionCostMax

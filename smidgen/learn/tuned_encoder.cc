@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <iterator>
 #include <limits>
+#include <numeric>
 #include <unordered_set>
 #include <utility>
 
@@ -116,12 +117,30 @@ class Tuning {
         (rows_.fold_of[i] * plan.folds / rows_.folds == fold ? off : on).push_back(i);
       if (on.empty() || off.empty()) continue;
       SMIDGEN_ASSIGN(const FinishedFold part, finish(fold, on, off, plan, seconds_left()));
-      for (std::size_t i = 0; i < off.size(); ++i)
-        std::copy_n(part.scores.begin() + static_cast<std::ptrdiff_t>(i * rows_.label_count), rows_.label_count,
-                    scores.begin() + static_cast<std::ptrdiff_t>(off[i] * rows_.label_count));
+      place(part.scores, off, scores);
+      for (std::size_t i = 0; i < part.exits.size(); ++i) {
+        if (exits_.size() == i) exits_.push_back({{}, std::vector<float>(scores.size()), 0, false});
+        exits_[i].c = part.exits[i].settings.c;
+        exits_[i].taught = part.exits[i].settings.taught;
+        place(part.exits[i].scores, off, exits_[i].out_of_fold);
+      }
       add_member(part.weights);
     }
     return scores;
+  }
+
+  // Heads after inner layers of what is kept, with the settings of those of the folds, whose scores they have.
+  Result<std::vector<TrainedExit>> exits(Fitted& last, const Encoder& written) {
+    const Rows all = all_rows();
+    SMIDGEN_ASSIGN(std::vector<MovedExit> heads, fit_exits(last, written, all, {}));
+    for (std::size_t i = 0; i < heads.size(); ++i) exits_[i].head = std::move(heads[i].head);
+    return std::move(exits_);
+  }
+
+  Rows all_rows() const {
+    Rows all(rows_.size());
+    std::iota(all.begin(), all.end(), 0U);
+    return all;
   }
 
   // Gives the last fit, on all rows, the mean of its weights and those of the folds' fits: the same start, the same
@@ -178,6 +197,7 @@ class Tuning {
     hash.add(fmt::format("\n{} {} {} {} {} {} {} {} {}", o.batch_rows, o.rate, o.head_rate, o.warm_up, o.weight_decay,
                          o.layer_decay, o.gradient_norm_max, o.dropout, o.label_smoothing));
     for (const float weight : o.class_weights) hash.add(fmt::format(" {}", weight));
+    for (const std::size_t layer : options_.exits) hash.add(fmt::format("\nexit {}", layer));
     std::error_code code;
     const auto place = std::filesystem::absolute(options_.folder, code);
     hash.add(fmt::format("\n{} {} {} {} {} {} {} {} {} {} {} {}", weights, encoder_.tokens_max(), options_.c,
@@ -221,7 +241,7 @@ class Tuning {
   }
 
   Result<FinishedFold> finish(std::size_t fold, const Rows& on, const Rows& off, TunePlan& plan, double seconds_left) {
-    if (std::optional<FinishedFold> kept = state_.fold(fold, off.size() * rows_.label_count);
+    if (std::optional<FinishedFold> kept = state_.fold(fold, off.size() * rows_.label_count, options_.exits.size());
         kept && kept->plan.folds == plan.folds) {
       resumed_ = true;
       plan = kept->plan;
@@ -233,10 +253,46 @@ class Tuning {
     if (fold == 0)
       std::copy_if(off.begin(), off.end(), std::back_inserter(held), [&](auto i) { return tune.contains(i); });
     SMIDGEN_ASSIGN(Fitted fitted, fit(on, held, plan, fold, seconds_left));
-    FinishedFold finished{score_rows(fitted.encoder, fitted.head, tokens(off).ids), {}, plan};
+    FinishedFold finished{score_rows(fitted.encoder, fitted.head, tokens(off).ids), {}, plan, {}};
+    if (!options_.exits.empty()) {
+      const std::string folder = options_.folder + "_of_fold";
+      const auto remove = [&] {
+        std::error_code code;
+        std::filesystem::remove_all(folder, code);
+      };
+      remove();
+      SMIDGEN_ASSIGN(const std::shared_ptr<const Encoder> written, write_moved(encoder_, fitted.encoder, folder));
+      SMIDGEN_ASSIGN(std::vector<MovedExit> exits, fit_exits(fitted, *written, on, off));
+      for (MovedExit& exit : exits) finished.exits.push_back({exit.settings, std::move(exit.scores)});
+      remove();
+    }
     if (fitted.to_its_end) finished.weights = weights_of(fitted);  // else its rate never fell: not to be averaged
     SMIDGEN_TRY(state_.keep(fold, finished));
     return finished;
+  }
+
+  // Heads on what `written`, which is `fitted` on disk, says after inner layers of the rows it was fitted on. The first
+  // fold finds their settings.
+  Result<std::vector<MovedExit>> fit_exits(Fitted& fitted, const Encoder& written, const Rows& on, const Rows& off) {
+    const std::vector<std::string_view> texts(rows_.texts.begin(), rows_.texts.end());
+    SMIDGEN_ASSIGN(const std::vector<EmbeddingMatrix> features,
+                   embed_exits(written, texts, options_.exits, pool_, watcher_));
+    const std::vector<float> last = score_rows(fitted.encoder, fitted.head, ids_);
+    std::vector<MovedExit> exits;
+    for (std::size_t i = 0; i < features.size(); ++i) {
+      std::optional<ExitSettings> settings;
+      if (i < exits_.size()) settings = ExitSettings{exits_[i].c, exits_[i].taught};
+      SMIDGEN_ASSIGN(MovedExit exit, fit_moved_exit(rows_, {features[i], last, on}, off, settings, pool_, watcher_));
+      exits.push_back(std::move(exit));
+    }
+    return exits;
+  }
+
+  // scores (of.size(), labels) to their rows of `out` (rows, labels).
+  void place(std::span<const float> scores, const Rows& of, std::vector<float>& out) const {
+    for (std::size_t i = 0; i < of.size(); ++i)
+      std::copy_n(scores.begin() + static_cast<std::ptrdiff_t>(i * rows_.label_count), rows_.label_count,
+                  out.begin() + static_cast<std::ptrdiff_t>(of[i] * rows_.label_count));
   }
 
   static std::vector<float> weights_of(Fitted& fitted) {
@@ -265,6 +321,7 @@ class Tuning {
   std::vector<std::vector<std::int32_t>> ids_;
   std::vector<float> sum_;  // of the weights of so many fits
   std::size_t members_ = 0;
+  std::vector<TrainedExit> exits_;  // what the folds made of them: scores and settings
 };
 
 }  // namespace
@@ -342,11 +399,12 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
     }
   }
   SMIDGEN_ASSIGN(tuned.out_of_fold, tuning.out_of_fold(tuned.plan, left));
-  Rows all(rows.size());
-  for (std::uint32_t i = 0; i < all.size(); ++i) all[i] = i;
-  SMIDGEN_ASSIGN(Tuning::Fitted fitted, tuning.fit(all, {}, tuned.plan, tuned.plan.folds, left()));
+  SMIDGEN_ASSIGN(Tuning::Fitted fitted, tuning.fit(tuning.all_rows(), {}, tuned.plan, tuned.plan.folds, left()));
   tuned.fits = tuning.average(fitted, tuned.out_of_fold);
   SMIDGEN_ASSIGN(tuned.encoder, write_moved(encoder, fitted.encoder, options.folder));
+  if (!options.exits.empty()) {
+    SMIDGEN_ASSIGN(tuned.exits, tuning.exits(fitted, *tuned.encoder));
+  }
   tuned.head = std::move(fitted.head);
   tuned.seconds = seconds_since(start);
   tuned.resumed = tuning.resumed();

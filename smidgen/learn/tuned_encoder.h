@@ -3,7 +3,7 @@
 //
 //   a few steps on a copy that is thrown away         -> rows a second on this machine
 //   budget, rows a second                             -> epochs and number of folds (plan_tuning)
-//   fit on all folds but one, score that one, in turn -> out-of-fold scores, which no fit has seen
+//   fit on all folds but one, score that one, in turn -> out-of-fold scores, which no fit has seen; of exits, too
 //   fit on all rows, averaged with the folds' fits    -> the encoder that is kept
 //
 // Killed, it goes on where it was when called again with the same rows and options (tuning_state.h), and ends with the
@@ -21,6 +21,7 @@
 #include "smidgen/base/result.h"
 #include "smidgen/base/thread_pool.h"
 #include "smidgen/learn/embeddings.h"
+#include "smidgen/learn/exits.h"
 #include "smidgen/learn/fine_tune.h"
 #include "smidgen/learn/ladder.h"
 #include "smidgen/model/encoder.h"
@@ -32,9 +33,10 @@ struct TuneOptions {
   std::string folder;      // where the tuned encoder is written; must not exist
   double c = 16;           // of the head on the frozen body that tuning starts from
   std::uint64_t seed = 1;
-  FineTuneOptions recipe;    // rates, batches, dropout, smoothing; all else in it is set by tune_encoder
-  std::string state_key;     // names what must be the same to go on, beside rows, encoder, seed, c and folder
-  std::string state_folder;  // where it is kept how far things are, until they are done; empty: nowhere
+  FineTuneOptions recipe;          // rates, batches, dropout, smoothing; all else in it is set by tune_encoder
+  std::vector<std::size_t> exits;  // layers after which a head is wanted as well (exits.h), rising
+  std::string state_key;           // names what must be the same to go on, beside rows, encoder, seed, c and folder
+  std::string state_folder;        // where it is kept how far things are, until they are done; empty: nowhere
 };
 
 // What fits into `seconds_max`: epochs 0 means not even the least does, and `seconds` is then what the least would
@@ -55,6 +57,7 @@ struct TunedEncoder {
   std::shared_ptr<const Encoder> encoder;  // of `folder`
   SoftmaxHead head;
   std::vector<float> out_of_fold;  // (rows, labels) log-probabilities
+  std::vector<TrainedExit> exits;  // as TuneOptions::exits
   TunePlan plan;
   double seconds = 0;  // of this run
   bool resumed = false;

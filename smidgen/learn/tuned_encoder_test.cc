@@ -12,6 +12,7 @@
 #include "smidgen/base/file.h"
 #include "smidgen/base/random.h"
 #include "smidgen/base/sha256.h"
+#include "smidgen/learn/score_quality.h"
 #include "smidgen/learn/tuning_state.h"
 #include "smidgen/model/encoder_rung.h"
 
@@ -125,6 +126,7 @@ TEST_F(TunedEncoderTest, OutOfFoldKnowsNothingOfRandomLabels) {
   options.recipe.rate = 3e-3;
   options.recipe.head_rate = 0.1;
   options.recipe.dropout = 0;
+  options.exits = {1};
   std::string why_not;
   const auto tuned = tune_encoder(rows, *encoder_, embeddings, options, pool_, {}, why_not);
   ASSERT_TRUE(tuned.ok()) << tuned.error().message();
@@ -137,8 +139,9 @@ TEST_F(TunedEncoderTest, OutOfFoldKnowsNothingOfRandomLabels) {
     }
     return right / 100;
   };
-  const std::vector<float>& out_of_fold = (*tuned)->out_of_fold;
-  const double unseen = accuracy([&](std::size_t row) { return std::span(&out_of_fold[2 * row], 2); });
+  const auto unseen = [&](const std::vector<float>& out_of_fold) {
+    return accuracy([&](std::size_t row) { return std::span(&out_of_fold[2 * row], 2); });
+  };
   Encoder::Scratch scratch;
   std::vector<float> x(24), scores(2);
   const double seen = accuracy([&](std::size_t row) {
@@ -146,9 +149,39 @@ TEST_F(TunedEncoderTest, OutOfFoldKnowsNothingOfRandomLabels) {
     (*tuned)->head.log_probabilities(x, scores);
     return std::span<const float>(scores);
   });
-  EXPECT_GE(seen, 0.95);    // fits that each learnt other rows by heart have no mean that knows them
-  EXPECT_LE(unseen, 0.65);  // three standard deviations of a coin
-  EXPECT_GE(unseen, 0.35);
+  EXPECT_GE(seen, 0.95);  // fits that each learnt other rows by heart have no mean that knows them
+  ASSERT_EQ((*tuned)->exits.size(), 1U);
+  for (const std::vector<float>& said : {(*tuned)->out_of_fold, (*tuned)->exits[0].out_of_fold}) {
+    EXPECT_LE(unseen(said), 0.65);  // three standard deviations of a coin
+    EXPECT_GE(unseen(said), 0.35);
+  }
+}
+
+// An exit of the encoder that is kept: its out-of-fold scores, from encoders of folds, are about as good as its head is
+// on new rows, and far better than one layer of the frozen encoder.
+TEST_F(TunedEncoderTest, ExitsAreScoredByTheEncodersOfTheFolds) {
+  TuneOptions options;
+  options.seconds_max = 1000;
+  options.folder = folder_ + "/tuned";
+  options.recipe.rate = 3e-3;
+  options.recipe.dropout = 0;
+  options.exits = {1};
+  std::string why_not;
+  auto tuned = tune_encoder(rows_, *encoder_, embeddings_, options, pool_, {}, why_not);
+  ASSERT_TRUE(tuned.ok()) << tuned.error().message();
+  ASSERT_EQ((*tuned)->exits.size(), 1U);
+  TrainedExit& exit = (*tuned)->exits[0];
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);  // no fold's encoder stays
+  const TrainingRows fresh = order_rows(900);
+  const std::vector<std::string_view> texts(fresh.texts.begin() + 300, fresh.texts.end());
+  const EmbeddingMatrix after_1 = embed_exits(*(*tuned)->encoder, texts, options.exits, pool_, {})->front();
+  std::vector<float> scores(texts.size() * 2);
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    exit.head.log_probabilities(after_1.row(i), std::span(scores).subspan(2 * i, 2));
+  const double expected = score_quality(exit.out_of_fold, rows_.labels, 2).accuracy;
+  const double got = score_quality(scores, std::span(fresh.labels).subspan(300), 2).accuracy;
+  EXPECT_GE(expected, 0.9);
+  EXPECT_NEAR(expected, got, 0.05);
 }
 
 // What is kept is the mean of all fits; or the last one alone, when a fold's weights lie somewhere else altogether.
@@ -200,10 +233,12 @@ TEST_F(TunedEncoderTest, GoesOnWhereItWasStopped) {
   options.folder = folder_ + "/tuned";
   options.state_folder = folder_ + "/state";
   std::string why_not;
+  options.exits = {1};
+  std::size_t asked = 0;
   const auto run = [&](std::size_t stop_at) {
     Watcher watcher;
-    std::size_t asked = 0;
-    if (stop_at > 0) watcher.cancelled = [&] { return ++asked == stop_at; };
+    asked = 0;
+    watcher.cancelled = [&] { return ++asked == stop_at; };
     return tune_encoder(rows_, *encoder_, embeddings_, options, pool_, watcher, why_not);
   };
   const auto weights = [&] { return *read_file(options.folder + "/model.safetensors", 1 << 20); };
@@ -212,7 +247,8 @@ TEST_F(TunedEncoderTest, GoesOnWhereItWasStopped) {
   EXPECT_FALSE((*whole)->resumed);
   const std::string wanted = weights();
   fs::remove_all(folder_);
-  for (const std::size_t stop : {60U, 90U, 70U}) {  // in the first, a later and the last part
+  const std::size_t all = asked;
+  for (const std::size_t stop : {all / 5, all / 2, all / 5}) {  // in the first, a later and the last part
     const auto part = run(stop);
     ASSERT_FALSE(part.ok());
     EXPECT_EQ(part.error().kind(), ErrorKind::kCancelled);
@@ -221,6 +257,9 @@ TEST_F(TunedEncoderTest, GoesOnWhereItWasStopped) {
   ASSERT_TRUE(rest.ok()) << rest.error().message();
   EXPECT_TRUE((*rest)->resumed);
   EXPECT_EQ((*rest)->out_of_fold, (*whole)->out_of_fold);
+  ASSERT_EQ((*rest)->exits.size(), 1U);
+  EXPECT_EQ((*rest)->exits[0].out_of_fold, (*whole)->exits[0].out_of_fold);
+  EXPECT_EQ((*rest)->exits[0].head.weights, (*whole)->exits[0].head.weights);
   EXPECT_EQ(weights(), wanted);
   EXPECT_EQ((*rest)->note, "");
   EXPECT_TRUE(fs::exists((*rest)->leftover));  // its owner removes it, when the result stands

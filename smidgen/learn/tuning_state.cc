@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <chrono>
 #include <filesystem>
 #include <sstream>
 #include <system_error>
+#include <utility>
 
 #include "smidgen/base/file.h"
 #include "smidgen/base/sha256.h"
@@ -71,7 +73,7 @@ Status TuningState::keep(const TunePlan& plan) const {
   return write_file_atomic(folder_ + "/plan", text_of(plan));
 }
 
-std::optional<FinishedFold> TuningState::fold(std::size_t part, std::size_t scores) const {
+std::optional<FinishedFold> TuningState::fold(std::size_t part, std::size_t scores, std::size_t exits) const {
   if (folder_.empty()) return std::nullopt;
   const auto file = open_training_file(fmt::format("{}/fold-{}", folder_, part));
   if (!file.ok()) return std::nullopt;
@@ -80,14 +82,29 @@ std::optional<FinishedFold> TuningState::fold(std::size_t part, std::size_t scor
   auto weights = file->floats("weights", {weights_view == nullptr ? 0 : weights_view->count()});
   const std::optional<TunePlan> plan = plan_of(text_of(*file, "plan"));
   if (!kept.ok() || !weights.ok() || !plan) return std::nullopt;
-  return FinishedFold{std::move(kept).value(), std::move(weights).value(), *plan};
+  FinishedFold fold{std::move(kept).value(), std::move(weights).value(), *plan, {}};
+  for (std::size_t exit = 0; exit < exits; ++exit) {
+    auto said = file->floats(fmt::format("exit_{}", exit), {scores});
+    const auto settings = file->floats(fmt::format("exit_{}_settings", exit), {2});
+    if (!said.ok() || !settings.ok() || !((*settings)[0] > 0)) return std::nullopt;
+    fold.exits.push_back({{(*settings)[0], (*settings)[1] != 0}, std::move(said).value()});
+  }
+  return fold;
 }
 
 Status TuningState::keep(std::size_t part, const FinishedFold& fold) const {
   if (folder_.empty()) return Ok{};
-  SMIDGEN_TRY(write_training_file(fmt::format("{}/fold-{}", folder_, part),
-                                  {{"scores", DType::kF32, {fold.scores.size()}, as_bytes(fold.scores)},
-                                   {"weights", DType::kF32, {fold.weights.size()}, as_bytes(fold.weights)}},
+  std::vector<NamedTensor> tensors = {{"scores", DType::kF32, {fold.scores.size()}, as_bytes(fold.scores)},
+                                      {"weights", DType::kF32, {fold.weights.size()}, as_bytes(fold.weights)}};
+  std::vector<std::array<float, 2>> settings;
+  settings.reserve(fold.exits.size());  // the tensors point into it
+  for (std::size_t i = 0; i < fold.exits.size(); ++i) {
+    const FinishedFold::Exit& exit = fold.exits[i];
+    settings.push_back({static_cast<float>(exit.settings.c), exit.settings.taught ? 1.0F : 0.0F});
+    tensors.push_back({fmt::format("exit_{}", i), DType::kF32, {exit.scores.size()}, as_bytes(exit.scores)});
+    tensors.push_back({fmt::format("exit_{}_settings", i), DType::kF32, {2}, as_bytes(settings.back())});
+  }
+  SMIDGEN_TRY(write_training_file(fmt::format("{}/fold-{}", folder_, part), std::move(tensors),
                                   {{"plan", text_of(fold.plan)}}));
   std::error_code code;
   fs::remove(checkpoint(part), code);

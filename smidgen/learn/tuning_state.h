@@ -15,11 +15,16 @@
 namespace smidgen {
 
 // What a finished fold leaves: the scores of the rows it was not fitted on, its weights (of encoder, then head; none
-// when patience ended it), and the plan as it was after it: later parts take as many epochs as the first fold found
-// best. In one file, so that no kill comes between them.
+// when patience ended it), the same scores of its exits, and the plan as it was after it: later parts take as many
+// epochs and the settings of exits that the first fold found best. In one file, so that no kill comes between them.
 struct FinishedFold {
+  struct Exit {
+    ExitSettings settings;
+    std::vector<float> scores;
+  };
   std::vector<float> scores, weights;
   TunePlan plan;
+  std::vector<Exit> exits;
 };
 
 class TuningState {
@@ -30,8 +35,8 @@ class TuningState {
   // As it was first; nothing when there is none or it is damaged.
   std::optional<TunePlan> plan() const;
   Status keep(const TunePlan& plan) const;
-  // Of fold `part`, when it was kept, is whole and has as many scores.
-  std::optional<FinishedFold> fold(std::size_t part, std::size_t scores) const;
+  // Of fold `part`, when it was kept, is whole and has as many scores and exits.
+  std::optional<FinishedFold> fold(std::size_t part, std::size_t scores, std::size_t exits = 0) const;
   Status keep(std::size_t part, const FinishedFold& fold) const;
   // Where part `part` keeps its checkpoint; empty when nothing is kept.
   std::string checkpoint(std::size_t part) const;
