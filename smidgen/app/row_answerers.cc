@@ -29,7 +29,7 @@ class ClassifierAnswerer final : public RowAnswerer {
     for (const Record& record : records) {
       if (record.error) {
         append_bad_row(out.lines, record);
-        ++out.bad;
+        if (++out.bad == 1) out.first_bad = record.error->message();
         continue;
       }
       const Answer& one = answers[next++];
@@ -60,7 +60,7 @@ class TaggerAnswerer final : public RowAnswerer {
     for (const Record& record : records) {
       if (record.error) {
         append_bad_tagged_row(out.lines, record);
-        ++out.bad;
+        if (++out.bad == 1) out.first_bad = record.error->message();
         continue;
       }
       const TaggedText& one = tagged_[next++];

@@ -160,6 +160,7 @@ void work(Shared& shared, const MakeAnswerer& make, std::uint64_t& cut) {
 }
 
 void count(const BatchAnswers& answers, PipelineSummary& summary) {
+  if (summary.bad == 0) summary.first_bad = answers.first_bad;
   summary.bad += answers.bad;
   summary.escalated += answers.escalated;
   summary.empty += answers.empty;

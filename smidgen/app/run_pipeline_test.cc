@@ -55,6 +55,8 @@ TEST(RunPipelineTest, KeepsOrderAndSaysTheSameForAnyNumberOfThreads) {
   EXPECT_EQ(collect(5000, {.threads = 4, .top = 2}, four), expected);
   EXPECT_EQ(one.rows, 5000U);
   EXPECT_EQ(one.bad, 100U);
+  EXPECT_EQ(one.first_bad, "f:50: is bad");
+  EXPECT_EQ(four.first_bad, one.first_bad);
   EXPECT_EQ(one.escalated, four.escalated);
   EXPECT_GT(one.escalated, 0U);
   EXPECT_EQ(one.rows_at_rung, four.rows_at_rung);
