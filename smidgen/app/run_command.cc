@@ -317,6 +317,8 @@ Status write_stats(const std::string& path, const RunModel& model, const Pipelin
   return write_file_atomic(path, out + "]}\n");
 }
 
+constexpr std::size_t kErrorCharactersMax = 500;
+
 int finish(App& app, const RunOptions& options, const PipelineSummary& summary, OutFile* out) {
   if (summary.error && is_closed_pipe(*summary.error)) return 0;
   if (summary.error) return app.fail(*summary.error);
@@ -325,7 +327,8 @@ int finish(App& app, const RunOptions& options, const PipelineSummary& summary, 
   if (summary.bad == 0) return 0;
   if (app.global.quiet || !options.texts.empty()) return 65;
   app.warn(fmt::format("{} of {} rows could not be read; their lines carry `error`, the first: {}",
-                       with_thousands(summary.bad), with_thousands(summary.rows), summary.first_bad));
+                       with_thousands(summary.bad), with_thousands(summary.rows),
+                       for_terminal(summary.first_bad, kErrorCharactersMax)));
   return 65;
 }
 

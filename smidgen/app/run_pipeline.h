@@ -36,7 +36,7 @@ struct BatchAnswers {
   std::string lines;  // one a record, in order
   std::uint64_t bad = 0, escalated = 0, empty = 0, entities = 0;
   std::vector<std::uint64_t> rows_at_rung;
-  std::string first_bad;  // what is wrong with it
+  std::string first_bad;  // what is wrong with the first bad row; foreign text
 };
 
 // Answers batches; each worker has one of its own.
@@ -61,7 +61,7 @@ struct PipelineOptions {
 struct PipelineSummary {
   std::uint64_t rows = 0;                   // lines written
   std::uint64_t bad = 0;                    // of these, rows that could not be read
-  std::string first_bad;                    // what is wrong with the first of them
+  std::string first_bad;                    // what is wrong with the first of them; foreign text
   std::uint64_t escalated = 0;              // answered rows for the large model
   std::uint64_t cut = 0;                    // rows longer than tokens_max
   std::uint64_t empty = 0;                  // answered rows whose text is empty (is_empty_text)

@@ -49,6 +49,19 @@ std::string collect(std::uint64_t rows, const PipelineOptions& options, Pipeline
   return out;
 }
 
+TEST(RunPipelineTest, NamesTheFirstBadRowOfALaterBatch) {
+  const Classifier classifier = two_labels();
+  const PipelineOptions options = {.threads = 2};
+  const RecordSource good_at_first = [source = counted(3 * kBatchRows)](Record& record) -> Result<bool> {
+    SMIDGEN_ASSIGN(const bool found, source(record));
+    if (record.line <= kBatchRows) record.error.reset();
+    return found;
+  };
+  const PipelineSummary summary =
+      run_pipeline(good_at_first, answer_with(classifier, options), options, [](std::string_view) { return Ok{}; });
+  EXPECT_EQ(summary.first_bad, "f:150: is bad");
+}
+
 TEST(RunPipelineTest, KeepsOrderAndSaysTheSameForAnyNumberOfThreads) {
   PipelineSummary one, four;
   const std::string expected = collect(5000, {.threads = 1, .top = 2}, one);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <mutex>
 #include <numeric>
 #include <utility>
@@ -16,24 +17,15 @@ namespace {
 constexpr std::size_t kTextsPerItem = 32;
 constexpr double kTeacherTolerance = 1e-4;  // nats a row: a target need not be known better
 constexpr float kShareMin = 1e-3F;          // less of a label is left to the others
+constexpr std::size_t kWorseMax = 2;        // C in a row, before no larger one is tried
 
 using Rows = std::vector<std::uint32_t>;
-
-std::ptrdiff_t at(std::size_t i) {
-  return static_cast<std::ptrdiff_t>(i);
-}
 
 Rows rows_where(const TrainingRows& rows, auto fold_is_wanted) {
   Rows some;
   for (std::uint32_t i = 0; i < rows.size(); ++i)
     if (fold_is_wanted(rows.fold_of[i])) some.push_back(i);
   return some;
-}
-
-// scores (of.size(), labels) to their rows of `out` (rows, labels).
-void place(std::span<const float> scores, const Rows& of, std::size_t labels, std::vector<float>& out) {
-  for (std::size_t i = 0; i < of.size(); ++i)
-    std::copy_n(scores.begin() + at(i * labels), labels, out.begin() + at(of[i] * labels));
 }
 
 // The labels of each row mixed with what the teacher says (rows, labels).
@@ -86,7 +78,7 @@ Result<std::vector<std::vector<float>>> teachers_of_folds(const TrainingRows& ro
         const Rows of = rows_where(rows, [&, fold_wanted = scored](std::size_t fold) { return fold == fold_wanted; });
         std::vector<float> scores(of.size() * rows.label_count);
         trainer.score(fit, of, scores);
-        place(scores, of, rows.label_count, said[held]);
+        place_scores(scores, of, rows.label_count, said[held]);
       }
     }
   }
@@ -106,7 +98,7 @@ Result<std::vector<float>> scores_of_folds(const TrainingRows& rows, const HeadT
     SMIDGEN_ASSIGN(const HeadFit part, trainer.fit(on, c, watcher, nullptr, options));
     std::vector<float> scores(off.size() * rows.label_count);
     trainer.score(part, off, scores);
-    place(scores, off, rows.label_count, out);
+    place_scores(scores, off, rows.label_count, out);
   }
   return out;
 }
@@ -208,39 +200,35 @@ Result<std::vector<TrainedExit>> train_exits(const TrainingRows& rows, std::span
   return exits;
 }
 
-Result<MovedExit> fit_moved_exit(const TrainingRows& rows, const MovedFeatures& features,
-                                 std::span<const std::uint32_t> off, std::optional<ExitSettings> settings,
-                                 ThreadPool& pool, const Watcher& watcher) {
+Result<TunedExit> fit_tuned_exit(const TrainingRows& rows, const EmbeddingMatrix& features,
+                                 std::span<const std::uint32_t> on, std::span<const std::uint32_t> off,
+                                 std::optional<double> c, ThreadPool& pool, const Watcher& watcher) {
+  SMIDGEN_CHECK(c || !off.empty());
   SMIDGEN_ASSIGN(const HeadTrainer trainer,
-                 HeadTrainer::create(features.after_layer.values, features.after_layer.dimensions, rows.labels,
-                                     rows.label_count, pool));
-  const FitTargets taught = mix(rows, features.last, ExitOptions().teacher_share);
-  const auto fit = [&](const ExitSettings& with) -> Result<MovedExit> {
-    HeadOptions options;
-    options.targets = with.taught ? &taught : &rows.targets;
-    SMIDGEN_ASSIGN(HeadFit fitted, trainer.fit(features.on, with.c, watcher, nullptr, options));
-    MovedExit exit{{}, with, std::vector<float>(off.size() * rows.label_count)};
-    trainer.score(fitted, off, exit.scores);
-    exit.head = std::move(fitted.head);
-    return exit;
-  };
-  if (settings) return fit(*settings);
-  SMIDGEN_CHECK(!off.empty());
+                 HeadTrainer::create(features.values, features.dimensions, rows.labels, rows.label_count, pool));
   std::vector<std::uint32_t> truth;
   for (const std::uint32_t row : off) truth.push_back(rows.labels[row]);
-  std::optional<MovedExit> best;
-  double least = 0;
-  const auto attempt = [&](const ExitSettings& with) -> Status {
-    SMIDGEN_ASSIGN(MovedExit exit, fit(with));
-    const double loss = score_quality(exit.scores, truth, rows.label_count).log_loss;
-    if (best && loss >= least) return Ok{};
-    best = std::move(exit);
-    least = loss;
-    return Ok{};
-  };
-  for (const double c : default_head_c_grid()) SMIDGEN_TRY(attempt({c, false}));
-  SMIDGEN_TRY(attempt({best->settings.c, true}));
-  return std::move(*best);
+  HeadOptions options;
+  options.targets = &rows.targets;
+  std::optional<HeadFit> start;
+  TunedExit best;
+  double least = std::numeric_limits<double>::infinity();
+  std::size_t worse = 0;
+  for (const double tried : c ? std::vector<double>{*c} : default_head_c_grid()) {
+    SMIDGEN_ASSIGN(HeadFit fit, trainer.fit(on, tried, watcher, start ? &*start : nullptr, options));
+    std::vector<float> scores(off.size() * rows.label_count);
+    trainer.score(fit, off, scores);
+    const double loss = score_quality(scores, truth, rows.label_count).log_loss;
+    if (loss < least) {
+      best = {fit.head, tried, std::move(scores)};
+      least = loss;
+      worse = 0;
+    } else if (++worse == kWorseMax) {
+      break;
+    }
+    start = std::move(fit);
+  }
+  return best;
 }
 
 }  // namespace smidgen

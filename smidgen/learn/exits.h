@@ -1,6 +1,6 @@
-// Heads after inner layers of an encoder, trained by self-distillation: what the head after the last layer says
-// is what they aim at, beside the labels (Zhang, Song et al., "Be your own teacher", 2019; for early exits Liu, Zhou et
-// al., "FastBERT", 2020). For row i with label distribution y_i
+// Heads after inner layers of an encoder. Where it is frozen they are trained by self-distillation: what the head after
+// the last layer says is what they aim at, beside the labels (Zhang, Song et al., "Be your own teacher", 2019; for
+// early exits Liu, Zhou et al., "FastBERT", 2020). For row i with label distribution y_i
 //
 //   target_i = (1 - a) y_i + a softmax(teacher's scores of i),     a = ExitOptions::teacher_share
 //
@@ -11,9 +11,10 @@
 // k, the teacher of the rows of fold j was fitted without the folds j and k. The head that is kept has the teacher's
 // out-of-fold scores of all rows. (As everywhere, C and whether there is a teacher are chosen on all rows.)
 //
-// The layers of an encoder that was moved know the labels of the rows they were moved on. Its exits are scored with the
-// encoders of the folds (tuned_encoder.h): vectors, teacher and head of a row's score are then all of one fit without
-// it.
+// The layers of an encoder that was fine-tuned know the labels of the rows it was tuned on. Its exits are scored with
+// the encoders of the folds (tuned_encoder.h): vectors and head of a row's score are then of one fit without it. They
+// aim at the labels alone: all that the last layer says of rows it was tuned on is their labels once more. C is chosen
+// on the first fold tuned.
 #pragma once
 
 #include <cstddef>
@@ -64,28 +65,18 @@ Result<std::vector<TrainedExit>> train_exits(const TrainingRows& rows, std::span
                                              const ExitTeacher& teacher, const ExitOptions& options, ThreadPool& pool,
                                              const Watcher& watcher);
 
-struct ExitSettings {
-  double c = 0;
-  bool taught = false;
-};
-
-// What an encoder that was moved on the rows `on` says of all rows.
-struct MovedFeatures {
-  const EmbeddingMatrix& after_layer;  // of the exit
-  std::span<const float> last;         // (rows, labels) log-probabilities of the head it was moved with
-  std::span<const std::uint32_t> on;
-};
-
-struct MovedExit {
+// A head after an inner layer of an encoder that was fine-tuned on the rows `on`, fitted on them.
+struct TunedExit {
   SoftmaxHead head;
-  ExitSettings settings;
+  double c = 0;
   std::vector<float> scores;  // (off, labels) log-probabilities
 };
 
-// A head on the rows `on`, and what it says of the rows `off`. Without settings those are taken that have the least log
-// loss on `off`, which then must not be empty. Errors: Error::cancelled(), features that are no numbers.
-Result<MovedExit> fit_moved_exit(const TrainingRows& rows, const MovedFeatures& features,
-                                 std::span<const std::uint32_t> off, std::optional<ExitSettings> settings,
-                                 ThreadPool& pool, const Watcher& watcher);
+// features: of all rows, by that encoder. off: rows to score, in none of which either had a part. Without `c` the one
+// is taken that has the least log loss on `off`, which then must not be empty. Errors: Error::cancelled(), features
+// that are no numbers.
+Result<TunedExit> fit_tuned_exit(const TrainingRows& rows, const EmbeddingMatrix& features,
+                                 std::span<const std::uint32_t> on, std::span<const std::uint32_t> off,
+                                 std::optional<double> c, ThreadPool& pool, const Watcher& watcher);
 
 }  // namespace smidgen

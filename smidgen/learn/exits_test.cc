@@ -144,5 +144,38 @@ TEST_F(ExitHeads, ScoresAreBlindToTheirFoldsLabels) {
   }
 }
 
+// Of a tuned encoder: nothing of the rows that are scored has a part in the head, and all others do.
+TEST_F(ExitHeads, OfATunedEncoderAreBlindToTheRowsTheyScore) {
+  std::vector<std::uint32_t> on, off;
+  for (std::uint32_t row = 0; row < rows_.size(); ++row) (rows_.fold_of[row] < 3 ? on : off).push_back(row);
+  const auto fit = [&](const TrainingRows& rows) {
+    return *fit_tuned_exit(rows, features_[0], on, off, 4.0, pool_, {});
+  };
+  const TunedExit before = fit(rows_);
+  ASSERT_EQ(before.scores.size(), off.size() * kLabels);
+  TrainingRows changed = rows_;
+  for (const std::uint32_t row : off) changed.labels[row] = (rows_.labels[row] + 1) % kLabels;
+  const TunedExit same = fit(changed);
+  EXPECT_EQ(same.scores, before.scores);
+  EXPECT_EQ(same.head.weights, before.head.weights);
+  changed = rows_;
+  changed.labels[on[5]] = (rows_.labels[on[5]] + 1) % kLabels;
+  EXPECT_NE(fit(changed).scores, before.scores);
+}
+
+TEST_F(ExitHeads, OfATunedEncoderTakeTheCThatIsBestOnWhatTheyScore) {
+  std::vector<std::uint32_t> on, off;
+  for (std::uint32_t row = 0; row < rows_.size(); ++row) (rows_.fold_of[row] < 3 ? on : off).push_back(row);
+  std::vector<std::uint32_t> truth;
+  for (const std::uint32_t row : off) truth.push_back(rows_.labels[row]);
+  const TunedExit chosen = *fit_tuned_exit(rows_, features_[0], on, off, {}, pool_, {});
+  const double least = score_quality(chosen.scores, truth, kLabels).log_loss;
+  for (const double c : default_head_c_grid())
+    EXPECT_LE(
+        least - 1e-5,
+        score_quality(fit_tuned_exit(rows_, features_[0], on, off, c, pool_, {})->scores, truth, kLabels).log_loss)
+        << c;
+}
+
 }  // namespace
 }  // namespace smidgen

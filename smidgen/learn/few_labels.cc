@@ -54,8 +54,7 @@ class Contrast {
     pool.parallel_for(rows.size(), [&](std::size_t i, std::size_t) {
       encoder.tokenizer().encode(rows.texts[i], encoder.tokens_max(), ids_[i]);
     });
-    Rows all(rows.size());
-    std::iota(all.begin(), all.end(), 0U);
+    const Rows all = all_rows(rows);
     parts_.push_back(all);
     for (std::size_t half = 0; half < kHalves; ++half) {
       Rows on;

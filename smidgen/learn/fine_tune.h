@@ -44,6 +44,7 @@ struct FineTuneOptions {
   // other `checkpoint_key`, rows or options is not looked at and replaced; so is a damaged one, with a note.
   std::string checkpoint, checkpoint_key;
   double checkpoint_seconds = 30;
+  bool checkpoint_when_done = false;  // for whoever has long work to do with what it ended with
   // Rows nothing is fitted on, scored after each epoch. With `patience` training ends when that many epochs in a row
   // answered no more of them right than the best one before. Accuracy, not loss: a loss rises with confidence while
   // answers still get better, and calibration takes the confidence back.

@@ -94,6 +94,7 @@ class Run {
         if (at_ == 0) break;
       }
     }
+    if (!options_.checkpoint.empty() && options_.checkpoint_when_done) SMIDGEN_TRY(save());
     report_.seconds = seconds();
     report_.rows_per_second =
         static_cast<double>(report_.epochs.size() * order_.size()) / std::max(1e-9, report_.seconds);

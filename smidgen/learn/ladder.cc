@@ -47,12 +47,6 @@ class Stopwatch {
   SteadyTime start_ = steady_now();
 };
 
-std::vector<std::uint32_t> all_rows(const TrainingRows& rows) {
-  std::vector<std::uint32_t> all(rows.size());
-  std::iota(all.begin(), all.end(), 0U);
-  return all;
-}
-
 Result<TrainedRung> train_linear(const TrainingRows& rows, const LadderOptions& options, ThreadPool& pool,
                                  const Watcher& watcher) {
   const Stopwatch watch;
@@ -199,7 +193,7 @@ Evaluation quality_of(const TrainingRows& rows, const std::vector<float>& scores
   return calibrate(scored, std::vector<std::size_t>{0}, {.seed = seed}, &pool).after;
 }
 
-// train_seconds: of all of them; 0 where they are part of the encoder's.
+// train_seconds: of all of them.
 Status push_exits(const std::shared_ptr<const Encoder>& encoder, const std::vector<std::size_t>& layers,
                   std::vector<TrainedExit> exits, Precision precision, double train_seconds, Ladder& ladder) {
   const std::size_t of = encoder->config().body.layers;
@@ -244,14 +238,14 @@ Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMat
       "Fine-tuning the encoder took {:.1f} minutes{}; its out-of-fold accuracy went from {:.3f} to {:.3f}.{}",
       tuned->seconds / 60, tuned->resumed ? " after a run that was stopped" : "", frozen.accuracy, moved.accuracy,
       moved.log_loss < frozen.log_loss ? "" : " Its probabilities got no better, so the encoder stays as it was."));
-  rung.train_seconds += tuned->seconds;
+  rung.train_seconds += tuned->seconds - tuned->exit_seconds;
   if (!(moved.log_loss < frozen.log_loss)) return Ok{};
   rung.out_of_fold = std::move(tuned->out_of_fold);
   SMIDGEN_ASSIGN(rung.rung, EncoderRung::create(tuned->encoder, std::move(tuned->head)));
   rung.chosen = fmt::format("fine-tuned for {} epochs, {}{}", tuned->plan.epochs,
                             tuned->fits > 1 ? fmt::format("mean of {} fits, ", tuned->fits) : "",
                             precision_name(tuned->encoder->precision()));
-  return push_exits(tuned->encoder, tuning.exits, std::move(tuned->exits), rung.precision, 0, ladder);
+  return push_exits(tuned->encoder, tuning.exits, std::move(tuned->exits), rung.precision, tuned->exit_seconds, ladder);
 }
 
 // Losses of the rows' calibrated out-of-fold probabilities.
@@ -393,6 +387,19 @@ Result<LabelTreatment> treat_by_linear(const TrainingRows& rows, std::uint64_t s
 }
 
 }  // namespace
+
+std::vector<std::uint32_t> all_rows(const TrainingRows& rows) {
+  std::vector<std::uint32_t> all(rows.size());
+  std::iota(all.begin(), all.end(), 0U);
+  return all;
+}
+
+void place_scores(std::span<const float> scores, std::span<const std::uint32_t> of, std::size_t labels,
+                  std::span<float> out) {
+  for (std::size_t i = 0; i < of.size(); ++i)
+    std::copy_n(scores.begin() + static_cast<std::ptrdiff_t>(i * labels), labels,
+                out.begin() + static_cast<std::ptrdiff_t>(of[i] * labels));
+}
 
 std::vector<float> Ladder::side_by_side(std::size_t label_count) const {
   SMIDGEN_CHECK(!rungs.empty());

@@ -45,9 +45,15 @@ struct TrainingRows {
   std::size_t size() const { return texts.size(); }
 };
 
+// 0, 1 .. rows.size() - 1.
+std::vector<std::uint32_t> all_rows(const TrainingRows& rows);
+// scores (of.size(), labels) to the rows `of` of `out` (rows, labels).
+void place_scores(std::span<const float> scores, std::span<const std::uint32_t> of, std::size_t labels,
+                  std::span<float> out);
+
 struct LadderOptions {
   bool linear = true, static_vectors = true, encoder = true;
-  bool exits = false;                  // of the encoder, unless contrast moved it: rungs after inner layers (exits.h)
+  bool exits = false;                  // of the encoder, unless few labels moved it: rungs after inner layers (exits.h)
   std::string encoder_folder;          // for static and encoder
   std::size_t tokens_max = 0;          // of the encoder; 0: the folder's value
   std::optional<Precision> precision;  // of the encoder; none: see kPrecisionCostMax

@@ -49,8 +49,17 @@ void add_cost(const RungCost& cost, double usd_per_core_hour, PickRow& row) {
   row.us_p99 += cost.timing.us_p99;
   row.bytes += cost.bytes;
   row.memory_mb = std::max(row.memory_mb, cost.memory_mb);
-  row.train_seconds += cost.train_seconds;
   row.usd_per_million += usd_per_million(cost.timing.us_batched, usd_per_core_hour);
+}
+
+// Of all these rungs; without the encoder, which stands last, there would be none of its exits.
+double train_seconds(const PickFindings& findings, const std::vector<std::size_t>& rungs) {
+  const std::size_t last = findings.costs.size() - 1;
+  double seconds = 0;
+  for (const std::size_t rung : rungs) seconds += findings.costs[rung].train_seconds;
+  if (rungs.back() != last && share_climb(findings.plan.options().cost, rungs.back(), last))
+    seconds += findings.costs[last].train_seconds;
+  return seconds;
 }
 
 // Confidence and answer of each row from calibrated probabilities (rows, labels).
@@ -130,9 +139,10 @@ void report_rungs(const PickFindings& findings, PickReport& report) {
       RungCost cost = findings.costs[candidate.rungs[j]];
       if (j + 1 < candidate.rungs.size() &&
           share_climb(findings.plan.options().cost, candidate.rungs[j], candidate.rungs[j + 1]))
-        cost = {{}, 0, 0, cost.train_seconds};  // the next one's figures are of the whole way up
+        cost = {};  // the next one's figures are of the whole way up
       add_cost(cost, findings.usd_per_core_hour, row);
     }
+    row.train_seconds = train_seconds(findings, candidate.rungs);
     report.rows.back().p_value_next = mcnemar_test(truth, before, answers);
     report.rows.push_back(std::move(row));
     before = answers;
@@ -151,8 +161,7 @@ void report_policy(const PickFindings& findings, const Candidate& candidate, con
   set_accuracy(evaluation, row);
   row.ece = findings.plan.calibration(subset).after.calibration.equal_width;
   add_cost(cost, findings.usd_per_core_hour, row);
-  row.train_seconds = 0;
-  for (const std::size_t rung : candidate.rungs) row.train_seconds += findings.costs[rung].train_seconds;
+  row.train_seconds = train_seconds(findings, candidate.rungs);
   row.chosen = true;
   if (row.rungs.size() == 1) {  // it stands in the table already: that line is the chosen one
     for (PickRow& line : report.rows) {

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <iterator>
 #include <limits>
-#include <numeric>
 #include <unordered_set>
 #include <utility>
 
@@ -28,12 +27,30 @@ constexpr std::size_t kTrialBatches = 6;
 constexpr std::size_t kHeldRowsMin = 50;  // fewer say nothing about when to stop
 constexpr std::size_t kPatience = 3;      // epochs without a better one
 constexpr std::size_t kRowsToJudgeMean = 2000;
+constexpr double kShareOfExits = 0.15;  // of the budget, kept for them: reading all rows again, and heads on them
 
 using Rows = std::vector<std::uint32_t>;
 
 TuningState nothing_kept() {
   return std::move(TuningState::open("", "")).value();
 }
+
+// Not there before, and gone when this is, whatever happened.
+class TemporaryFolder {
+ public:
+  explicit TemporaryFolder(std::string path) : path_(std::move(path)) { remove(); }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ~TemporaryFolder() { remove(); }
+  const std::string& path() const { return path_; }
+
+ private:
+  void remove() const {
+    std::error_code code;
+    std::filesystem::remove_all(path_, code);
+  }
+  std::string path_;
+};
 
 class Tuning {
  public:
@@ -85,6 +102,7 @@ class Tuning {
     options.seed = options_.seed;
     options.checkpoint = state_.checkpoint(part);
     options.checkpoint_key = precision_name(precision());
+    options.checkpoint_when_done = !options_.exits.empty();
     // This part's rows, of the rows of all parts to come.
     const std::size_t folds_left = plan.folds - std::min(part, plan.folds);
     const double rows_left =
@@ -117,31 +135,23 @@ class Tuning {
         (rows_.fold_of[i] * plan.folds / rows_.folds == fold ? off : on).push_back(i);
       if (on.empty() || off.empty()) continue;
       SMIDGEN_ASSIGN(const FinishedFold part, finish(fold, on, off, plan, seconds_left()));
-      place(part.scores, off, scores);
+      place_scores(part.scores, off, rows_.label_count, scores);
       for (std::size_t i = 0; i < part.exits.size(); ++i) {
-        if (exits_.size() == i) exits_.push_back({{}, std::vector<float>(scores.size()), 0, false});
-        exits_[i].c = part.exits[i].settings.c;
-        exits_[i].taught = part.exits[i].settings.taught;
-        place(part.exits[i].scores, off, exits_[i].out_of_fold);
+        if (exits_.size() == i) exits_.push_back({{}, std::vector<float>(scores.size()), part.exits[i].c, false});
+        place_scores(part.exits[i].scores, off, rows_.label_count, exits_[i].out_of_fold);
       }
       add_member(part.weights);
     }
     return scores;
   }
 
-  // Heads after inner layers of what is kept, with the settings of those of the folds, whose scores they have.
-  Result<std::vector<TrainedExit>> exits(Fitted& last, const Encoder& written) {
-    const Rows all = all_rows();
-    SMIDGEN_ASSIGN(std::vector<MovedExit> heads, fit_exits(last, written, all, {}));
+  // Heads after inner layers of what is kept, with the C and the scores of those of the folds.
+  Result<std::vector<TrainedExit>> exits(const Encoder& kept) {
+    SMIDGEN_ASSIGN(std::vector<TunedExit> heads, fit_exits(kept, all_rows(rows_), {}));
     for (std::size_t i = 0; i < heads.size(); ++i) exits_[i].head = std::move(heads[i].head);
     return std::move(exits_);
   }
-
-  Rows all_rows() const {
-    Rows all(rows_.size());
-    std::iota(all.begin(), all.end(), 0U);
-    return all;
-  }
+  double exit_seconds() const { return exit_seconds_; }
 
   // Gives the last fit, on all rows, the mean of its weights and those of the folds' fits: the same start, the same
   // schedule and other rows end in one valley, whose middle answers unseen rows better than its rim (Wortsman et al.,
@@ -255,44 +265,31 @@ class Tuning {
     SMIDGEN_ASSIGN(Fitted fitted, fit(on, held, plan, fold, seconds_left));
     FinishedFold finished{score_rows(fitted.encoder, fitted.head, tokens(off).ids), {}, plan, {}};
     if (!options_.exits.empty()) {
-      const std::string folder = options_.folder + "_of_fold";
-      const auto remove = [&] {
-        std::error_code code;
-        std::filesystem::remove_all(folder, code);
-      };
-      remove();
-      SMIDGEN_ASSIGN(const std::shared_ptr<const Encoder> written, write_moved(encoder_, fitted.encoder, folder));
-      SMIDGEN_ASSIGN(std::vector<MovedExit> exits, fit_exits(fitted, *written, on, off));
-      for (MovedExit& exit : exits) finished.exits.push_back({exit.settings, std::move(exit.scores)});
-      remove();
+      const TemporaryFolder copy(options_.folder + "_of_fold");
+      SMIDGEN_ASSIGN(const std::shared_ptr<const Encoder> written, write_moved(encoder_, fitted.encoder, copy.path()));
+      SMIDGEN_ASSIGN(std::vector<TunedExit> exits, fit_exits(*written, on, off));
+      for (TunedExit& exit : exits) finished.exits.push_back({exit.c, std::move(exit.scores)});
     }
     if (fitted.to_its_end) finished.weights = weights_of(fitted);  // else its rate never fell: not to be averaged
     SMIDGEN_TRY(state_.keep(fold, finished));
     return finished;
   }
 
-  // Heads on what `written`, which is `fitted` on disk, says after inner layers of the rows it was fitted on. The first
-  // fold finds their settings.
-  Result<std::vector<MovedExit>> fit_exits(Fitted& fitted, const Encoder& written, const Rows& on, const Rows& off) {
+  // Heads on what an encoder that was tuned on the rows `on` says after inner layers. The first fold finds their C.
+  Result<std::vector<TunedExit>> fit_exits(const Encoder& tuned, const Rows& on, const Rows& off) {
+    const auto start = steady_now();
+    std::vector<TunedExit> exits;
+    if (exits_.empty() && off.empty()) return exits;  // no fold had rows
     const std::vector<std::string_view> texts(rows_.texts.begin(), rows_.texts.end());
     SMIDGEN_ASSIGN(const std::vector<EmbeddingMatrix> features,
-                   embed_exits(written, texts, options_.exits, pool_, watcher_));
-    const std::vector<float> last = score_rows(fitted.encoder, fitted.head, ids_);
-    std::vector<MovedExit> exits;
+                   embed_exits(tuned, texts, options_.exits, pool_, watcher_));
     for (std::size_t i = 0; i < features.size(); ++i) {
-      std::optional<ExitSettings> settings;
-      if (i < exits_.size()) settings = ExitSettings{exits_[i].c, exits_[i].taught};
-      SMIDGEN_ASSIGN(MovedExit exit, fit_moved_exit(rows_, {features[i], last, on}, off, settings, pool_, watcher_));
+      const std::optional<double> c = exits_.empty() ? std::nullopt : std::optional(exits_[i].c);
+      SMIDGEN_ASSIGN(TunedExit exit, fit_tuned_exit(rows_, features[i], on, off, c, pool_, watcher_));
       exits.push_back(std::move(exit));
     }
+    exit_seconds_ += seconds_since(start);
     return exits;
-  }
-
-  // scores (of.size(), labels) to their rows of `out` (rows, labels).
-  void place(std::span<const float> scores, const Rows& of, std::vector<float>& out) const {
-    for (std::size_t i = 0; i < of.size(); ++i)
-      std::copy_n(scores.begin() + static_cast<std::ptrdiff_t>(i * rows_.label_count), rows_.label_count,
-                  out.begin() + static_cast<std::ptrdiff_t>(of[i] * rows_.label_count));
   }
 
   static std::vector<float> weights_of(Fitted& fitted) {
@@ -321,7 +318,8 @@ class Tuning {
   std::vector<std::vector<std::int32_t>> ids_;
   std::vector<float> sum_;  // of the weights of so many fits
   std::size_t members_ = 0;
-  std::vector<TrainedExit> exits_;  // what the folds made of them: scores and settings
+  std::vector<TrainedExit> exits_;  // what the folds made of them: scores and C
+  double exit_seconds_ = 0;
 };
 
 }  // namespace
@@ -378,7 +376,10 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
     tuning.state() = std::move(state).value();
   else
     keep_nothing(state.error());
-  const auto left = [&] { return options.seconds_max - seconds_since(start); };
+  const double for_exits = options.exits.empty() ? 0 : kShareOfExits * options.seconds_max;
+  const auto left = [&] {
+    return options.seconds_max - seconds_since(start) - std::max(0.0, for_exits - tuning.exit_seconds());
+  };
   if (const std::optional<TunePlan> kept = tuning.state().plan()) {
     tuned.plan = *kept;
   } else {
@@ -399,11 +400,12 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
     }
   }
   SMIDGEN_ASSIGN(tuned.out_of_fold, tuning.out_of_fold(tuned.plan, left));
-  SMIDGEN_ASSIGN(Tuning::Fitted fitted, tuning.fit(tuning.all_rows(), {}, tuned.plan, tuned.plan.folds, left()));
+  SMIDGEN_ASSIGN(Tuning::Fitted fitted, tuning.fit(all_rows(rows), {}, tuned.plan, tuned.plan.folds, left()));
   tuned.fits = tuning.average(fitted, tuned.out_of_fold);
   SMIDGEN_ASSIGN(tuned.encoder, write_moved(encoder, fitted.encoder, options.folder));
   if (!options.exits.empty()) {
-    SMIDGEN_ASSIGN(tuned.exits, tuning.exits(fitted, *tuned.encoder));
+    SMIDGEN_ASSIGN(tuned.exits, tuning.exits(*tuned.encoder));
+    tuned.exit_seconds = tuning.exit_seconds();
   }
   tuned.head = std::move(fitted.head);
   tuned.seconds = seconds_since(start);

@@ -30,12 +30,12 @@ namespace smidgen {
 
 struct TuneOptions {
   double seconds_max = 0;  // for everything here
-  std::string folder;      // where the tuned encoder is written; must not exist
+  std::string folder;      // where the tuned encoder is written; must not exist; FOLDER_of_fold is used meanwhile
   double c = 16;           // of the head on the frozen body that tuning starts from
   std::uint64_t seed = 1;
   FineTuneOptions recipe;          // rates, batches, dropout, smoothing; all else in it is set by tune_encoder
-  std::vector<std::size_t> exits;  // layers after which a head is wanted as well (exits.h), rising
-  std::string state_key;           // names what must be the same to go on, beside rows, encoder, seed, c and folder
+  std::vector<std::size_t> exits;  // layers after which a head is wanted as well (exits.h), rising; not by contrast
+  std::string state_key;           // names what must be the same to go on, beside rows, encoder and the above
   std::string state_folder;        // where it is kept how far things are, until they are done; empty: nowhere
 };
 
@@ -59,7 +59,8 @@ struct TunedEncoder {
   std::vector<float> out_of_fold;  // (rows, labels) log-probabilities
   std::vector<TrainedExit> exits;  // as TuneOptions::exits
   TunePlan plan;
-  double seconds = 0;  // of this run
+  double seconds = 0;  // of this run, of which
+  double exit_seconds = 0;
   bool resumed = false;
   std::size_t fits = 1;  // whose weights were averaged: of folds, and the last one
   double share = 1;      // of the way from the weights it began with, where it stayed

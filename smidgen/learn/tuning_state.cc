@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <chrono>
 #include <filesystem>
 #include <sstream>
@@ -85,9 +84,9 @@ std::optional<FinishedFold> TuningState::fold(std::size_t part, std::size_t scor
   FinishedFold fold{std::move(kept).value(), std::move(weights).value(), *plan, {}};
   for (std::size_t exit = 0; exit < exits; ++exit) {
     auto said = file->floats(fmt::format("exit_{}", exit), {scores});
-    const auto settings = file->floats(fmt::format("exit_{}_settings", exit), {2});
-    if (!said.ok() || !settings.ok() || !((*settings)[0] > 0)) return std::nullopt;
-    fold.exits.push_back({{(*settings)[0], (*settings)[1] != 0}, std::move(said).value()});
+    const auto c = file->floats(fmt::format("exit_{}_c", exit), {1});
+    if (!said.ok() || !c.ok() || !((*c)[0] > 0)) return std::nullopt;
+    fold.exits.push_back({double{(*c)[0]}, std::move(said).value()});
   }
   return fold;
 }
@@ -96,13 +95,12 @@ Status TuningState::keep(std::size_t part, const FinishedFold& fold) const {
   if (folder_.empty()) return Ok{};
   std::vector<NamedTensor> tensors = {{"scores", DType::kF32, {fold.scores.size()}, as_bytes(fold.scores)},
                                       {"weights", DType::kF32, {fold.weights.size()}, as_bytes(fold.weights)}};
-  std::vector<std::array<float, 2>> settings;
-  settings.reserve(fold.exits.size());  // the tensors point into it
-  for (std::size_t i = 0; i < fold.exits.size(); ++i) {
-    const FinishedFold::Exit& exit = fold.exits[i];
-    settings.push_back({static_cast<float>(exit.settings.c), exit.settings.taught ? 1.0F : 0.0F});
-    tensors.push_back({fmt::format("exit_{}", i), DType::kF32, {exit.scores.size()}, as_bytes(exit.scores)});
-    tensors.push_back({fmt::format("exit_{}_settings", i), DType::kF32, {2}, as_bytes(settings.back())});
+  std::vector<float> c;
+  for (const FinishedFold::Exit& exit : fold.exits) c.push_back(static_cast<float>(exit.c));
+  for (std::size_t i = 0; i < c.size(); ++i) {
+    const std::vector<float>& said = fold.exits[i].scores;
+    tensors.push_back({fmt::format("exit_{}", i), DType::kF32, {said.size()}, as_bytes(said)});
+    tensors.push_back({fmt::format("exit_{}_c", i), DType::kF32, {1}, as_bytes(std::span<const float>(&c[i], 1))});
   }
   SMIDGEN_TRY(write_training_file(fmt::format("{}/fold-{}", folder_, part), std::move(tensors),
                                   {{"plan", text_of(fold.plan)}}));

@@ -16,10 +16,10 @@ namespace smidgen {
 
 // What a finished fold leaves: the scores of the rows it was not fitted on, its weights (of encoder, then head; none
 // when patience ended it), the same scores of its exits, and the plan as it was after it: later parts take as many
-// epochs and the settings of exits that the first fold found best. In one file, so that no kill comes between them.
+// epochs and the C of exits that the first fold found best. In one file, so that no kill comes between them.
 struct FinishedFold {
   struct Exit {
-    ExitSettings settings;
+    double c = 0;
     std::vector<float> scores;
   };
   std::vector<float> scores, weights;

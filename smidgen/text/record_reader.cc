@@ -80,8 +80,8 @@ Status check_signature(const OpenedInput& input) {
   return Ok{};
 }
 
-// A JSON array of objects; `named_json`: any array. It reads on only as long as the letters so far are an array's, so a
-// person who types lines is not kept waiting.
+// A JSON array of objects; `named_json`: any array. It reads on only while all letters so far are those of one, so a
+// person who types lines is kept waiting by none but "[" or "[{".
 Result<bool> starts_array(ByteWindow& window, std::size_t bytes_max, bool named_json) {
   std::size_t at = 0;
   for (const char wanted : {'[', '{', '"'}) {

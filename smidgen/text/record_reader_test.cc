@@ -76,6 +76,34 @@ TEST(RecordReader, AWaitForAPipeCanBeCancelled) {
   ::close(ends[0]);
 }
 
+// Lines that a person types one by one: the first is answered before there is a second, though it opens like an array.
+TEST(RecordReader, DoesNotWaitForMoreThanALineThatNoArrayStartsWith) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  ASSERT_EQ(::write(ends[1], "[urgent] help\n", 14), 14);
+  int asked = 0;
+  auto reader = RecordReader::open("/dev/fd/" + std::to_string(ends[0]), {.cancelled = [&] { return ++asked > 3; }});
+  ASSERT_TRUE(reader.ok()) << reader.error().message();
+  Record record;
+  const auto first = (*reader)->next(record);
+  ASSERT_TRUE(first.ok()) << first.error().message();
+  EXPECT_EQ(record.text, "[urgent] help");
+  ::close(ends[1]);
+  ::close(ends[0]);
+}
+
+TEST(RecordReader, LooksForAnArrayAsFarAsARecordMayReach) {
+  const std::string array = "[{\"text\":1}]";
+  const auto found = [&](std::size_t blanks, std::size_t buffer) {
+    const Rows rows = read_all(std::string(blanks, '\n') + array, "f.jsonl", {}, buffer, 64);
+    return rows.size() == 1 && rows[0].starts_with("!f.jsonl: is one JSON array");
+  };
+  for (const std::size_t buffer : {1UL, 7UL, 65536UL}) {
+    EXPECT_TRUE(found(61, buffer)) << buffer;
+    EXPECT_FALSE(found(62, buffer)) << buffer;  // its third letter is the 65th byte
+  }
+}
+
 TEST(RecordReader, ReadsCsv) {
   EXPECT_EQ(read_all("text,label\na,b\n", "f.csv", labelled()), Rows({"2:a|b||||"}));
   EXPECT_EQ(read_all("\xef\xbb\xbf\r\n\"label\" , text \r\n b ,\" a,\r\n\"\"x\"\" \"\r\n\r\n,\r\nc,d", "f.CSV",
