@@ -171,8 +171,12 @@ void Speller::fill_slots() {
 }
 
 // The filter as a tree, level by level. It takes some beginnings for ones that lead to a word (at our sizes fewer than
-// one for every five real ones); they end in leaves without a word. A filter that is full would have no end.
+// one for every five real ones); they end in leaves without a word. More than twice as many as the words have is a
+// damaged filter, and a full one would have no end.
 Status Speller::grow_tree() {
+  const auto ends = std::count_if(parts_.priors.begin(), parts_.priors.end(),
+                                  [](std::uint8_t prior) { return (prior & (SpellerParts::kSeen - 1)) != 0; });
+  const std::size_t nodes_max = std::min(kNodesMax, 64 + 2 * kLettersMax * static_cast<std::size_t>(ends));
   std::vector<std::uint64_t> states = {0};
   nodes_.assign(1, Node());
   std::size_t level_end = 1;
@@ -181,7 +185,7 @@ Status Speller::grow_tree() {
     for (unsigned letter = 0; letter < kLetters; ++letter) {
       const std::uint64_t state = spelling_step(states[at], letter), hash = spelling_hash(state);
       if (!parts_.may_begin(hash)) continue;
-      if (nodes_.size() >= kNodesMax)
+      if (nodes_.size() >= nodes_max)
         return Error::bad_data("speller: `prefixes` has too many bits set")
             .hint("the file is damaged: train or copy the bundle again");
       nodes_[at].letters |= 1U << letter;

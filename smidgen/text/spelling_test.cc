@@ -213,6 +213,16 @@ TEST(Speller, RefusesPartsThatAreNotOurs) {
   for (const std::size_t size : {0, 4, 9, 1000})
     EXPECT_THAT(said([=](SpellerParts& p) { p.prefixes.resize(size); }), HasSubstr("a power of two of bytes"));
   EXPECT_THAT(said([](SpellerParts& p) { p.prefixes.assign(64, 255); }), HasSubstr("too many bits set"));
+  const auto three_letters = [](SpellerParts& p) {  // 18,278 beginnings are more than three words have
+    p.prefixes.assign(1 << 17, 0);
+    std::vector<std::uint64_t> states = {0};
+    for (std::size_t at = 0; at < 1 + 26 + 26 * 26; ++at)
+      for (unsigned letter = 0; letter < 26; ++letter) {
+        states.push_back(spelling_step(states[at], letter));
+        p.set_prefix(spelling_hash(states.back()));
+      }
+  };
+  EXPECT_THAT(said(three_letters), HasSubstr("too many bits set"));
 }
 
 }  // namespace
