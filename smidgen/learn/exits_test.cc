@@ -153,13 +153,14 @@ TEST_F(ExitHeads, OfATunedEncoderAreBlindToTheRowsTheyScore) {
   };
   const TunedExit before = fit(rows_);
   ASSERT_EQ(before.scores.size(), off.size() * kLabels);
+  const auto another = [&](std::uint32_t row) { return static_cast<std::uint32_t>((rows_.labels[row] + 1) % kLabels); };
   TrainingRows changed = rows_;
-  for (const std::uint32_t row : off) changed.labels[row] = (rows_.labels[row] + 1) % kLabels;
+  for (const std::uint32_t row : off) changed.labels[row] = another(row);
   const TunedExit same = fit(changed);
   EXPECT_EQ(same.scores, before.scores);
   EXPECT_EQ(same.head.weights, before.head.weights);
   changed = rows_;
-  changed.labels[on[5]] = (rows_.labels[on[5]] + 1) % kLabels;
+  changed.labels[on[5]] = another(on[5]);
   EXPECT_NE(fit(changed).scores, before.scores);
 }
 
