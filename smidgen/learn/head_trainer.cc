@@ -385,6 +385,7 @@ Result<HeadFit> HeadTrainer::fit(std::span<const std::uint32_t> rows, double c, 
 }
 
 void HeadTrainer::score(const HeadFit& fit, std::span<const std::uint32_t> rows, std::span<float> scores) const {
+  if (rows.empty()) return;
   const State& s = *state_;
   SlabProducts products(s.rotated, s.dimensions, rows, s.labels);
   products.set_weights(fit.rotated);
