@@ -1,5 +1,5 @@
-// The rung `encoder`: an encoder, frozen or tuned, and a softmax head on its embedding, or on what its lower layers say (an exit:
-// Teerapittayanon, McDanel, Kung, "BranchyNet", 2016).
+// The rung `encoder`: an encoder, frozen or tuned, and a softmax head on its embedding, or on what its lower layers say
+// (an exit: Teerapittayanon, McDanel, Kung, "BranchyNet", 2016).
 //
 // Exits and the encoder above them share one climb through the layers: what has run for a row is not run again.
 //
