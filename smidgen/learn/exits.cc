@@ -108,7 +108,7 @@ Result<TrainedExit> train_exit(const TrainingRows& rows, const EmbeddingMatrix& 
                                ThreadPool& pool, const Watcher& watcher) {
   SMIDGEN_ASSIGN(const HeadTrainer trainer,
                  HeadTrainer::create(features.values, features.dimensions, rows.labels, rows.label_count, pool));
-  const Rows all = rows_where(rows, [](std::size_t) { return true; });
+  const Rows all = all_rows(rows);
   const std::vector<double> grid = how.c_grid.empty() ? default_head_c_grid() : how.c_grid;
   SMIDGEN_ASSIGN(HeadSearch search,
                  trainer.cross_validate(all, rows.fold_of, rows.folds, grid, watcher, &rows.targets));

@@ -79,10 +79,6 @@ class Comparison {
       if (rows_.fold_of[row] == fold) of.push_back(row);
     return of;
   }
-  void put(const std::vector<float>& scores, const Rows& held, std::vector<float>& into) const {
-    for (std::size_t i = 0; i < held.size(); ++i)
-      std::copy_n(&scores[i * rows_.label_count], rows_.label_count, &into[held[i] * rows_.label_count]);
-  }
   // (rows, labels), each fold by a fit without it; targets_of(fold) is what that fit aims at.
   Result<std::vector<float>> out_of_fold(std::size_t folds,
                                          const std::function<const FitTargets&(std::size_t)>& targets_of) {
@@ -91,7 +87,7 @@ class Comparison {
       const Rows held = rows_of_fold(fold);
       if (held.empty()) continue;
       SMIDGEN_ASSIGN(const std::vector<float> scores, scores_without({fold}, held, targets_of(fold)));
-      put(scores, held, all);
+      place_scores(scores, held, rows_.label_count, all);
     }
     return all;
   }
@@ -178,8 +174,8 @@ Result<std::vector<std::vector<float>>> Comparison::scores_without_pairs(const F
       if (held.empty()) continue;
       SMIDGEN_ASSIGN(const std::vector<float> scores, scores_without({k, a}, held, base));
       const auto middle = scores.begin() + static_cast<std::ptrdiff_t>(of_k.size() * rows_.label_count);
-      put({middle, scores.end()}, of_a, without[k]);
-      if (a < judged_folds_) put({scores.begin(), middle}, of_k, without[a]);
+      place_scores({middle, scores.end()}, of_a, rows_.label_count, without[k]);
+      if (a < judged_folds_) place_scores({scores.begin(), middle}, of_k, rows_.label_count, without[a]);
     }
   }
   return without;

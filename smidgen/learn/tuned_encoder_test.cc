@@ -69,6 +69,23 @@ class TunedEncoderTest : public testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
+  TuneOptions options_with_state() const {
+    TuneOptions options;
+    options.seconds_max = 1000;
+    options.folder = folder_ + "/tuned";
+    options.state_folder = folder_ + "/state";
+    return options;
+  }
+  // Cancelled when it asks for the stop_at-th time whether it is; 0: never. Leaves in asked_ how often it asked.
+  Result<std::optional<TunedEncoder>> tune(const TuneOptions& options, std::size_t stop_at) {
+    Watcher watcher;
+    asked_ = 0;
+    watcher.cancelled = [&] { return ++asked_ == stop_at; };
+    return tune_encoder(rows_, *encoder_, embeddings_, options, pool_, watcher, why_not_);
+  }
+
+  std::size_t asked_ = 0;
+  std::string why_not_;
   ThreadPool pool_{2};
   TrainingRows rows_ = order_rows(300);
   std::unique_ptr<Encoder> encoder_;
@@ -186,10 +203,7 @@ TEST_F(TunedEncoderTest, ExitsAreScoredByTheEncodersOfTheFolds) {
 
 // What is kept is the mean of all fits; or the last one alone, when a fold's weights lie somewhere else altogether.
 TEST_F(TunedEncoderTest, TheMeanOfAllFitsIsKeptUnlessItIsWorse) {
-  TuneOptions options;
-  options.seconds_max = 1000;
-  options.folder = folder_ + "/tuned";
-  options.state_folder = folder_ + "/state";
+  TuneOptions options = options_with_state();
   struct Kept {
     std::size_t fits;
     std::vector<float> weights;  // of the encoder on disk
@@ -228,17 +242,8 @@ TEST_F(TunedEncoderTest, TheMeanOfAllFitsIsKeptUnlessItIsWorse) {
 }
 
 TEST_F(TunedEncoderTest, GoesOnWhereItWasStopped) {
-  TuneOptions options;
-  options.seconds_max = 1000;
-  options.folder = folder_ + "/tuned";
-  options.state_folder = folder_ + "/state";
-  std::string why_not;
-  const auto run = [&](std::size_t stop_at) {
-    Watcher watcher;
-    std::size_t asked = 0;
-    if (stop_at > 0) watcher.cancelled = [&] { return ++asked == stop_at; };
-    return tune_encoder(rows_, *encoder_, embeddings_, options, pool_, watcher, why_not);
-  };
+  TuneOptions options = options_with_state();
+  const auto run = [&](std::size_t stop_at) { return tune(options, stop_at); };
   const auto weights = [&] { return *read_file(options.folder + "/model.safetensors", 1 << 20); };
   auto whole = run(0);
   ASSERT_TRUE(whole.ok()) << whole.error().message();
@@ -269,22 +274,12 @@ TEST_F(TunedEncoderTest, GoesOnWhereItWasStopped) {
 
 // Also while the heads of exits are fitted; and what was trained before them is not trained again.
 TEST_F(TunedEncoderTest, ExitsGoOnWhereverTheyWereStopped) {
-  TuneOptions options;
-  options.seconds_max = 1000;
-  options.folder = folder_ + "/tuned";
-  options.state_folder = folder_ + "/state";
+  TuneOptions options = options_with_state();
   options.exits = {1};
-  std::string why_not;
-  std::size_t asked = 0;
-  const auto run = [&](std::size_t stop_at) {
-    Watcher watcher;
-    asked = 0;
-    watcher.cancelled = [&] { return ++asked == stop_at; };
-    return tune_encoder(rows_, *encoder_, embeddings_, options, pool_, watcher, why_not);
-  };
+  const auto run = [&](std::size_t stop_at) { return tune(options, stop_at); };
   const auto whole = run(0);
   ASSERT_TRUE(whole.ok()) << whole.error().message();
-  const std::size_t all = asked;
+  const std::size_t all = asked_;
   const auto expect_whole = [&](const char* when) {
     const auto rest = run(0);
     ASSERT_TRUE(rest.ok()) << rest.error().message();
@@ -302,7 +297,7 @@ TEST_F(TunedEncoderTest, ExitsGoOnWhereverTheyWereStopped) {
   fs::remove_all(folder_);
   ASSERT_FALSE(run(all).ok());  // the very last question is of the last exit
   expect_whole("stopped at the end");
-  EXPECT_LT(asked, all / 4);
+  EXPECT_LT(asked_, all / 4);
   const TuningState state = *TuningState::open(options.state_folder, fs::path((*whole)->leftover).filename());
   FinishedFold fold = *state.fold(1, 240, 1);
   EXPECT_FALSE(state.fold(1, 240, 2).has_value());
@@ -323,21 +318,11 @@ TEST_F(TunedEncoderTest, StoppedWhereverItTakesTheEpochsThatWereBest) {
     (i % 2 == 0 ? rows_.tune : rows_.fit).push_back(i);
     rows_.labels[i] = i * 7919 % 103 % 2;  // which the text does not tell: nothing to be patient for
   }
-  TuneOptions options;
-  options.seconds_max = 1000;
-  options.folder = folder_ + "/tuned";
-  options.state_folder = folder_ + "/state";
-  std::string why_not;
-  std::size_t asked = 0;
-  const auto run = [&](std::size_t stop_at) {
-    Watcher watcher;
-    asked = 0;
-    watcher.cancelled = [&] { return ++asked == stop_at; };
-    return tune_encoder(rows_, *encoder_, embeddings_, options, pool_, watcher, why_not);
-  };
+  TuneOptions options = options_with_state();
+  const auto run = [&](std::size_t stop_at) { return tune(options, stop_at); };
   const auto whole = run(0);
   ASSERT_TRUE(whole.ok()) << whole.error().message();
-  const std::size_t all = asked;
+  const std::size_t all = asked_;
   ASSERT_LT((*whole)->plan.epochs, 5U) << "patience was not lost";
   for (std::size_t stop = all / 10; stop < all; stop += all / 10 + 3) {
     fs::remove_all(folder_);
@@ -356,10 +341,7 @@ TEST_F(TunedEncoderTest, DoesNotGoOnWithAnotherSplitPrecisionOrTokenizer) {
   const std::string body = folder_ + "/body";
   fs::create_directories(folder_);
   fs::copy(kTiny, body, fs::copy_options::recursive);
-  TuneOptions options;
-  options.seconds_max = 1000;
-  options.folder = folder_ + "/tuned";
-  options.state_folder = folder_ + "/state";
+  TuneOptions options = options_with_state();
   std::string why_not;
   const auto states = [&] {
     return std::distance(fs::directory_iterator(options.state_folder), fs::directory_iterator());
@@ -391,17 +373,8 @@ TEST_F(TunedEncoderTest, DoesNotGoOnWithAnotherSplitPrecisionOrTokenizer) {
 }
 
 TEST_F(TunedEncoderTest, ADamagedStateIsNoReasonToFail) {
-  TuneOptions options;
-  options.seconds_max = 1000;
-  options.folder = folder_ + "/tuned";
-  options.state_folder = folder_ + "/state";
-  std::string why_not;
-  const auto run = [&](std::size_t stop_at) {
-    Watcher watcher;
-    std::size_t asked = 0;
-    if (stop_at > 0) watcher.cancelled = [&] { return ++asked == stop_at; };
-    return tune_encoder(rows_, *encoder_, embeddings_, options, pool_, watcher, why_not);
-  };
+  TuneOptions options = options_with_state();
+  const auto run = [&](std::size_t stop_at) { return tune(options, stop_at); };
   const auto whole = run(0);
   ASSERT_TRUE(whole.ok()) << whole.error().message();
   const std::string state = (*whole)->leftover;
@@ -409,7 +382,7 @@ TEST_F(TunedEncoderTest, ADamagedStateIsNoReasonToFail) {
     ASSERT_TRUE(write_file_atomic(state + "/" + file, content).ok());
     const auto again = run(0);
     ASSERT_TRUE(again.ok()) << file << ' ' << content << again.error().message();
-    ASSERT_TRUE(again->has_value()) << why_not;
+    ASSERT_TRUE(again->has_value()) << why_not_;
     EXPECT_EQ((*again)->plan.folds, 3U);
     EXPECT_EQ((*again)->plan.epochs, (*whole)->plan.epochs);
     EXPECT_EQ((*again)->out_of_fold, (*whole)->out_of_fold) << file << ' ' << content;
