@@ -337,10 +337,11 @@ TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_ma
   return {0, 0, cost(kEpochsMin, 2)};
 }
 
-double estimated_tuning_minutes(std::size_t rows, double embedding_seconds, const Kernels& kernels) {
+double estimated_tuning_minutes(std::size_t rows, double embedding_seconds, const Kernels& kernels, bool exits) {
   const double passes = TrainableEncoder::fast_precision(kernels) == Precision::kBf16 ? 2 : 3.5;
   const double rows_per_second = static_cast<double>(rows) / std::max(1e-6, passes * embedding_seconds);
-  return plan_tuning(rows, rows_per_second, std::numeric_limits<double>::infinity()).seconds / 60;
+  const double seconds = plan_tuning(rows, rows_per_second, std::numeric_limits<double>::infinity()).seconds;
+  return seconds / (exits ? 1 - kShareOfExits : 1) / 60;
 }
 
 Result<std::shared_ptr<const Encoder>> write_moved(const Encoder& encoder, TrainableEncoder& moved,

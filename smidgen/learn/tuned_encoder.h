@@ -50,8 +50,8 @@ TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_ma
 
 // Minutes that tuning would take with all the time in the world, from the seconds the rows took to embed in f32: a
 // training step is three forward passes and some more; bf16 products are twice as fast as those of f32 and more. An
-// estimate, right within a factor of two.
-double estimated_tuning_minutes(std::size_t rows, double embedding_seconds, const Kernels& kernels);
+// estimate, right within a factor of two. exits: with what tune_encoder keeps for them.
+double estimated_tuning_minutes(std::size_t rows, double embedding_seconds, const Kernels& kernels, bool exits);
 
 struct TunedEncoder {
   std::shared_ptr<const Encoder> encoder;  // of `folder`

@@ -39,6 +39,14 @@ TEST(PlanTuning, FitsItsBudget) {
   EXPECT_GE(plan_tuning(200, 500, 600).epochs, ample.epochs);  // few rows: more passes
 }
 
+TEST(PlanTuning, EstimateLeavesTimeForExits) {
+  const double without = estimated_tuning_minutes(10000, 30, kernels(), false);
+  EXPECT_GT(without, 0);
+  const double with = estimated_tuning_minutes(10000, 30, kernels(), true);
+  EXPECT_GT(with, without);
+  EXPECT_LT(with, 2 * without);
+}
+
 // Which of two words comes first: nothing the mean of word vectors tells.
 TrainingRows order_rows(std::size_t count) {
   TrainingRows rows;
