@@ -47,7 +47,7 @@ def smidgen(options, name, seed):
             options.model, '--tokens-max', 128, '--threads', options.threads, '--seed', seed, '--json', '--quiet')))
         accuracy = lambda rung: json.loads(few_shot.run(
             options.program, 'eval', work / 'bundles' / rung, work / 'test.csv', '--json', '--quiet'))['accuracy']
-        return {'accuracies': {rung: accuracy(rung) for rung in RUNGS}, 'notes': trained['notes'], **times}
+        return {'accuracies': {rung: accuracy(rung) for rung in RUNGS}, 'notes': trained[0]['notes'], **times}
 
 
 @functools.cache
