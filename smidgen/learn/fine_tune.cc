@@ -118,8 +118,8 @@ class LabelTask : public FineTuneTask {
     return {value, loss.right()};
   }
 
-  bool judge(TrainableEncoder& encoder, const SoftmaxHead& head, FineTuneEpoch& epoch) const override {
-    if (options_.held == nullptr) return false;
+  std::size_t judge(TrainableEncoder& encoder, const SoftmaxHead& head, FineTuneEpoch& epoch) const override {
+    if (options_.held == nullptr) return 0;
     const TokenRows& held = *options_.held;
     const std::vector<float> scores = score_rows(encoder, head, held.ids);
     for (std::size_t row = 0; row < held.labels.size(); ++row) {
@@ -132,7 +132,7 @@ class LabelTask : public FineTuneTask {
     const auto count = static_cast<double>(std::max<std::size_t>(1, held.labels.size()));
     epoch.held_loss /= count;
     epoch.held_accuracy /= count;
-    return true;
+    return held.labels.size();
   }
 
   void add_to(Sha256& hash) const override {

@@ -20,6 +20,8 @@ namespace smidgen {
 
 namespace {
 
+constexpr double kStandardErrors = 2;  // that two accuracies differ by when it is not chance
+
 // Rises over the first `warm_up` steps, then falls to zero at `steps`.
 double schedule(std::size_t step, std::size_t steps, double warm_up) {
   const double at = static_cast<double>(step) + 1, rise = std::max(1.0, warm_up * static_cast<double>(steps));
@@ -77,7 +79,7 @@ class Run {
         head_state_(head, kernels()),
         random_(options.seed),
         epochs_(options.epochs),
-        judged_(options.held != nullptr) {
+        held_rows_(options.held == nullptr ? 0 : options.held->labels.size()) {
     order_.resize(task.rows());
     std::iota(order_.begin(), order_.end(), 0U);
   }
@@ -136,8 +138,7 @@ class Run {
     loss_sum_ = 0;
     right_ = at_ = 0;
     const std::size_t done = report_.epochs.size();
-    if (done < epochs_ && judged_ && options_.patience > 0 &&
-        done - 1 - best_epoch(report_.epochs) >= options_.patience) {
+    if (done < epochs_ && options_.patience > 0 && worse_epochs(report_.epochs, held_rows_) >= options_.patience) {
       report_.out_of_patience = true;
       epochs_ = done;
     }
@@ -148,7 +149,7 @@ class Run {
 
   void judge(FineTuneEpoch& epoch) {
     const auto start = steady_now();
-    judged_ = task_.judge(encoder_, head_, epoch);
+    held_rows_ = task_.judge(encoder_, head_, epoch);
     scoring_seconds_ += seconds_since(start);
   }
 
@@ -172,7 +173,7 @@ class Run {
     const double loss = at_ > 0 ? loss_sum_ / seen : report_.epochs.back().loss;
     const double accuracy = at_ > 0 ? static_cast<double>(right_) / seen : report_.epochs.back().accuracy;
     std::string held;
-    if (judged_ && !report_.epochs.empty())
+    if (held_rows_ > 0 && !report_.epochs.empty())
       held = fmt::format(", held-out accuracy {:.3f}", report_.epochs.back().held_accuracy);
     watcher_.report("fine-tuning", rows / all,
                     fmt::format("epoch {} of {}, loss {:.3f}, train accuracy {:.3f}{}, {:.0f} rows/s",
@@ -305,7 +306,7 @@ class Run {
   std::size_t at_ = 0;                // rows of this epoch that are done
   std::size_t epochs_;                // that will be done
   std::size_t right_ = 0;             // of those, answered right
-  bool judged_;                       // by held-out rows
+  std::size_t held_rows_;             // that judge, 0 for none
   double loss_sum_ = 0;               // over them
   double rows_before_ = 0;            // rows that runs before this one trained on
   FineTuneReport report_;
@@ -321,6 +322,18 @@ Result<FineTuneReport> fine_tune(TrainableEncoder& encoder, SoftmaxHead& head, c
 std::size_t best_epoch(std::span<const FineTuneEpoch> epochs) {
   const auto fewer = [](const FineTuneEpoch& a, const FineTuneEpoch& b) { return a.held_accuracy < b.held_accuracy; };
   return static_cast<std::size_t>(std::max_element(epochs.begin(), epochs.end(), fewer) - epochs.begin());
+}
+
+std::size_t worse_epochs(std::span<const FineTuneEpoch> epochs, std::size_t held_rows) {
+  if (epochs.empty() || held_rows == 0) return 0;
+  const std::size_t best = best_epoch(epochs);
+  const auto variance = [&](double share) { return share * (1 - share) / static_cast<double>(held_rows); };
+  std::size_t worse = 0;
+  for (std::size_t i = epochs.size(); i-- > best + 1; ++worse) {
+    const double most = epochs[best].held_accuracy, now = epochs[i].held_accuracy;
+    if (most - now <= kStandardErrors * std::sqrt(variance(most) + variance(now))) break;
+  }
+  return worse;
 }
 
 }  // namespace smidgen

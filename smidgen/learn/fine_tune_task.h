@@ -30,9 +30,10 @@ class FineTuneTask {
   virtual Outcome gradients(TrainableEncoder& encoder, const SoftmaxHead& head, std::span<const std::uint32_t> batch,
                             double dropout, std::uint64_t key, std::span<float> d_weights,
                             std::span<float> d_bias) const = 0;
-  // Fills held_loss and held_accuracy; false: nothing is held out.
-  virtual bool judge(TrainableEncoder& /*encoder*/, const SoftmaxHead& /*head*/, FineTuneEpoch& /*epoch*/) const {
-    return false;
+  // Fills held_loss and held_accuracy; returns on how many rows, 0: nothing is held out.
+  virtual std::size_t judge(TrainableEncoder& /*encoder*/, const SoftmaxHead& /*head*/,
+                            FineTuneEpoch& /*epoch*/) const {
+    return 0;
   }
   // All that decides the above: a checkpoint of other rows is not gone on with.
   virtual void add_to(Sha256& hash) const = 0;

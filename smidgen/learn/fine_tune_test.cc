@@ -160,7 +160,32 @@ TEST(FineTune, StopsWhenAskedAndCutsItsScheduleToTheTime) {
   EXPECT_EQ(report->epochs.size(), 1U);
 }
 
-TEST(FineTune, LosesPatienceWithHeldRowsThatGetNoBetter) {
+TEST(FineTune, CountsTheEpochsThatAreWorseByMoreThanChance) {
+  const auto epochs = [](std::initializer_list<double> accuracies) {
+    std::vector<FineTuneEpoch> list;
+    for (const double accuracy : accuracies) list.emplace_back().held_accuracy = accuracy;
+    return list;
+  };
+  EXPECT_EQ(worse_epochs({}, 100), 0U);
+  EXPECT_EQ(worse_epochs(epochs({0.5}), 100), 0U);
+  // Two standard errors of 0.6 against 0.45, 100 rows each: 0.140; 50 rows: 0.198.
+  EXPECT_EQ(worse_epochs(epochs({0.6, 0.45, 0.45}), 100), 2U);
+  EXPECT_EQ(worse_epochs(epochs({0.6, 0.45, 0.45}), 50), 0U);
+  EXPECT_EQ(worse_epochs(epochs({0.6, 0.45, 0.55, 0.45}), 100), 1U);  // in a row
+  EXPECT_EQ(worse_epochs(epochs({0.2, 0.45, 0.6, 0.6}), 100), 0U);
+  EXPECT_EQ(worse_epochs(epochs({1, 0, 0}), 10), 2U);
+  EXPECT_EQ(worse_epochs(epochs({0, 0, 0}), 10), 0U);
+  EXPECT_EQ(worse_epochs(epochs({1, 0, 0}), 0), 0U);
+}
+
+// A task whose rows say the opposite of those of order_task.
+TokenRows opposite_task(std::size_t rows) {
+  TokenRows task = order_task(rows);
+  for (std::uint32_t& label : task.labels) label = 1 - label;
+  return task;
+}
+
+TEST(FineTune, LosesPatienceWithHeldRowsThatGetWorse) {
   ThreadPool pool(1);
   auto encoder = TrainableEncoder::load(kTiny, Precision::kF32, kernels(), pool);
   Random random(3);
@@ -181,13 +206,19 @@ TEST(FineTune, LosesPatienceWithHeldRowsThatGetNoBetter) {
   }
   EXPECT_NEAR(patient->epochs.back().held_accuracy, right / 40, 1e-9);
   EXPECT_NEAR(patient->epochs.back().held_loss, loss / 40, 1e-6);
-  held.labels.assign(40, 2);  // a label there is not: never right
+  held.labels.assign(40, 2);  // a label there is not: no epoch is worse than another
   options.patience = 2;
+  EXPECT_FALSE(fine_tune(*encoder, head, order_task(64), options, {})->out_of_patience);
+  held = opposite_task(40);
+  encoder = TrainableEncoder::load(kTiny, Precision::kF32, kernels(), pool);
+  head = random_head(random, 2);
+  options.rate = 2e-3;
+  options.epochs = 20;
   const auto report = fine_tune(*encoder, head, order_task(64), options, {});
   ASSERT_TRUE(report.ok());
-  EXPECT_EQ(report->epochs.size(), 3U);
+  EXPECT_LT(report->epochs.size(), 20U);
   EXPECT_TRUE(report->out_of_patience);
-  EXPECT_EQ(best_epoch(report->epochs), 0U);
+  EXPECT_EQ(worse_epochs(report->epochs, 40), 2U);
 }
 
 class CheckpointTest : public testing::Test {
@@ -288,15 +319,15 @@ TEST_F(CheckpointTest, OfOtherHeldRowsIsNotLookedAt) {
 
 TEST_F(CheckpointTest, KnowsThatPatienceWasLost) {
   fs::create_directories(folder_);
-  TokenRows held = order_task(60);
-  held.labels.assign(60, 2);  // a label there is not: the first epoch is as good as any
+  const TokenRows held = opposite_task(60);
   const auto train = [&](std::size_t stop_at) {
     ThreadPool pool(1);
     auto encoder = TrainableEncoder::load(kTiny, Precision::kF32, kernels(), pool);
     Random random(3);
     SoftmaxHead head = random_head(random, 2);
     FineTuneOptions options;
-    options.epochs = 6;
+    options.epochs = 20;
+    options.rate = 2e-3;
     options.held = &held;
     options.patience = 2;
     options.checkpoint = (folder_ / "checkpoint").string();
@@ -305,11 +336,15 @@ TEST_F(CheckpointTest, KnowsThatPatienceWasLost) {
     if (stop_at > 0) watcher.cancelled = [&] { return ++asked == stop_at; };
     return fine_tune(*encoder, head, order_task(100), options, watcher);
   };
-  ASSERT_FALSE(train(3 * 4).ok());  // four batches an epoch: with the third
+  const std::size_t epochs = train(0)->epochs.size();
+  ASSERT_LT(epochs, 20U);
+  fs::remove_all(folder_);
+  fs::create_directories(folder_);
+  ASSERT_FALSE(train(epochs * 4).ok());  // four batches an epoch: with the last
   const auto report = train(0);
   ASSERT_TRUE(report.ok()) << report.error().message();
-  EXPECT_EQ(report->resumed_steps, 12U);
-  EXPECT_EQ(report->epochs.size(), 3U);
+  EXPECT_EQ(report->resumed_steps, epochs * 4);
+  EXPECT_EQ(report->epochs.size(), epochs);
   EXPECT_TRUE(report->out_of_patience);
 }
 
