@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::size_t kEpochsMin = 2;
 constexpr double kRowsSeen = 45000;  // epochs times rows that are enough for most tasks
+constexpr double kRowsOfFolds = 160000;  // epochs times rows times folds that more folds than three may come to
 constexpr std::size_t kTrialBatches = 6;
 constexpr std::size_t kHeldRowsMin = 50;  // fewer say nothing about when to stop
 constexpr std::size_t kPatience = 3;      // epochs without a better one
@@ -331,6 +332,9 @@ TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_ma
   const auto enough = static_cast<std::size_t>(
       std::clamp(wanted, static_cast<double>(kEpochsMin) + 1, static_cast<double>(kTuneEpochsMax)));
   const auto cost = [&](std::size_t epochs, std::size_t folds) { return static_cast<double>(epochs * folds) * epoch; };
+  // More folds: more of the rows in each fit and more fits to average. Worth most, and cheapest, where rows are few.
+  if (static_cast<double>(enough * rows * kTuneFoldsMax) <= kRowsOfFolds && cost(enough, kTuneFoldsMax) <= seconds_max)
+    return {enough, kTuneFoldsMax, cost(enough, kTuneFoldsMax)};
   if (cost(enough, 3) <= seconds_max) return {enough, 3, cost(enough, 3)};
   for (std::size_t epochs = enough; epochs >= kEpochsMin; --epochs)
     if (cost(epochs, 2) <= seconds_max) return {epochs, 2, cost(epochs, 2)};

@@ -45,7 +45,7 @@ struct TunePlan {
   std::size_t epochs = 0, folds = 0;
   double seconds = 0;
 };
-inline constexpr std::size_t kTuneEpochsMax = 8;
+inline constexpr std::size_t kTuneEpochsMax = 8, kTuneFoldsMax = 5;
 TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_max);
 
 // Minutes that tuning would take with all the time in the world, from the seconds the rows took to embed in f32: a

@@ -36,7 +36,10 @@ TEST(PlanTuning, FitsItsBudget) {
   const TunePlan none = plan_tuning(10000, 500, 79);
   EXPECT_EQ(none.epochs, 0U);
   EXPECT_NEAR(none.seconds, 80, 1e-9);
-  EXPECT_GE(plan_tuning(200, 500, 600).epochs, ample.epochs);  // few rows: more passes
+  const TunePlan of_few = plan_tuning(200, 500, 600);  // few rows: more passes
+  EXPECT_EQ(of_few.epochs, kTuneEpochsMax);
+  EXPECT_EQ(of_few.folds, kTuneFoldsMax);
+  EXPECT_EQ(plan_tuning(200, 500, of_few.seconds - 1).folds, 3U);
 }
 
 TEST(PlanTuning, EstimateLeavesTimeForExits) {
@@ -110,7 +113,7 @@ TEST_F(TunedEncoderTest, IsWrittenAndScoresTheSameWhenLoaded) {
   ASSERT_TRUE(tuned.ok()) << tuned.error().message();
   ASSERT_TRUE(tuned->has_value()) << why_not;
   TunedEncoder& got = **tuned;
-  EXPECT_EQ(got.plan.folds, 3U);
+  EXPECT_EQ(got.plan.folds, kTuneFoldsMax);
   ASSERT_EQ(got.out_of_fold.size(), 600U);
   for (std::size_t row = 0; row < 300; ++row)
     ASSERT_NEAR(std::exp(got.out_of_fold[2 * row]) + std::exp(got.out_of_fold[2 * row + 1]), 1, 1e-5);
@@ -174,7 +177,7 @@ TEST_F(TunedEncoderTest, OutOfFoldKnowsNothingOfRandomLabels) {
     (*tuned)->head.log_probabilities(x, scores);
     return std::span<const float>(scores);
   });
-  EXPECT_GE(seen, 0.95);  // fits that each learnt other rows by heart have no mean that knows them
+  EXPECT_GE(seen, 0.85);  // by heart, less what the mean of fits on other rows forgets
   ASSERT_EQ((*tuned)->exits.size(), 1U);
   for (const std::vector<float>& said : {(*tuned)->out_of_fold, (*tuned)->exits[0].out_of_fold}) {
     EXPECT_LE(unseen(said), 0.65);  // three standard deviations of a coin
@@ -225,12 +228,12 @@ TEST_F(TunedEncoderTest, TheMeanOfAllFitsIsKeptUnlessItIsWorse) {
     return {(*tuned)->fits, written.ok() ? written->weights() : std::vector<float>(), (*tuned)->leftover};
   };
   const Kept mean = run();
-  ASSERT_EQ(mean.fits, 4U);
+  ASSERT_EQ(mean.fits, kTuneFoldsMax + 1);
   std::vector<double> folds(mean.weights.size());
   std::vector<FinishedFold> kept;
   const TuningState state = *TuningState::open(options.state_folder, fs::path(mean.state).filename());
-  for (std::size_t fold = 0; fold < 3; ++fold) {
-    const std::optional<FinishedFold> finished = state.fold(fold, fold < 2 ? 240 : 120);  // of 5 folds: 2, 2, 1
+  for (std::size_t fold = 0; fold < kTuneFoldsMax; ++fold) {
+    const std::optional<FinishedFold> finished = state.fold(fold, 120);
     ASSERT_TRUE(finished.has_value()) << fold;
     ASSERT_EQ(finished->weights.size(), folds.size() + std::size_t{2} * 24 + 2);
     for (std::size_t i = 0; i < folds.size(); ++i) folds[i] += double{finished->weights[i]};
@@ -243,10 +246,10 @@ TEST_F(TunedEncoderTest, TheMeanOfAllFitsIsKeptUnlessItIsWorse) {
   ASSERT_EQ(last.fits, 1U);
   ASSERT_EQ(last.weights.size(), folds.size());
   for (std::size_t i = 0; i < folds.size(); ++i)
-    ASSERT_NEAR(double{mean.weights[i]}, (folds[i] + double{last.weights[i]}) / 4, 1e-5) << i;
+    ASSERT_NEAR(double{mean.weights[i]}, (folds[i] + double{last.weights[i]}) / (kTuneFoldsMax + 1), 1e-5) << i;
   kept[1].weights.pop_back();  // not this encoder's
   ASSERT_TRUE(state.keep(1, kept[1]).ok());
-  EXPECT_EQ(run().fits, 3U);  // of what is left
+  EXPECT_EQ(run().fits, kTuneFoldsMax);  // of what is left
 }
 
 TEST_F(TunedEncoderTest, GoesOnWhereItWasStopped) {
@@ -307,11 +310,11 @@ TEST_F(TunedEncoderTest, ExitsGoOnWhereverTheyWereStopped) {
   expect_whole("stopped at the end");
   EXPECT_LT(asked_, all / 4);
   const TuningState state = *TuningState::open(options.state_folder, fs::path((*whole)->leftover).filename());
-  FinishedFold fold = *state.fold(1, 240, 1);
-  EXPECT_FALSE(state.fold(1, 240, 2).has_value());
+  FinishedFold fold = *state.fold(1, 120, 1);
+  EXPECT_FALSE(state.fold(1, 120, 2).has_value());
   fold.exits[0].c = -1;
   ASSERT_TRUE(state.keep(1, fold).ok());
-  EXPECT_FALSE(state.fold(1, 240, 1).has_value());
+  EXPECT_FALSE(state.fold(1, 120, 1).has_value());
   expect_whole("another C");
   fold.exits.clear();
   ASSERT_TRUE(state.keep(1, fold).ok());
@@ -323,12 +326,12 @@ TEST_F(TunedEncoderTest, StoppedWhereverItTakesTheEpochsThatWereBest) {
   rows_.tune.clear();
   rows_.fit.clear();
   for (std::uint32_t i = 0; i < rows_.size(); ++i) {  // the rows that say when to stop contradict the others
-    const bool of_first_fold = rows_.fold_of[i] < 2;
+    const bool of_first_fold = rows_.fold_of[i] == 0;
     (of_first_fold ? rows_.tune : rows_.fit).push_back(i);
     if (of_first_fold) rows_.labels[i] = 1 - rows_.labels[i];
   }
   TuneOptions options = options_with_state();
-  options.recipe.rate = 2e-3;
+  options.recipe.rate = 5e-4;
   const auto run = [&](std::size_t stop_at) { return tune(options, stop_at); };
   const auto whole = run(0);
   ASSERT_TRUE(whole.ok()) << whole.error().message();
@@ -393,7 +396,7 @@ TEST_F(TunedEncoderTest, ADamagedStateIsNoReasonToFail) {
     const auto again = run(0);
     ASSERT_TRUE(again.ok()) << file << ' ' << content << again.error().message();
     ASSERT_TRUE(again->has_value()) << why_not_;
-    EXPECT_EQ((*again)->plan.folds, 3U);
+    EXPECT_EQ((*again)->plan.folds, kTuneFoldsMax);
     EXPECT_EQ((*again)->plan.epochs, (*whole)->plan.epochs);
     EXPECT_EQ((*again)->out_of_fold, (*whole)->out_of_fold) << file << ' ' << content;
   };
