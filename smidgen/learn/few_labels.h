@@ -33,7 +33,7 @@
 namespace smidgen {
 
 // Rows a label, on average, up to which the encoder is moved by contrast, and from which on full fine-tuning is tried.
-inline constexpr double kContrastRowsPerLabelMax = 64, kTuneRowsPerLabelMin = 16;
+inline constexpr double kContrastRowsPerLabelMax = 64, kTuneRowsPerLabelMin = 12;
 bool contrast_pays(const TrainingRows& rows);
 bool tuning_pays(const TrainingRows& rows);
 

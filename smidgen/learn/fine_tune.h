@@ -47,7 +47,8 @@ struct FineTuneOptions {
   bool checkpoint_when_done = false;  // for whoever has long work to do with what it ended with
   // Rows nothing is fitted on, scored after each epoch. With `patience` training ends when that many epochs in a row
   // answered fewer of them right than the best one before, by more than chance (worse_epochs). No better is not enough:
-  // what a fit gains at the end, when its rate falls, is not seen before, and few rows say little. Accuracy, not loss:
+  // what a fit gains at the end, when its rate falls, is not seen before, and few rows say little. Rows of one unit
+  // (a group, a repeated text) say one thing: hold out one of each. Accuracy, not loss:
   // a loss rises with confidence while answers still get better, and calibration takes the confidence back.
   const TokenRows* held = nullptr;
   std::size_t patience = 0;
@@ -104,7 +105,8 @@ Result<FineTuneReport> fine_tune(TrainableEncoder& encoder, SoftmaxHead& head, c
 std::size_t best_epoch(std::span<const FineTuneEpoch> epochs);
 
 // How many epochs at the end are each worse than the best one by more than two standard errors of the difference of two
-// accuracies on so many rows (as if they were other rows: the same ones differ less, so this is on the careful side).
+// accuracies on so many rows, sqrt((p (1 - p) + q (1 - q)) / rows). Answers on the same rows go together, which makes
+// it too large; the best of many is good by luck as well, which makes the difference too large: hence patience.
 std::size_t worse_epochs(std::span<const FineTuneEpoch> epochs, std::size_t held_rows);
 
 // (rows, labels) log-probabilities, without dropout.

@@ -176,6 +176,7 @@ TEST(FineTune, CountsTheEpochsThatAreWorseByMoreThanChance) {
   EXPECT_EQ(worse_epochs(epochs({1, 0, 0}), 10), 2U);
   EXPECT_EQ(worse_epochs(epochs({0, 0, 0}), 10), 0U);
   EXPECT_EQ(worse_epochs(epochs({1, 0, 0}), 0), 0U);
+  EXPECT_EQ(best_epoch(epochs({0.2, 0.6, 0.6})), 1U);  // the earliest of equals
 }
 
 // A task whose rows say the opposite of those of order_task.
@@ -208,7 +209,9 @@ TEST(FineTune, LosesPatienceWithHeldRowsThatGetWorse) {
   EXPECT_NEAR(patient->epochs.back().held_loss, loss / 40, 1e-6);
   held.labels.assign(40, 2);  // a label there is not: no epoch is worse than another
   options.patience = 2;
-  EXPECT_FALSE(fine_tune(*encoder, head, order_task(64), options, {})->out_of_patience);
+  const auto never_right = fine_tune(*encoder, head, order_task(64), options, {});
+  ASSERT_TRUE(never_right.ok());
+  EXPECT_FALSE(never_right->out_of_patience);
   held = opposite_task(40);
   encoder = TrainableEncoder::load(kTiny, Precision::kF32, kernels(), pool);
   head = random_head(random, 2);

@@ -15,6 +15,7 @@
 #include "smidgen/base/version.h"
 #include "smidgen/learn/head_trainer.h"
 #include "smidgen/learn/score_quality.h"
+#include "smidgen/learn/training_rows.h"
 #include "smidgen/learn/tuning_state.h"
 
 namespace smidgen {
@@ -22,11 +23,14 @@ namespace smidgen {
 namespace {
 
 constexpr std::size_t kEpochsMin = 2;
-constexpr double kRowsSeen = 45000;  // epochs times rows that are enough for most tasks
-constexpr double kRowsOfFolds = 160000;  // epochs times rows times folds that more folds than three may come to
+constexpr double kRowsSeen = 45000;                // epochs times rows that are enough for most tasks
+constexpr std::size_t kRowsOfMostFoldsMax = 4000;  // with more rows, more folds than three cost too much
+constexpr double kShareOfMostFolds = 0.9;          // of the budget, that these may be planned to take
 constexpr std::size_t kTrialBatches = 6;
-constexpr std::size_t kHeldRowsMin = 50;  // fewer say nothing about when to stop
-constexpr std::size_t kPatience = 3;      // epochs without a better one
+constexpr std::size_t kHeldUnitsMin = 50;  // fewer say nothing about when to stop
+constexpr std::size_t kPatience = 3;       // epochs in a row that are worse than the best
+constexpr int kRecipe = 2;                 // of plan, stopping and mean: state of another is not gone on with
+static_assert(kTuneFoldsMax <= kFolds);
 constexpr std::size_t kRowsToJudgeMean = 2000;
 constexpr double kShareOfExits = 0.15;  // of the budget, kept for them: reading all rows again, and heads on them
 
@@ -90,9 +94,9 @@ class Tuning {
     SoftmaxHead head;
     bool to_its_end = true;  // of its schedule: patience did not end it
   };
-  // Part `part` of plan.folds + 1; held: rows it is judged on after each epoch, may be empty. Its schedule is cut, at
-  // least to one epoch, when its share of the time that is left is not enough; the epochs it took are then all that the
-  // later parts take.
+  // Part `part` of plan.folds + 1; held: rows it is judged on after each epoch, each of its own unit, may be empty. Its
+  // schedule is cut, at least to one epoch, when its share of the time that is left is not enough; the epochs it took
+  // are then all that the later parts take.
   Result<Fitted> fit(const Rows& on, const Rows& held, TunePlan& plan, std::size_t part, double seconds_left) {
     HeadOptions towards;
     towards.targets = &rows_.targets;
@@ -111,7 +115,7 @@ class Tuning {
         static_cast<double>(rows_.size());
     options.seconds_max = std::max(1e-3, seconds_left * static_cast<double>(on.size()) / rows_left);
     const TokenRows judged = tokens(held);
-    if (held.size() >= kHeldRowsMin) {
+    if (held.size() >= kHeldUnitsMin) {
       options.held = &judged;
       options.patience = kPatience;
     }
@@ -211,10 +215,10 @@ class Tuning {
     for (const std::size_t layer : options_.exits) hash.add(fmt::format("\nexit {}", layer));
     std::error_code code;
     const auto place = std::filesystem::absolute(options_.folder, code);
-    hash.add(fmt::format("\n{} {} {} {} {} {} {} {} {} {} {} {}", weights, encoder_.tokens_max(), options_.c,
-                         options_.seed, options_.state_key, encoder_.kernels().name, precision_name(precision()),
-                         precision_name(encoder_.precision()), rows_.folds, rows_.label_count, kVersion,
-                         place.lexically_normal().string()));
+    hash.add(fmt::format("\n{} {} {} {} {} {} {} {} {} {} {} {} {}", kRecipe, weights, encoder_.tokens_max(),
+                         options_.c, options_.seed, options_.state_key, encoder_.kernels().name,
+                         precision_name(precision()), precision_name(encoder_.precision()), rows_.folds,
+                         rows_.label_count, kVersion, place.lexically_normal().string()));
     return to_hex(hash.finish());
   }
 
@@ -258,11 +262,13 @@ class Tuning {
       plan = kept->plan;
       return std::move(*kept);
     }
-    // The first fold finds out, on rows of the tuning split it does not train on, after how many epochs to stop.
+    // The first fold finds out, on rows of the tuning split it does not train on, one of each unit, when to stop.
     Rows held;
     const std::unordered_set<std::uint32_t> tune(rows_.tune.begin(), rows_.tune.end());
+    std::unordered_set<std::uint32_t> units;
     if (fold == 0)
-      std::copy_if(off.begin(), off.end(), std::back_inserter(held), [&](auto i) { return tune.contains(i); });
+      std::copy_if(off.begin(), off.end(), std::back_inserter(held),
+                   [&](auto i) { return tune.contains(i) && units.insert(rows_.units[i]).second; });
     SMIDGEN_ASSIGN(Fitted fitted, fit(on, held, plan, fold, seconds_left));
     FinishedFold finished{score_rows(fitted.encoder, fitted.head, tokens(off).ids), {}, plan, {}};
     if (!options_.exits.empty()) {
@@ -332,8 +338,8 @@ TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_ma
   const auto enough = static_cast<std::size_t>(
       std::clamp(wanted, static_cast<double>(kEpochsMin) + 1, static_cast<double>(kTuneEpochsMax)));
   const auto cost = [&](std::size_t epochs, std::size_t folds) { return static_cast<double>(epochs * folds) * epoch; };
-  // More folds: more of the rows in each fit and more fits to average. Worth most, and cheapest, where rows are few.
-  if (static_cast<double>(enough * rows * kTuneFoldsMax) <= kRowsOfFolds && cost(enough, kTuneFoldsMax) <= seconds_max)
+  // More folds: more of the rows in each fit, and more fits to average.
+  if (rows <= kRowsOfMostFoldsMax && cost(enough, kTuneFoldsMax) <= kShareOfMostFolds * seconds_max)
     return {enough, kTuneFoldsMax, cost(enough, kTuneFoldsMax)};
   if (cost(enough, 3) <= seconds_max) return {enough, 3, cost(enough, 3)};
   for (std::size_t epochs = enough; epochs >= kEpochsMin; --epochs)

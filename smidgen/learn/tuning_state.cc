@@ -44,8 +44,8 @@ std::optional<TunePlan> plan_of(const std::string& text) {
   std::istringstream stream(text);
   TunePlan plan;
   if (!(stream >> plan.epochs >> plan.folds >> plan.seconds) || text_of(plan) != text) return std::nullopt;
-  const bool folds = plan.folds == 2 || plan.folds == 3 || plan.folds == kTuneFoldsMax;
-  const bool possible = plan.epochs >= 1 && plan.epochs <= kTuneEpochsMax && folds && plan.seconds >= 0;
+  const bool folds_possible = plan.folds == 2 || plan.folds == 3 || plan.folds == kTuneFoldsMax;
+  const bool possible = plan.epochs >= 1 && plan.epochs <= kTuneEpochsMax && folds_possible && plan.seconds >= 0;
   return possible ? std::optional(plan) : std::nullopt;
 }
 
