@@ -178,7 +178,7 @@ TEST_F(TunedEncoderTest, OutOfFoldKnowsNothingOfRandomLabels) {
     return std::span<const float>(scores);
   });
   EXPECT_EQ((*tuned)->fits, kTuneFoldsMax + 1);
-  EXPECT_GE(seen, 0.85);  // by heart, less what the mean of fits on other rows forgets
+  EXPECT_GE(seen, 0.75);  // the mean of fits is kept where it is at least half of the way from chance to by heart
   ASSERT_EQ((*tuned)->exits.size(), 1U);
   for (const std::vector<float>& said : {(*tuned)->out_of_fold, (*tuned)->exits[0].out_of_fold}) {
     EXPECT_LE(unseen(said), 0.65);  // three standard deviations of a coin
