@@ -48,8 +48,8 @@ struct FineTuneOptions {
   // Rows nothing is fitted on, scored after each epoch. With `patience` training ends when that many epochs in a row
   // answered fewer of them right than the best one before, by more than chance (worse_epochs). No better is not enough:
   // what a fit gains at the end, when its rate falls, is not seen before, and few rows say little. Rows of one unit
-  // (a group, a repeated text) say one thing: hold out one of each. Accuracy, not loss:
-  // a loss rises with confidence while answers still get better, and calibration takes the confidence back.
+  // (a group, a repeated text) say one thing: hold out one of each. Accuracy, not loss: a loss rises with confidence
+  // while answers still get better, and calibration takes the confidence back.
   const TokenRows* held = nullptr;
   std::size_t patience = 0;
 };
