@@ -233,9 +233,17 @@ std::vector<float> rung_scores(const LinearRung& rung, std::span<const std::stri
 
 }  // namespace
 
-std::vector<LinearFeatureSet> default_feature_sets() {
-  return {{{NgramBlock::kTokens, NgramBlock::kCharacters}},
-          {{NgramBlock::kWords, NgramBlock::kTokens, NgramBlock::kCharacters}}};
+std::vector<LinearFeatureSet> default_feature_sets(std::size_t rows) {
+  std::vector<LinearFeatureSet> sets = {{{NgramBlock::kTokens, NgramBlock::kCharacters}},
+                                        {{NgramBlock::kWords, NgramBlock::kTokens, NgramBlock::kCharacters}}};
+  if (rows < kFewRows) sets.push_back({{NgramBlock::kWords, NgramBlock::kCharacters}});
+  return sets;
+}
+
+std::vector<double> default_c_grid(std::size_t rows) {
+  std::vector<double> grid = {4, 16, 64};
+  if (rows < kFewRows) grid.push_back(256);
+  return grid;
 }
 
 Result<LinearTrainer> LinearTrainer::create(std::span<const std::string> texts, std::span<const std::uint32_t> labels,
@@ -378,9 +386,11 @@ Status LinearTrainer::choose_pruning(std::span<const std::uint32_t> fit_rows, st
 Result<LinearChoice> LinearTrainer::choose(std::span<const std::uint32_t> rows, std::span<const std::uint32_t> fold_of,
                                            std::size_t folds, std::span<const std::uint32_t> tune,
                                            const LinearSearchOptions& asked, const Watcher& watcher) {
-  SMIDGEN_CHECK(rows.size() > tune.size() && !asked.c_grid.empty() && !asked.keep_grid.empty());
+  SMIDGEN_CHECK(rows.size() > tune.size() && !asked.keep_grid.empty());
   LinearSearchOptions options = asked;
-  if (options.feature_sets.empty()) options.feature_sets = default_feature_sets();
+  if (options.feature_sets.empty()) options.feature_sets = default_feature_sets(rows.size());
+  if (options.c_grid.empty()) options.c_grid = default_c_grid(rows.size());
+  if (rows.size() < options.rows_to_prune_min) options.keep_grid = {1};
   SMIDGEN_TRY(count_blocks(options.feature_sets, watcher));
   LinearChoice choice;
   SMIDGEN_ASSIGN(choice.trials, try_settings(rows, fold_of, folds, options, watcher));

@@ -37,10 +37,16 @@ struct LinearSettings {
   const FitTargets* targets = nullptr;  // by row of the trainer's texts; none: their labels
 };
 
+// With fewer rows a search takes a second, and more is tried.
+inline constexpr std::size_t kFewRows = 2000;
+
 struct LinearSearchOptions {
-  std::vector<double> c_grid = {4, 16, 64};
-  std::vector<LinearFeatureSet> feature_sets;  // empty: default_feature_sets()
+  std::vector<double> c_grid;                  // empty: default_c_grid(rows)
+  std::vector<LinearFeatureSet> feature_sets;  // empty: default_feature_sets(rows)
   std::vector<double> keep_grid = {1, 0.8, 0.65, 0.5, 0.4, 0.3, 0.2, 0.12};
+  // With fewer rows nothing is pruned: the model weighs a megabyte, and a few hundred tuning rows do not see what it
+  // costs (docs/ladder.md).
+  std::size_t rows_to_prune_min = kFewRows;
   double accuracy_loss_max = 0.001;    // what quantising and pruning may cost on tuning rows
   double log_loss_ratio_max = 1.0025;  // 1 % more was measured to cost 0.3 to 0.6 points in cross-validation
   double gap_max = 0.01;               // of the trials; the chosen one is fitted to LinearSettings::gap_max
@@ -50,7 +56,9 @@ struct LinearSearchOptions {
 // Tokens and characters; the same with words, which doubles the weight of whole words. By five-fold cross-validation on
 // nine sets one of the two was the best or within 0.002 of the least log loss of words, tokens, or both beside
 // characters: the first on short messages and product titles, the second on questions and on sentiment of sentences.
-std::vector<LinearFeatureSet> default_feature_sets();
+// Of few rows, words and characters as well (docs/ladder.md).
+std::vector<LinearFeatureSet> default_feature_sets(std::size_t rows);
+std::vector<double> default_c_grid(std::size_t rows);
 
 struct LinearTrial {
   LinearFeatureSet features;
@@ -73,7 +81,7 @@ class LinearTrainer {
 
   // Tries every feature set and C by cross-validation: fold_of[i] < folds is the fold of rows[i]; the least log loss at
   // the best temperature wins (score_quality.h says why not accuracy, and how many folds are tried). Then, fitted on
-  // the rows that are not in `tune` and measured on those that are, the strongest pruning that costs, with
+  // the rows that are not in `tune` and measured on those that are, the strongest of keep_grid that costs, with
   // quantisation, at most accuracy_loss_max and log_loss_ratio_max (which sees what a few hundred rows right or wrong
   // cannot).
   Result<LinearChoice> choose(std::span<const std::uint32_t> rows, std::span<const std::uint32_t> fold_of,
