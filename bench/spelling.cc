@@ -91,9 +91,9 @@ SlipCosts costs_from(int count, char** arguments) {
   SlipCosts costs;
   int letters_min = static_cast<int>(costs.letters_min), two = static_cast<int>(costs.two_letters_min);
   const std::map<std::string, int*> named = {
-      {"swap", &costs.swap},   {"twice", &costs.twice},       {"beside", &costs.beside}, {"missing", &costs.missing},
-      {"extra", &costs.extra}, {"other", &costs.other},       {"each", &costs.each},     {"margin", &costs.margin},
-      {"least", &costs.least}, {"letters_min", &letters_min}, {"two_letters_min", &two}};
+      {"swap", &costs.swap},   {"twice", &costs.twice},   {"beside", &costs.beside},     {"missing", &costs.missing},
+      {"extra", &costs.extra}, {"other", &costs.other},   {"each", &costs.each},         {"margin", &costs.margin},
+      {"least", &costs.least}, {"formed", &costs.formed}, {"letters_min", &letters_min}, {"two_letters_min", &two}};
   for (int i = 3; i < count; ++i) {
     const std::string word = arguments[i];
     const auto at = named.find(word.substr(0, word.find('=')));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 namespace smidgen {
@@ -74,6 +75,11 @@ bool in_plain_chunk(std::string_view text, std::size_t begin, std::size_t end) {
   // A chunk without an end in sight is no word of a sentence.
   return (left == 0 || is_space(text[left - 1])) && (right == text.size() || is_space(text[right]));
 }
+
+// What English words end in that are made of others. "d" and "r": of words that end in e.
+constexpr std::string_view kEndings[] = {"s",  "es",   "d", "ed",   "r",    "er",  "ers",  "est",  "ing",
+                                         "ly", "ings", "y", "ness", "less", "ful", "able", "ment", "en"};
+constexpr std::size_t kStemMin = 3;
 
 constexpr std::size_t kAbbreviationMax = 3;  // capitals that are left alone: "EU", "ATM"
 
@@ -295,10 +301,25 @@ class Speller::Search {
   Letters path_, best_;
 };
 
+bool Speller::has_ending(const Letters& typed) const {
+  std::array<char, kLettersMax + 2> word;
+  std::array<std::uint64_t, kLettersMax + 3> states{};  // of each beginning
+  for (std::size_t i = 0; i < typed.count; ++i) {
+    word[i] = static_cast<char>('a' + typed.at[i]);
+    states[i + 1] = spelling_step(states[i], typed.at[i]);
+  }
+  const std::string_view whole(word.data(), typed.count);
+  return std::any_of(std::begin(kEndings), std::end(kEndings), [&](std::string_view ending) {
+    return whole.size() >= kStemMin + ending.size() && whole.ends_with(ending) &&
+           find(spelling_hash(states[whole.size() - ending.size()])) != 0;
+  });
+}
+
 Speller::Letters Speller::read(const Letters& typed) const {
   std::uint64_t state = 0;
   for (std::size_t i = 0; i < typed.count; ++i) state = spelling_step(state, typed.at[i]);
-  const std::uint8_t own = find(spelling_hash(state));
+  int own = find(spelling_hash(state));
+  if (own == 0 && has_ending(typed)) own = costs_.formed;
   // A word of the vocabulary competes with those it may be a slip of; for itself no slip has to be assumed.
   const int floor = costs_.least - 1;
   return Search(*this, typed, own == 0 ? floor : std::max(floor, own + costs_.margin)).run();

@@ -22,6 +22,8 @@
 //     where the surrounding characters up to the next white space are a plain word's: no digits, @, #, _, / and the
 //     like, no dot or colon inside (addresses, names of programs), and no letter beyond ASCII. So words with accents
 //     and other scripts are left alone.
+//   - A known word with an English ending ("stuffy", "lumps") is taken for a rare word, and read as another one only
+//     when that is far likelier.
 //   - A text of eight words or more, half of which are unknown, is in another language: it is left alone.
 //   - Two slips are undone only in words of four letters or more.
 //
@@ -93,6 +95,7 @@ struct SlipCosts {
   int swap = 0, twice = 0, beside = 8, missing = 8, extra = 40, other = 64;
   int each = 32;    // of any slip, beside its kind: two are unlikelier than one
   int margin = 8;   // what a never-seen word of the vocabulary is ahead of those it may be a slip of
+  int formed = 20;  // prior of an unknown word that is a known one with an ending; 0: as unlikely as any unknown one
   int least = -16;  // the least score for which slips are undone: unlikelier ones are new words, mostly names
   std::size_t letters_min = 2, two_letters_min = 4;
 };
@@ -128,6 +131,7 @@ class Speller {
   void fill_slots();
   Status grow_tree();
   std::uint8_t find(std::uint64_t hash) const;  // its prior's byte; 0: unknown
+  bool has_ending(const Letters& typed) const;  // and what stands before it is a known word
 
   SpellerParts parts_;
   SlipCosts costs_;

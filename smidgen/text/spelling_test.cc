@@ -83,6 +83,19 @@ TEST(Speller, AVocabularysWordStaysUnlessAFarLikelierOneIsNear) {
   EXPECT_EQ(read(speller, "vlocano"), "volcano") << "never seen, but a whole word of the encoder";
 }
 
+TEST(Speller, AKnownWordWithAnEndingStaysUnlessAFarLikelierOneIsNear) {
+  const auto with = [](double smoothed) {
+    auto speller = Speller::create(sample_parts({{"smooth", 3}, {"smoothed", smoothed}, {"boring", 5}, {"bo", 9}}));
+    EXPECT_TRUE(speller.ok());
+    return std::move(*speller);
+  };
+  EXPECT_EQ(read(with(5), "smoother"), "smoother");
+  EXPECT_EQ(read(with(5), "Smoothest"), "Smoothest");
+  EXPECT_EQ(read(with(400), "smoother"), "smoothed");
+  EXPECT_EQ(read(with(5), "smootherd"), "smoothed") << "no ending";
+  EXPECT_EQ(read(with(5), "boing"), "boring") << "bo is too short to be what this is made of";
+}
+
 TEST(Speller, KeepsTheShapeOfAWord) {
   const Speller speller = bank();
   EXPECT_EQ(read(speller, "Crad"), "Card");
@@ -186,7 +199,12 @@ TEST(Speller, FindsTheBestWordOneSlipAway) {
     const std::string got = read(*speller, typed);
     int best = -1000;
     for (const auto& [word, score] : scores) best = std::max(best, score);
-    if (best < costs.least) {
+    const auto ends_in = [&](std::string_view ending) {
+      return typed.size() >= 3 + ending.size() && typed.ends_with(ending) &&
+             prior.contains(typed.substr(0, typed.size() - ending.size()));
+    };
+    const bool formed = ends_in("d") || ends_in("ed");  // of a..e, no other ending is
+    if (best < (formed ? costs.formed + costs.margin + 1 : costs.least)) {
       EXPECT_EQ(got, typed) << best;
       continue;
     }
