@@ -26,10 +26,11 @@ constexpr std::size_t kEpochsMin = 2;
 constexpr double kRowsSeen = 45000;                // epochs times rows that are enough for most tasks
 constexpr std::size_t kRowsOfMostFoldsMax = 4000;  // with more rows, more folds than three cost too much
 constexpr double kShareOfMostFolds = 0.9;          // of the budget, that these may be planned to take
+constexpr double kRateOfMostFolds = 2;             // times the recipe's: the mean of so many fits gains by it
 constexpr std::size_t kTrialBatches = 6;
 constexpr std::size_t kHeldUnitsMin = 50;  // fewer say nothing about when to stop
 constexpr std::size_t kPatience = 3;       // epochs in a row that are worse than the best
-constexpr int kRecipe = 2;                 // of plan, stopping and mean: state of another is not gone on with
+constexpr int kRecipe = 3;                 // of plan, stopping and mean: state of another is not gone on with
 static_assert(kTuneFoldsMax <= kFolds);
 constexpr std::size_t kRowsToJudgeMean = 2000;
 constexpr double kShareOfExits = 0.15;  // of the budget, kept for them: reading all rows again, and heads on them
@@ -105,6 +106,7 @@ class Tuning {
     FineTuneOptions options = options_.recipe;
     options.epochs = plan.epochs;
     options.seed = options_.seed;
+    if (plan.folds == kTuneFoldsMax) options.rate *= kRateOfMostFolds;
     options.checkpoint = state_.checkpoint(part);
     options.checkpoint_key = precision_name(precision());
     options.checkpoint_when_done = !options_.exits.empty();
