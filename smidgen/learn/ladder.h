@@ -4,7 +4,7 @@
 //   fit + tune rows, K folds by unit  -->  settings (C, feature set) and out-of-fold scores (calibration, blending,
 //                                          candidates, notable rows)
 //   labels of models: the form they are fitted in (label_cleaning.h), before anything else
-//   fit rows  --fit-->  pruning of linear  --judged on-->  tune rows
+//   fit rows  --fit-->  pruning of linear, from 2,000 rows on  --judged on-->  tune rows
 //   fit + tune rows  -->  the rung that is kept
 #pragma once
 

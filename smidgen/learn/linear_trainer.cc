@@ -378,7 +378,6 @@ Status LinearTrainer::choose_pruning(std::span<const std::uint32_t> fit_rows, st
                          packed.log_loss <= options.log_loss_ratio_max * full.log_loss + 1e-4;
     if (keep != keeps.front() && !allowed) continue;
     choice.settings.keep = keep;
-    choice.accuracy_packed = packed.accuracy;
   }
   return Ok{};
 }
@@ -390,7 +389,6 @@ Result<LinearChoice> LinearTrainer::choose(std::span<const std::uint32_t> rows, 
   LinearSearchOptions options = asked;
   if (options.feature_sets.empty()) options.feature_sets = default_feature_sets(rows.size());
   if (options.c_grid.empty()) options.c_grid = default_c_grid(rows.size());
-  if (rows.size() < options.rows_to_prune_min) options.keep_grid = {1};
   SMIDGEN_TRY(count_blocks(options.feature_sets, watcher));
   LinearChoice choice;
   SMIDGEN_ASSIGN(choice.trials, try_settings(rows, fold_of, folds, options, watcher));
@@ -402,6 +400,7 @@ Result<LinearChoice> LinearTrainer::choose(std::span<const std::uint32_t> rows, 
   choice.settings.seed = options.seed;
   choice.settings.targets = options.targets;
   choice.accuracy = best.quality.accuracy;
+  if (rows.size() < options.rows_to_prune_min) return choice;
   std::vector<char> in_tune(texts_.size(), 0);
   for (const std::uint32_t row : tune) in_tune[row] = 1;
   std::vector<std::uint32_t> fit_rows;

@@ -37,19 +37,19 @@ struct LinearSettings {
   const FitTargets* targets = nullptr;  // by row of the trainer's texts; none: their labels
 };
 
-// With fewer rows a search takes a second, and more is tried.
+// Rows of fit and tune below which more settings are tried (a search of short texts then takes a second) and nothing is
+// pruned (the model then weighs a megabyte or two, and a few hundred tuning rows do not see what pruning costs):
+// docs/ladder.md.
 inline constexpr std::size_t kFewRows = 2000;
 
 struct LinearSearchOptions {
   std::vector<double> c_grid;                  // empty: default_c_grid(rows)
   std::vector<LinearFeatureSet> feature_sets;  // empty: default_feature_sets(rows)
   std::vector<double> keep_grid = {1, 0.8, 0.65, 0.5, 0.4, 0.3, 0.2, 0.12};
-  // With fewer rows nothing is pruned: the model weighs a megabyte, and a few hundred tuning rows do not see what it
-  // costs (docs/ladder.md).
-  std::size_t rows_to_prune_min = kFewRows;
-  double accuracy_loss_max = 0.001;    // what quantising and pruning may cost on tuning rows
-  double log_loss_ratio_max = 1.0025;  // 1 % more was measured to cost 0.3 to 0.6 points in cross-validation
-  double gap_max = 0.01;               // of the trials; the chosen one is fitted to LinearSettings::gap_max
+  std::size_t rows_to_prune_min = kFewRows;  // with fewer, keep_grid is not looked at: all weights are kept
+  double accuracy_loss_max = 0.001;          // what quantising and pruning may cost on tuning rows
+  double log_loss_ratio_max = 1.0025;        // 1 % more was measured to cost 0.3 to 0.6 points in cross-validation
+  double gap_max = 0.01;                     // of the trials; the chosen one is fitted to LinearSettings::gap_max
   std::uint64_t seed = 0;
   const FitTargets* targets = nullptr;  // of every fit; judged by the labels all the same
 };
@@ -69,8 +69,7 @@ struct LinearTrial {
 struct LinearChoice {
   LinearSettings settings;
   std::vector<LinearTrial> trials;
-  double accuracy = 0;         // of the chosen trial, cross-validated
-  double accuracy_packed = 0;  // on tuning rows, quantised and pruned
+  double accuracy = 0;  // of the chosen trial, cross-validated
 };
 
 class LinearTrainer {

@@ -253,7 +253,7 @@ TEST(LinearTrainer, LearnsChoosesPrunesAndIsTheSameForAnyNumberOfThreads) {
     for (std::uint32_t i = 0; i < 700; ++i) fold_of.push_back(i % 5);
     auto choice = trainer->choose(rows_of(0, 700), fold_of, 5, rows_of(500, 700), options, {});
     ASSERT_TRUE(choice.ok()) << choice.error().message();
-    EXPECT_EQ(choice->trials.size(), 2 * default_feature_sets(700).size());
+    EXPECT_EQ(choice->trials.size(), 2 * 3);
     EXPECT_GT(choice->accuracy, 0.75);
     EXPECT_LT(choice->settings.keep, 1);
     options.rows_to_prune_min = 701;
@@ -274,6 +274,13 @@ TEST(LinearTrainer, LearnsChoosesPrunesAndIsTheSameForAnyNumberOfThreads) {
   EXPECT_EQ(parts[0].weights, parts[1].weights);
   EXPECT_EQ(parts[0].scales, parts[1].scales);
   EXPECT_EQ(parts[0].feature_hash, parts[1].feature_hash);
+}
+
+TEST(LinearTrainer, TriesMoreOfFewRows) {
+  EXPECT_EQ(default_feature_sets(1999).size(), 3U);
+  EXPECT_EQ(default_feature_sets(2000).size(), 2U);
+  EXPECT_EQ(default_c_grid(1999), (std::vector<double>{4, 16, 64, 256}));
+  EXPECT_EQ(default_c_grid(2000), (std::vector<double>{4, 16, 64}));
 }
 
 TEST(LinearTrainer, FoldsWithoutALabelGiveFiniteScores) {

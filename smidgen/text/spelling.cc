@@ -76,7 +76,7 @@ bool in_plain_chunk(std::string_view text, std::size_t begin, std::size_t end) {
   return (left == 0 || is_space(text[left - 1])) && (right == text.size() || is_space(text[right]));
 }
 
-// What English words end in that are made of others. "d" and "r": of words that end in e.
+// What English words end in that are made of others by adding letters. "d" and "r": of words that end in e.
 constexpr std::string_view kEndings[] = {"s",  "es",   "d", "ed",   "r",    "er",  "ers",  "est",  "ing",
                                          "ly", "ings", "y", "ness", "less", "ful", "able", "ment", "en"};
 constexpr std::size_t kStemMin = 3;
@@ -320,7 +320,8 @@ Speller::Letters Speller::read(const Letters& typed) const {
   for (std::size_t i = 0; i < typed.count; ++i) state = spelling_step(state, typed.at[i]);
   int own = find(spelling_hash(state));
   if (own == 0 && has_ending(typed)) own = costs_.formed;
-  // A word of the vocabulary competes with those it may be a slip of; for itself no slip has to be assumed.
+  // A word of the vocabulary, or one with an ending, competes with those it may be a slip of; for itself no slip has to
+  // be assumed.
   const int floor = costs_.least - 1;
   return Search(*this, typed, own == 0 ? floor : std::max(floor, own + costs_.margin)).run();
 }

@@ -94,7 +94,7 @@ struct SpellerParts {
 struct SlipCosts {
   int swap = 0, twice = 0, beside = 8, missing = 8, extra = 40, other = 64;
   int each = 32;    // of any slip, beside its kind: two are unlikelier than one
-  int margin = 8;   // what a never-seen word of the vocabulary is ahead of those it may be a slip of
+  int margin = 8;   // what a never-seen word of the vocabulary, or a formed one, is ahead of those it may be a slip of
   int formed = 20;  // prior of an unknown word that is a known one with an ending; 0: as unlikely as any unknown one
   int least = -16;  // the least score for which slips are undone: unlikelier ones are new words, mostly names
   std::size_t letters_min = 2, two_letters_min = 4;
