@@ -26,7 +26,7 @@ constexpr std::size_t kEpochsMin = 2;
 constexpr double kRowsSeen = 45000;                // epochs times rows that are enough for most tasks
 constexpr std::size_t kRowsOfMostFoldsMax = 4000;  // with more rows, more folds than three cost too much
 constexpr double kShareOfMostFolds = 0.9;          // of the budget, that these may be planned to take
-constexpr double kRateOfMostFolds = 2;             // times the recipe's: the mean of so many fits gains by it
+constexpr double kRateOfMostFolds = 2;             // times the recipe's
 constexpr std::size_t kTrialBatches = 6;
 constexpr std::size_t kHeldUnitsMin = 50;  // fewer say nothing about when to stop
 constexpr std::size_t kPatience = 3;       // epochs in a row that are worse than the best
@@ -106,7 +106,7 @@ class Tuning {
     FineTuneOptions options = options_.recipe;
     options.epochs = plan.epochs;
     options.seed = options_.seed;
-    if (plan.folds == kTuneFoldsMax) options.rate *= kRateOfMostFolds;
+    options.rate = tuning_rate(options.rate, plan);
     options.checkpoint = state_.checkpoint(part);
     options.checkpoint_key = precision_name(precision());
     options.checkpoint_when_done = !options_.exits.empty();
@@ -347,6 +347,10 @@ TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_ma
   for (std::size_t epochs = enough; epochs >= kEpochsMin; --epochs)
     if (cost(epochs, 2) <= seconds_max) return {epochs, 2, cost(epochs, 2)};
   return {0, 0, cost(kEpochsMin, 2)};
+}
+
+double tuning_rate(double of_recipe, const TunePlan& plan) {
+  return plan.folds == kTuneFoldsMax ? kRateOfMostFolds * of_recipe : of_recipe;
 }
 
 double estimated_tuning_minutes(std::size_t rows, double embedding_seconds, const Kernels& kernels, bool exits) {

@@ -33,7 +33,7 @@ struct TuneOptions {
   std::string folder;      // where the tuned encoder is written; must not exist; FOLDER_of_fold is used meanwhile
   double c = 16;           // of the head on the frozen body that tuning starts from
   std::uint64_t seed = 1;
-  FineTuneOptions recipe;          // rates, batches, dropout, smoothing; all else in it is set by tune_encoder
+  FineTuneOptions recipe;          // rates (see tuning_rate), batches, dropout, smoothing; tune_encoder sets the rest
   std::vector<std::size_t> exits;  // layers after which a head is wanted as well (exits.h), rising; not by contrast
   std::string state_key;           // names what must be the same to go on, beside rows, encoder and the above
   std::string state_folder;        // where it is kept how far things are, until they are done; empty: nowhere
@@ -47,6 +47,9 @@ struct TunePlan {
 };
 inline constexpr std::size_t kTuneEpochsMax = 8, kTuneFoldsMax = 5;
 TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_max);
+// Of the body at its highest: the recipe's, or twice that where kTuneFoldsMax folds are taken, for the mean of so many
+// fits gains by it what one fit loses, and more (docs/fine_tuning.md).
+double tuning_rate(double of_recipe, const TunePlan& plan);
 
 // Minutes that tuning would take with all the time in the world, from the seconds the rows took to embed in f32: a
 // training step is three forward passes and some more; bf16 products are twice as fast as those of f32 and more. An

@@ -23,6 +23,12 @@ namespace fs = std::filesystem;
 
 const std::string kTiny = std::string(SMIDGEN_SOURCE_DIR) + "/tests/golden/tiny_bert";
 
+TEST(TuningRate, IsTwiceTheRecipesForTheMeanOfSixFits) {
+  EXPECT_EQ(tuning_rate(1e-4, {8, 5, 0}), 2e-4);
+  EXPECT_EQ(tuning_rate(1e-4, {8, 3, 0}), 1e-4);
+  EXPECT_EQ(tuning_rate(1e-4, {2, 2, 0}), 1e-4);
+}
+
 TEST(PlanTuning, FitsItsBudget) {
   // 10,000 rows at 500 a second: 20 s an epoch.
   const TunePlan ample = plan_tuning(10000, 500, 600);
