@@ -82,7 +82,10 @@ double us_a_row(const Speller& speller, const std::vector<std::string>& texts) {
   std::size_t rows = 0;
   const std::clock_t start = std::clock();
   do
-    for (const std::string& text : texts) rows += speller.repair(text, out) ? 1 : 1;
+    for (const std::string& text : texts) {
+      speller.repair(text, out);
+      ++rows;
+    }
   while (std::clock() - start < CLOCKS_PER_SEC / 4);
   return 1e6 * static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC / static_cast<double>(rows);
 }
