@@ -301,25 +301,18 @@ class Speller::Search {
   Letters path_, best_;
 };
 
-bool Speller::has_ending(const Letters& typed) const {
-  std::array<char, kLettersMax + 2> word;
-  std::array<std::uint64_t, kLettersMax + 3> states{};  // of each beginning
-  for (std::size_t i = 0; i < typed.count; ++i) {
-    word[i] = static_cast<char>('a' + typed.at[i]);
-    states[i + 1] = spelling_step(states[i], typed.at[i]);
-  }
-  const std::string_view whole(word.data(), typed.count);
+bool Speller::has_ending(std::string_view word) const {
   return std::any_of(std::begin(kEndings), std::end(kEndings), [&](std::string_view ending) {
-    return whole.size() >= kStemMin + ending.size() && whole.ends_with(ending) &&
-           find(spelling_hash(states[whole.size() - ending.size()])) != 0;
+    return word.size() >= kStemMin + ending.size() && word.ends_with(ending) &&
+           find(spelling_hash(word.substr(0, word.size() - ending.size()))) != 0;
   });
 }
 
 Speller::Letters Speller::read(const Letters& typed) const {
-  std::uint64_t state = 0;
-  for (std::size_t i = 0; i < typed.count; ++i) state = spelling_step(state, typed.at[i]);
-  int own = find(spelling_hash(state));
-  if (own == 0 && has_ending(typed)) own = costs_.formed;
+  std::string word;
+  append_as(Case::kLower, typed, word);
+  int own = find(spelling_hash(word));
+  if (own == 0 && has_ending(word)) own = costs_.formed;
   // A word of the vocabulary, or one with an ending, competes with those it may be a slip of; for itself no slip has to
   // be assumed.
   const int floor = costs_.least - 1;

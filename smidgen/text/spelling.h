@@ -130,8 +130,8 @@ class Speller {
   Speller() = default;
   void fill_slots();
   Status grow_tree();
-  std::uint8_t find(std::uint64_t hash) const;  // its prior's byte; 0: unknown
-  bool has_ending(const Letters& typed) const;  // and what stands before it is a known word
+  std::uint8_t find(std::uint64_t hash) const;   // its prior's byte; 0: unknown
+  bool has_ending(std::string_view word) const;  // and what stands before it is a known word; lower case
 
   SpellerParts parts_;
   SlipCosts costs_;
