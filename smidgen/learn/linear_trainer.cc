@@ -359,7 +359,6 @@ Result<std::vector<LinearTrial>> LinearTrainer::try_settings(std::span<const std
 Status LinearTrainer::choose_pruning(std::span<const std::uint32_t> fit_rows, std::span<const std::uint32_t> tune_rows,
                                      const LinearSearchOptions& options, const Watcher& watcher,
                                      LinearChoice& choice) const {
-  if (tune_rows.empty()) return Ok{};
   std::vector<std::uint32_t> truth;
   for (const std::uint32_t row : tune_rows) truth.push_back(labels_[row]);
   const LinearFeatureSet& features = choice.settings.features;
@@ -400,7 +399,7 @@ Result<LinearChoice> LinearTrainer::choose(std::span<const std::uint32_t> rows, 
   choice.settings.seed = options.seed;
   choice.settings.targets = options.targets;
   choice.accuracy = best.quality.accuracy;
-  if (rows.size() < options.rows_to_prune_min) return choice;
+  if (tune.empty() || rows.size() < options.rows_to_prune_min) return choice;
   std::vector<char> in_tune(texts_.size(), 0);
   for (const std::uint32_t row : tune) in_tune[row] = 1;
   std::vector<std::uint32_t> fit_rows;

@@ -56,7 +56,7 @@ struct LinearSearchOptions {
 // Tokens and characters; the same with words, which doubles the weight of whole words. By five-fold cross-validation on
 // nine sets one of the two was the best or within 0.002 of the least log loss of words, tokens, or both beside
 // characters: the first on short messages and product titles, the second on questions and on sentiment of sentences.
-// Of few rows, words and characters as well (docs/ladder.md).
+// Of few rows, words and characters, and a larger C, as well (docs/ladder.md).
 std::vector<LinearFeatureSet> default_feature_sets(std::size_t rows);
 std::vector<double> default_c_grid(std::size_t rows);
 
