@@ -23,14 +23,14 @@ namespace smidgen {
 namespace {
 
 constexpr std::size_t kEpochsMin = 2;
-constexpr double kRowsSeen = 45000;                // epochs times rows that are enough for most tasks
-constexpr std::size_t kRowsOfMostFoldsMax = 4000;  // with more rows, more folds than three cost too much
-constexpr double kShareOfMostFolds = 0.9;          // of the budget, that these may be planned to take
-constexpr double kRateOfMostFolds = 2;             // times the recipe's
+constexpr double kRowsSeen = 45000;            // epochs times rows that are enough for most tasks
+constexpr double kShareOfMostFolds = 0.9;      // of the budget, that these may be planned to take
+constexpr double kRateOfFewRows = 2;           // times the recipe's, for the mean of most fits
+constexpr std::size_t kRowsOfThatRate = 4000;  // at most
 constexpr std::size_t kTrialBatches = 6;
 constexpr std::size_t kHeldUnitsMin = 50;  // fewer say nothing about when to stop
 constexpr std::size_t kPatience = 3;       // epochs in a row that are worse than the best
-constexpr int kRecipe = 3;                 // of plan, stopping and mean: state of another is not gone on with
+constexpr int kRecipe = 4;                 // of plan, stopping and mean: state of another is not gone on with
 static_assert(kTuneFoldsMax <= kFolds);
 constexpr std::size_t kRowsToJudgeMean = 2000;
 constexpr double kShareOfExits = 0.15;  // of the budget, kept for them: reading all rows again, and heads on them
@@ -106,7 +106,7 @@ class Tuning {
     FineTuneOptions options = options_.recipe;
     options.epochs = plan.epochs;
     options.seed = options_.seed;
-    options.rate = tuning_rate(options.rate, plan);
+    options.rate = tuning_rate(options.rate, rows_.size(), plan);
     options.checkpoint = state_.checkpoint(part);
     options.checkpoint_key = precision_name(precision());
     options.checkpoint_when_done = !options_.exits.empty();
@@ -341,7 +341,7 @@ TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_ma
       std::clamp(wanted, static_cast<double>(kEpochsMin) + 1, static_cast<double>(kTuneEpochsMax)));
   const auto cost = [&](std::size_t epochs, std::size_t folds) { return static_cast<double>(epochs * folds) * epoch; };
   // More folds: more of the rows in each fit, and more fits to average.
-  if (rows <= kRowsOfMostFoldsMax && cost(enough, kTuneFoldsMax) <= kShareOfMostFolds * seconds_max)
+  if (cost(enough, kTuneFoldsMax) <= kShareOfMostFolds * seconds_max)
     return {enough, kTuneFoldsMax, cost(enough, kTuneFoldsMax)};
   if (cost(enough, 3) <= seconds_max) return {enough, 3, cost(enough, 3)};
   for (std::size_t epochs = enough; epochs >= kEpochsMin; --epochs)
@@ -349,8 +349,8 @@ TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_ma
   return {0, 0, cost(kEpochsMin, 2)};
 }
 
-double tuning_rate(double of_recipe, const TunePlan& plan) {
-  return plan.folds == kTuneFoldsMax ? kRateOfMostFolds * of_recipe : of_recipe;
+double tuning_rate(double of_recipe, std::size_t rows, const TunePlan& plan) {
+  return plan.folds == kTuneFoldsMax && rows <= kRowsOfThatRate ? kRateOfFewRows * of_recipe : of_recipe;
 }
 
 double estimated_tuning_minutes(std::size_t rows, double embedding_seconds, const Kernels& kernels, bool exits) {

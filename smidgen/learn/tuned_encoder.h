@@ -47,9 +47,9 @@ struct TunePlan {
 };
 inline constexpr std::size_t kTuneEpochsMax = 8, kTuneFoldsMax = 5;
 TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_max);
-// Of the body at its highest: the recipe's, or twice that where kTuneFoldsMax folds are taken, for the mean of so many
-// fits gains by it what one fit loses, and more (docs/fine_tuning.md).
-double tuning_rate(double of_recipe, const TunePlan& plan);
+// Of the body at its highest: the recipe's, or twice that for up to 4,000 rows where kTuneFoldsMax folds are taken: the
+// mean of so many fits gains by it what one fit loses, and more (docs/fine_tuning.md).
+double tuning_rate(double of_recipe, std::size_t rows, const TunePlan& plan);
 
 // Minutes that tuning would take with all the time in the world, from the seconds the rows took to embed in f32: a
 // training step is three forward passes and some more; bf16 products are twice as fast as those of f32 and more. An
