@@ -12,13 +12,17 @@ if(NOT CMAKE_CROSSCOMPILING)
                              -P ${CMAKE_CURRENT_SOURCE_DIR}/cmake/pages.cmake VERBATIM)
 endif()
 
-include(embed)
+# The report draws with Chart.js: its UMD build, as Debian's libjs-chart.js (or npm's chart.js/dist) has it.
+find_file(SMIDGEN_CHART_JS NAMES chart.umd.js chart.min.js Chart.min.js PATHS /usr/share/javascript/chart.js
+          /usr/share/nodejs/chart.js/dist DOC "UMD build of Chart.js 3 or 4" NO_DEFAULT_PATH)
+if(NOT SMIDGEN_CHART_JS)
+  message(FATAL_ERROR "Chart.js is missing (the HTML report of `pick` embeds it). Install the Debian package "
+                      "libjs-chart.js (apt-get install libjs-chart.js), or give the file: "
+                      "-DSMIDGEN_CHART_JS=/path/to/chart.min.js")
+endif()
 set(page ${CMAKE_CURRENT_SOURCE_DIR}/smidgen/app/pick_page)
 smidgen_embed(smidgen_app smidgen/app/pick_page_assets.h ${CMAKE_CURRENT_BINARY_DIR}/generated/pick_page_assets.cc
               kPickPageHtml=${page}.html kPickPageCss=${page}.css kPickPageJs=${page}.js kChartJs=${SMIDGEN_CHART_JS})
-# Compilers need not take literals beyond 64 KB; those we build with do.
-set_source_files_properties(${CMAKE_CURRENT_BINARY_DIR}/generated/pick_page_assets.cc PROPERTIES
-                            COMPILE_OPTIONS -Wno-overlength-strings)
 
 # `smidgen --version` names the commit. Asked again whenever HEAD moves; only this one file is compiled again.
 find_package(Git QUIET)

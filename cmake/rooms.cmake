@@ -52,6 +52,9 @@ foreach(room base text tensor model learn cascade serve)
   endif()
 endforeach()
 
+include(embed)
+include(english_words)
+
 add_library(smidgen STATIC ${objects})
 target_link_libraries(smidgen PUBLIC ${smidgen_libraries})
 target_include_directories(smidgen PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}> $<INSTALL_INTERFACE:include>)

@@ -5,19 +5,25 @@
 #include <cstdint>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
+
+#include "smidgen/text/english_words.h"
 
 namespace smidgen {
 
 namespace {
 
-constexpr std::uint64_t kTargetCountMin = 2;  // a word seen once, in no vocabulary, may be a slip itself
-constexpr std::size_t kBitsPerPrefix = 16;    // at least: then three probes take one string in 200 for a beginning
+constexpr std::uint64_t kTargetCountMin = 2;   // a word seen once, in no vocabulary, may be a slip itself
+constexpr std::size_t kEnglishLettersMin = 3;  // of a word of the list that counts: many shorter ones are abbreviations
+constexpr double kEnglishShareMin = 0.5;       // of running words that the list has: texts in English have 0.7 and more
+constexpr double kEnglishRank = 60000;         // of a word of the list only, behind those of the vocabulary
+constexpr std::size_t kBitsPerPrefix = 16;     // at least: then three probes take one string in 200 for a beginning
 
 struct Word {
   std::uint64_t count = 0;
-  double expected = 0;  // of a word of the vocabulary, how often it would stand in the texts
+  double expected = 0;  // of a word of the vocabulary or the list, how often it would stand in the texts
 };
 
 std::string lower(std::string_view letters) {
@@ -51,6 +57,28 @@ std::vector<std::string> whole_words(const Tokenizer& tokenizer) {
   return words;
 }
 
+using Words = std::unordered_map<std::string, Word>;
+
+// The words of the list, when it has most of the running words of the texts; else none, for then they are in another
+// language, whose words would be read as English ones.
+std::unordered_set<std::string> english_words(const Words& counted) {
+  std::unordered_set<std::string> list;
+  for (std::size_t at = 0; at < kEnglishWords.size();) {
+    const std::size_t end = std::min(kEnglishWords.find('\n', at), kEnglishWords.size());
+    const std::string_view word = kEnglishWords.substr(at, end - at);
+    if (word.size() >= kEnglishLettersMin && word.size() <= Speller::kLettersMax) list.insert(lower(word));
+    at = end + 1;
+  }
+  std::uint64_t all = 0, known = 0;
+  for (const auto& [word, of] : counted) {
+    if (word.size() < kEnglishLettersMin) continue;
+    all += of.count;
+    if (list.contains(word)) known += of.count;
+  }
+  if (!(static_cast<double>(known) > kEnglishShareMin * static_cast<double>(all))) list.clear();
+  return list;
+}
+
 void set_prefixes(const std::vector<std::string_view>& targets, SpellerParts& parts) {
   std::vector<std::uint64_t> hashes;
   for (const std::string_view word : targets) {
@@ -70,7 +98,7 @@ void set_prefixes(const std::vector<std::string_view>& targets, SpellerParts& pa
 }  // namespace
 
 SpellerParts collect_words(std::span<const std::string> texts, const Tokenizer& tokenizer) {
-  std::unordered_map<std::string, Word> words;
+  Words words;
   std::uint64_t total = 0;
   for (const std::string& text : texts)
     for_each_letter_run(text, [&](std::size_t begin, std::size_t end) {
@@ -78,15 +106,19 @@ SpellerParts collect_words(std::span<const std::string> texts, const Tokenizer& 
       ++words[lower(std::string_view(text).substr(begin, end - begin))].count;
       ++total;
     });
+  const std::unordered_set<std::string> english = english_words(words);
   // Zipf's law over some 30,000 words: that of rank r is one in 10 r. Seen or not, a word's prior gets no more than
   // half a count from it: the texts speak for themselves.
   double rank = 0;
-  for (const std::string& word : whole_words(tokenizer)) {
+  const auto expect = [&](const std::string& word, double of_rank) {
     Word& known = words[word];
-    if (known.expected > 0) continue;
-    rank += 1;
-    known.expected = std::min(0.5, (static_cast<double>(total) + 1) / (10 * rank));
-  }
+    if (known.expected > 0) return false;
+    known.expected = std::min(0.5, (static_cast<double>(total) + 1) / (10 * of_rank));
+    return true;
+  };
+  for (const std::string& word : whole_words(tokenizer))
+    if (expect(word, rank + 1)) rank += 1;
+  for (const std::string& word : english) expect(word, std::max(rank + 1, kEnglishRank));
   struct Entry {
     std::uint64_t hash;
     std::uint8_t prior;

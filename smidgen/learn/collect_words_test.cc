@@ -24,20 +24,46 @@ int prior(const SpellerParts& parts, const std::string& word) {
 
 TEST(CollectWords, CountsWordsAndTakesTheVocabularys) {
   const auto tokenizer = tiny();
-  const std::vector<std::string> texts = {"My CARD, my card; caf\xc3\xa9 x2y", "card once refund"};
+  const std::vector<std::string> texts = {"My CARD, my card; caf\xc3\xa9 x2y", "card wxyq refund zvbt qqrs xvnt"};
   const SpellerParts parts = collect_words(texts, *tokenizer);
   EXPECT_TRUE(parts.validate().ok());
   EXPECT_EQ(prior(parts, "card"), SpellerParts::prior_of(3, true));
   EXPECT_EQ(prior(parts, "my"), SpellerParts::prior_of(2, true));
-  EXPECT_EQ(prior(parts, "once"), SpellerParts::kSeen) << "seen once: known, but nothing is read as it";
+  EXPECT_EQ(prior(parts, "wxyq"), SpellerParts::kSeen) << "seen once: known, but nothing is read as it";
   EXPECT_EQ(prior(parts, "caf"), SpellerParts::kSeen);
   EXPECT_GT(prior(parts, "refund"), int{SpellerParts::kSeen}) << "seen once, and in the vocabulary";
   EXPECT_GT(prior(parts, "good"), 0);
   EXPECT_LT(prior(parts, "good"), int{SpellerParts::kSeen}) << "of the vocabulary only";
   EXPECT_EQ(prior(parts, "ing"), 0) << "##ing is a part of words";
   EXPECT_EQ(prior(parts, "CLS"), 0);
-  EXPECT_FALSE(parts.may_begin(spelling_hash("onc"))) << "nothing of a word that was seen once can be walked to";
+  EXPECT_FALSE(parts.may_begin(spelling_hash("wxyq"))) << "nothing of a word that was seen once can be walked to";
   EXPECT_TRUE(parts.may_begin(spelling_hash("car")));
+}
+
+TEST(CollectWords, TakesTheListForTextsInEnglish) {
+  const auto tokenizer = tiny();
+  const std::vector<std::string> english = {"when was the first mortgage signed", "a stuffy room"},
+                                 german = {"die Rechnung ist falsch, bitte noch einmal", "mein Passwort vergessen"};
+  const SpellerParts with = collect_words(english, *tokenizer), without = collect_words(german, *tokenizer);
+  EXPECT_GT(prior(with, "conveyance"), 0) << "in no row and not in the vocabulary";
+  EXPECT_LT(prior(with, "conveyance"), prior(with, "good")) << "rarer than a word of the vocabulary";
+  EXPECT_TRUE(with.may_begin(spelling_hash("conv"))) << "a slip of it is read as it";
+  EXPECT_GT(prior(with, "mortgage"), int{SpellerParts::kSeen}) << "seen once, and in the list";
+  EXPECT_EQ(prior(with, "ab"), 0) << "too short to count";
+  EXPECT_EQ(prior(without, "conveyance"), 0);
+  EXPECT_LT(without.words.size(), 1000U);
+  EXPECT_EQ(prior(collect_words({}, *tokenizer), "conveyance"), 0) << "no texts are in no language";
+}
+
+TEST(CollectWords, LeavesARareWordAndMendsItsSlip) {
+  const auto tokenizer = tiny();
+  const std::vector<std::string> texts(20000, "when was the first mortgage of the good room signed");
+  const auto speller = make_speller(texts, *tokenizer);
+  ASSERT_NE(speller, nullptr);
+  std::string out;
+  EXPECT_FALSE(speller->repair("the conveyance was good", out));
+  ASSERT_TRUE(speller->repair("the conveyacne was good", out));
+  EXPECT_EQ(out, "the conveyance was good");
 }
 
 TEST(CollectWords, DependsOnTheWordsAlone) {

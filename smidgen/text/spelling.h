@@ -12,12 +12,13 @@
 // errors", CACM 7(3), 1964: one letter missing, one too many, one wrong, two neighbours swapped), weighted by kind: a
 // letter typed twice and the key beside the right one are likelier than any other wrong letter. P(w) is from counts
 // (Norvig, "How to write a spelling corrector", 2007), here those of the rows that were fitted on; a word of an
-// encoder's vocabulary that does not stand in them has a little, by Zipf's law from its place in the vocabulary.
+// encoder's vocabulary that does not stand in them has a little, by Zipf's law from its place in the vocabulary, and
+// where the rows are in English a word of a list has less.
 //
 // Rules, all on the side of leaving a text alone (bench/spelling.cc measures them on training rows):
 //   - A word that stands in the rows that were fitted on is never touched, so such a row comes back byte for byte.
-//   - What a word is read as was seen there at least twice, or is a whole word of the encoder's vocabulary: a word seen
-//     once may be a slip itself. With a vocabulary of another language there are few such words, and few repairs.
+//   - What a word is read as was seen there at least twice, or is a whole word of the encoder's vocabulary or of the
+//     list: a word seen once may be a slip itself. In another language there are few such words, and few repairs.
 //   - Only runs of 2 to 24 ASCII letters are touched, none in mixed case, no two or three capitals ("ATM"), and only
 //     where the surrounding characters up to the next white space are a plain word's: no digits, @, #, _, / and the
 //     like, no dot or colon inside (addresses, names of programs), and no letter beyond ASCII. So words with accents
@@ -95,7 +96,7 @@ struct SlipCosts {
   int swap = 0, twice = 0, beside = 8, missing = 8, extra = 40, other = 64;
   int each = 32;    // of any slip, beside its kind: two are unlikelier than one
   int margin = 8;   // what a never-seen word of the vocabulary, or a formed one, is ahead of those it may be a slip of
-  int formed = 20;  // prior of an unknown word that is a known one with an ending; 0: as unlikely as any unknown one
+  int formed = 10;  // prior of an unknown word that is a known one with an ending; 0: as unlikely as any unknown one
   int least = -16;  // the least score for which slips are undone: unlikelier ones are new words, mostly names
   std::size_t letters_min = 2, two_letters_min = 4;
 };
