@@ -1,5 +1,6 @@
 # The English words a speller tells rare words from slips by: SCOWL's American and British lists, as Debian's wamerican
-# and wbritish have them, without the words that hold anything but ASCII letters (possessives, accents).
+# and wbritish have them, in small letters, without the words that hold
+# anything but ASCII letters (possessives, accents).
 set(words "")
 foreach(spelling american british)
   string(TOUPPER SMIDGEN_${spelling}_WORDS file)
@@ -14,6 +15,8 @@ foreach(spelling american british)
   file(STRINGS ${${file}} more REGEX "^[A-Za-z]+$" ENCODING UTF-8)
   list(APPEND words ${more})
 endforeach()
+string(TOLOWER "${words}" words)
+list(SORT words)
 list(REMOVE_DUPLICATES words)
 list(JOIN words "\n" words)
 file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/generated/english_words.txt CONTENT "@words@\n" @ONLY)

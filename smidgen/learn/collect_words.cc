@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -59,24 +58,31 @@ std::vector<std::string> whole_words(const Tokenizer& tokenizer) {
 
 using Words = std::unordered_map<std::string, Word>;
 
-// The words of the list, when it has most of the running words of the texts; else none, for then they are in another
-// language, whose words would be read as English ones.
-std::unordered_set<std::string> english_words(const Words& counted) {
-  std::unordered_set<std::string> list;
-  for (std::size_t at = 0; at < kEnglishWords.size();) {
-    const std::size_t end = std::min(kEnglishWords.find('\n', at), kEnglishWords.size());
-    const std::string_view word = kEnglishWords.substr(at, end - at);
-    if (word.size() >= kEnglishLettersMin && word.size() <= Speller::kLettersMax) list.insert(lower(word));
-    at = end + 1;
-  }
+// The list's words that count, sorted.
+const std::vector<std::string_view>& english_words() {
+  static const std::vector<std::string_view> list = [] {
+    std::vector<std::string_view> words;
+    for (std::size_t at = 0; at < kEnglishWords.size();) {
+      const std::size_t end = std::min(kEnglishWords.find('\n', at), kEnglishWords.size());
+      if (end - at >= kEnglishLettersMin && end - at <= Speller::kLettersMax)
+        words.push_back(kEnglishWords.substr(at, end - at));
+      at = end + 1;
+    }
+    return words;
+  }();
+  return list;
+}
+
+// Whether the list has most of the running words of the texts. Else they are in another language, whose words would be
+// read as English ones.
+bool in_english(const Words& counted) {
   std::uint64_t all = 0, known = 0;
   for (const auto& [word, of] : counted) {
     if (word.size() < kEnglishLettersMin) continue;
     all += of.count;
-    if (list.contains(word)) known += of.count;
+    if (std::binary_search(english_words().begin(), english_words().end(), word)) known += of.count;
   }
-  if (!(static_cast<double>(known) > kEnglishShareMin * static_cast<double>(all))) list.clear();
-  return list;
+  return static_cast<double>(known) > kEnglishShareMin * static_cast<double>(all);
 }
 
 void set_prefixes(const std::vector<std::string_view>& targets, SpellerParts& parts) {
@@ -106,7 +112,7 @@ SpellerParts collect_words(std::span<const std::string> texts, const Tokenizer& 
       ++words[lower(std::string_view(text).substr(begin, end - begin))].count;
       ++total;
     });
-  const std::unordered_set<std::string> english = english_words(words);
+  const bool english = in_english(words);
   // Zipf's law over some 30,000 words: that of rank r is one in 10 r. Seen or not, a word's prior gets no more than
   // half a count from it: the texts speak for themselves.
   double rank = 0;
@@ -118,7 +124,8 @@ SpellerParts collect_words(std::span<const std::string> texts, const Tokenizer& 
   };
   for (const std::string& word : whole_words(tokenizer))
     if (expect(word, rank + 1)) rank += 1;
-  for (const std::string& word : english) expect(word, std::max(rank + 1, kEnglishRank));
+  if (english)
+    for (const std::string_view word : english_words()) expect(std::string(word), std::max(rank + 1, kEnglishRank));
   struct Entry {
     std::uint64_t hash;
     std::uint8_t prior;

@@ -5,8 +5,9 @@
 
 namespace smidgen {
 
-// Some 76,000 words of ASCII letters, one a line, names among them: SCOWL (Spell Checker Oriented Word Lists), American
-// and British spelling, as Debian's wamerican and wbritish have them. docs/dependencies.md has the copyright.
+// Some 75,000 words of small ASCII letters, one a line, sorted, each once, names among them: SCOWL (Spell Checker
+// Oriented Word Lists), American and British spelling, as Debian's wamerican and wbritish have them.
+// docs/dependencies.md has the copyright.
 extern const std::string_view kEnglishWords;
 
 }  // namespace smidgen
