@@ -5,8 +5,8 @@
 //   bench_spelling DATA.csv ENCODER_FOLDER [each=40] [margin=0] ..
 //
 // Prints the shares of damaged words that are restored, misread and left, the shares of words of clean rows that are
-// changed although nothing is wrong with them (unknown ones, and words of the encoder's vocabulary), and the processor
-// time a clean row, a row with typos, and an unknown word take.
+// changed although nothing is wrong with them (unknown ones, and words of the encoder's vocabulary or the list), and
+// the processor time a clean row, a row with typos, and an unknown word take.
 #include <fmt/format.h>
 
 #include <algorithm>

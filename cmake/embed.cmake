@@ -12,7 +12,9 @@ if(CMAKE_SCRIPT_MODE_FILE)
     if(NOT clash EQUAL -1)
       message(FATAL_ERROR "${CMAKE_MATCH_2} holds the end mark of a raw string")
     endif()
-    string(APPEND text "const std::string_view ${name} = R\"embedded(${content})embedded\";\n")
+    # Its size is that of an array: a length that is counted, of a text this long, would be counted when the program starts.
+    string(APPEND text "constexpr char ${name}Text[] = R\"embedded(${content})embedded\";\n"
+                       "const std::string_view ${name}(${name}Text, sizeof ${name}Text - 1);\n")
   endforeach()
   string(APPEND text "}  // namespace smidgen\n")
   file(WRITE "${OUT}" "${text}")

@@ -39,6 +39,9 @@ with tempfile.TemporaryDirectory() as folder:
                  'fish/vendor_completions.d/smidgen.fish'):
         assert 'pick' in (share / page).read_text(encoding='utf-8'), page
     assert (share / 'man/man1/smidgen.1').read_text(encoding='utf-8') == run(here / 'program' / 'bin' / 'smidgen', 'man')
+    for prefix in ('prefix', 'program'):
+        notices = here / prefix / 'share/doc/smidgen/licences/scowl.txt'
+        assert 'Copyright 1993, Geoff Kuenning' in notices.read_text(encoding='utf-8'), prefix
     for header in (here / 'prefix' / 'include' / 'smidgen').rglob('*.h'):
         assert str(ROOT) not in header.read_text(encoding='utf-8')
 lines = len((ROOT / 'examples' / 'classify.cc').read_text(encoding='utf-8').splitlines())

@@ -14,9 +14,11 @@ namespace smidgen {
 
 namespace {
 
-constexpr std::uint64_t kTargetCountMin = 2;   // a word seen once, in no vocabulary, may be a slip itself
+constexpr std::uint64_t kTargetCountMin = 2;   // a word seen once, in no vocabulary and no list, may be a slip itself
+constexpr double kVocabularyCountMax = 0.5;    // how often a word that was never seen is expected, at most,
+constexpr double kEnglishCountMax = 0.25;      // and one of the list
 constexpr std::size_t kEnglishLettersMin = 3;  // of a word of the list that counts: many shorter ones are abbreviations
-constexpr double kEnglishShareMin = 0.5;       // of running words that the list has: texts in English have 0.7 and more
+constexpr double kEnglishShareMin = 0.6;       // of running words that the list has: texts in English have 0.7 and more
 constexpr double kEnglishRank = 60000;         // of a word of the list only, behind those of the vocabulary
 constexpr std::size_t kBitsPerPrefix = 16;     // at least: then three probes take one string in 200 for a beginning
 
@@ -113,19 +115,21 @@ SpellerParts collect_words(std::span<const std::string> texts, const Tokenizer& 
       ++total;
     });
   const bool english = in_english(words);
-  // Zipf's law over some 30,000 words: that of rank r is one in 10 r. Seen or not, a word's prior gets no more than
-  // half a count from it: the texts speak for themselves.
+  // Zipf's law: the word of rank r is one in 10 r; those of the list, which has no order, share a rank behind the
+  // vocabulary's some 30,000. Seen or not, a word's prior gets no more than half a count from it: the texts speak for
+  // themselves.
   double rank = 0;
-  const auto expect = [&](const std::string& word, double of_rank) {
+  const auto expect = [&](const std::string& word, double of_rank, double count_max) {
     Word& known = words[word];
     if (known.expected > 0) return false;
-    known.expected = std::min(0.5, (static_cast<double>(total) + 1) / (10 * of_rank));
+    known.expected = std::min(count_max, (static_cast<double>(total) + 1) / (10 * of_rank));
     return true;
   };
   for (const std::string& word : whole_words(tokenizer))
-    if (expect(word, rank + 1)) rank += 1;
+    if (expect(word, rank + 1, kVocabularyCountMax)) rank += 1;
   if (english)
-    for (const std::string_view word : english_words()) expect(std::string(word), std::max(rank + 1, kEnglishRank));
+    for (const std::string_view word : english_words())
+      expect(std::string(word), std::max(rank + 1, kEnglishRank), kEnglishCountMax);
   struct Entry {
     std::uint64_t hash;
     std::uint8_t prior;

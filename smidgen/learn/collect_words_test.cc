@@ -66,6 +66,25 @@ TEST(CollectWords, LeavesARareWordAndMendsItsSlip) {
   EXPECT_EQ(out, "the conveyance was good");
 }
 
+TEST(CollectWords, RarestWordsStayTheRarestOfAnyRows) {
+  const auto tokenizer = tiny();
+  for (const std::size_t rows : {1, 1000, 100000}) {
+    const std::vector<std::string> texts(rows, "when was the first mortgage of that room signed");
+    const SpellerParts parts = collect_words(texts, *tokenizer);
+    EXPECT_LE(prior(parts, "conveyance"), prior(parts, "good")) << rows;
+    EXPECT_LT(prior(parts, "conveyance"), prior(parts, "room") - int{SpellerParts::kSeen}) << rows;
+  }
+}
+
+TEST(CollectWords, AListedWordWithAnEndingIsNoSlipOfAWordOfFewRows) {
+  const auto tokenizer = tiny();
+  const std::vector<std::string> texts(20, "the stuff of the fluffy room was good");
+  const auto speller = make_speller(texts, *tokenizer);
+  ASSERT_NE(speller, nullptr);
+  std::string out;
+  EXPECT_FALSE(speller->repair("the stuffy room", out)) << out;
+}
+
 TEST(CollectWords, DependsOnTheWordsAlone) {
   const auto tokenizer = tiny();
   const std::vector<std::string> texts = {"one two", "three two", "one refund"},

@@ -88,10 +88,10 @@ struct Ladder {
   std::vector<TrainedRung> rungs;        // in ladder order
   std::vector<std::string> notes;        // sentences for the user
   std::optional<LabelTreatment> labels;  // where a model gave some of them; its targets are moved from
-  // Of the rows' words and the encoder's vocabulary: where both `linear` and a rung of vectors are trained (what one
-  // slip costs them is in docs/results.md); null for too many words. Out-of-fold scores are of rows as they are: the
-  // speller knows all their words. Of a new row it may read a rare word as another, which calibration does not see, and
-  // the rows that certify do.
+  // Of the rows' words, the encoder's vocabulary and, in English, a list: where both `linear` and a rung of vectors are
+  // trained (what one slip costs them is in docs/results.md); null for too many words. Out-of-fold scores are of rows
+  // as they are: the speller knows all their words. Of a new row it may read a rare word as another, which calibration
+  // does not see, and the rows that certify do.
   std::shared_ptr<const Speller> speller;
   double tuning_minutes = 0;  // estimate of what fine-tuning would take, when there was no time for it; 0: unknown
   // Folders a later run would go on from, were this one killed now: to be removed when its result stands.

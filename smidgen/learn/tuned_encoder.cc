@@ -23,10 +23,10 @@ namespace smidgen {
 namespace {
 
 constexpr std::size_t kEpochsMin = 2;
-constexpr double kRowsSeen = 45000;            // epochs times rows that are enough for most tasks
-constexpr double kShareOfMostFolds = 0.9;      // of the budget, that these may be planned to take
-constexpr double kRateOfFewRows = 2;           // times the recipe's, for the mean of most fits
-constexpr std::size_t kRowsOfThatRate = 4000;  // at most
+constexpr double kRowsSeen = 45000;        // epochs times rows that are enough for most tasks
+constexpr double kShareOfMostFolds = 0.9;  // of the budget, that these may be planned to take
+constexpr double kRateOfFewRows = 2;       // times the recipe's, for the mean of most fits
+constexpr std::size_t kFewRowsMax = 4000;  // that take it
 constexpr std::size_t kTrialBatches = 6;
 constexpr std::size_t kHeldUnitsMin = 50;  // fewer say nothing about when to stop
 constexpr std::size_t kPatience = 3;       // epochs in a row that are worse than the best
@@ -350,14 +350,14 @@ TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_ma
 }
 
 double tuning_rate(double of_recipe, std::size_t rows, const TunePlan& plan) {
-  return plan.folds == kTuneFoldsMax && rows <= kRowsOfThatRate ? kRateOfFewRows * of_recipe : of_recipe;
+  return plan.folds == kTuneFoldsMax && rows <= kFewRowsMax ? kRateOfFewRows * of_recipe : of_recipe;
 }
 
 double estimated_tuning_minutes(std::size_t rows, double embedding_seconds, const Kernels& kernels, bool exits) {
   const double passes = TrainableEncoder::fast_precision(kernels) == Precision::kBf16 ? 2 : 3.5;
   const double rows_per_second = static_cast<double>(rows) / std::max(1e-6, passes * embedding_seconds);
   const double seconds = plan_tuning(rows, rows_per_second, std::numeric_limits<double>::infinity()).seconds;
-  return seconds / (exits ? 1 - kShareOfExits : 1) / 60;
+  return seconds / kShareOfMostFolds / (exits ? 1 - kShareOfExits : 1) / 60;
 }
 
 Result<std::shared_ptr<const Encoder>> write_moved(const Encoder& encoder, TrainableEncoder& moved,

@@ -51,9 +51,10 @@ TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_ma
 // mean of so many fits gains by it what one fit loses, and more (docs/fine_tuning.md).
 double tuning_rate(double of_recipe, std::size_t rows, const TunePlan& plan);
 
-// Minutes that tuning would take with all the time in the world, from the seconds the rows took to embed in f32: a
-// training step is three forward passes and some more; bf16 products are twice as fast as those of f32 and more. An
-// estimate, right within a factor of two. exits: with what tune_encoder keeps for them.
+// Minutes that buy all that tuning can take (plan_tuning's most folds and epochs, with what it wants to spare), from
+// the seconds the rows took to embed in f32: a training step is three forward passes and some more; bf16 products are
+// twice as fast as those of f32 and more. An estimate, right within a factor of two. exits: with what tune_encoder
+// keeps for them.
 double estimated_tuning_minutes(std::size_t rows, double embedding_seconds, const Kernels& kernels, bool exits);
 
 struct TunedEncoder {

@@ -58,6 +58,15 @@ TEST(PlanTuning, EstimateLeavesTimeForExits) {
   EXPECT_NEAR(estimated_tuning_minutes(10000, 30, kernels(), true), without / (1 - 0.15), 1e-9);
 }
 
+TEST(PlanTuning, EstimateBuysMostFolds) {
+  const double minutes = estimated_tuning_minutes(10000, 30, kernels(), false);
+  // The speed that the estimate goes by: one epoch is 10,000 rows.
+  const double passes = TrainableEncoder::fast_precision(kernels()) == Precision::kBf16 ? 2 : 3.5;
+  const double rows_per_second = 10000 / (passes * 30);
+  EXPECT_EQ(plan_tuning(10000, rows_per_second, 60 * minutes * 1.001).folds, kTuneFoldsMax);
+  EXPECT_EQ(plan_tuning(10000, rows_per_second, 60 * minutes * 0.999).folds, 3U);
+}
+
 // Which of two words comes first: nothing the mean of word vectors tells.
 TrainingRows order_rows(std::size_t count) {
   TrainingRows rows;

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "smidgen/base/file.h"
@@ -144,8 +145,9 @@ class SpellerBundleTest : public BundleTest {
     ASSERT_TRUE(save_bundle(folder_, true, info, {&linear, &encoder}, sample_certificate(), "# card\n").ok());
   }
   // The speller's file replaced by these tensors, with its hash right.
-  std::string error_with(std::vector<NamedTensor> tensors) const {
-    const std::string bytes = safetensors_bytes(std::move(tensors));
+  std::string error_with(std::vector<NamedTensor> tensors, const std::map<std::string, std::string>& metadata = {
+                                                               {"rules", std::to_string(SpellerParts::kRules)}}) const {
+    const std::string bytes = safetensors_bytes(std::move(tensors), metadata);
     write(kSpellerFileName, bytes);
     edit_manifest([&](json& root) { root["files"][kSpellerFileName] = sha256_hex(bytes); });
     const auto bundle = load();
@@ -194,6 +196,9 @@ TEST_F(SpellerBundleTest, RefusesAFileThatIsNotOurs) {
       priors{"priors", DType::kU8, {2}, as_bytes(good.priors)},
       prefixes{"prefixes", DType::kU8, {good.prefixes.size()}, as_bytes(good.prefixes)};
   EXPECT_EQ(error_with({words, priors, prefixes}), "no error");
+  EXPECT_THAT(error_with({words, priors, prefixes}, {}), HasSubstr("other rules of reading")) << "an older version's";
+  EXPECT_THAT(error_with({words, priors, prefixes}, {{"rules", std::to_string(SpellerParts::kRules + 1)}}),
+              HasSubstr("other rules of reading"));
   EXPECT_THAT(error_with({words, priors}), HasSubstr("the tensors must be"));
   EXPECT_THAT(error_with({words, priors, prefixes, {"more", DType::kU8, {2}, as_bytes(good.priors)}}),
               HasSubstr("the tensors must be"));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "smidgen/tensor/safetensors.h"
@@ -10,7 +11,13 @@ namespace smidgen {
 
 namespace {
 
+constexpr const char* kRulesKey = "rules";
+
 Result<SpellerParts> read_parts(const Safetensors& file) {
+  const auto rules = file.metadata().find(kRulesKey);
+  if (rules == file.metadata().end() || rules->second != std::to_string(SpellerParts::kRules))
+    return Error::bad_data("speller: was made for other rules of reading than this version has")
+        .hint("train or pick again, so that texts are read as when it was judged");
   const TensorView *words = file.find("words"), *prefixes = file.find("prefixes");
   if (words == nullptr || prefixes == nullptr || !file.has("priors") || file.names().size() != 3)
     return Error::bad_data("speller: the tensors must be words, priors and prefixes");
@@ -37,9 +44,11 @@ Status save_speller(const Speller& speller, const std::string& path) {
   const SpellerParts& parts = speller.parts();
   const std::string_view words(reinterpret_cast<const char*>(parts.words.data()),
                                parts.words.size() * sizeof(std::uint64_t));
-  return write_safetensors(path, {{"words", DType::kU64, {parts.words.size()}, words},
-                                  {"priors", DType::kU8, {parts.priors.size()}, as_bytes(parts.priors)},
-                                  {"prefixes", DType::kU8, {parts.prefixes.size()}, as_bytes(parts.prefixes)}});
+  return write_safetensors(path,
+                           {{"words", DType::kU64, {parts.words.size()}, words},
+                            {"priors", DType::kU8, {parts.priors.size()}, as_bytes(parts.priors)},
+                            {"prefixes", DType::kU8, {parts.prefixes.size()}, as_bytes(parts.prefixes)}},
+                           {{kRulesKey, std::to_string(SpellerParts::kRules)}});
 }
 
 Result<std::shared_ptr<const Speller>> load_speller(const std::string& path) {

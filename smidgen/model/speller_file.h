@@ -2,6 +2,8 @@
 //   words    U64 (n)  rising
 //   priors   U8  (n)
 //   prefixes U8  (m)  a power of two, at least 8
+// Its metadata name the rules texts are read by (SpellerParts::kRules): a bundle is not read by others than it was
+// judged with.
 #pragma once
 
 #include <memory>

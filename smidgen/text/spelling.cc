@@ -312,9 +312,9 @@ Speller::Letters Speller::read(const Letters& typed) const {
   std::string word;
   append_as(Case::kLower, typed, word);
   int own = find(spelling_hash(word));
-  if (own == 0 && has_ending(word)) own = costs_.formed;
-  // A word of the vocabulary, or one with an ending, competes with those it may be a slip of; for itself no slip has to
-  // be assumed.
+  if (own < costs_.formed && has_ending(word)) own = costs_.formed;
+  // A word of the vocabulary or the list, or one with an ending, competes with those it may be a slip of; for itself no
+  // slip has to be assumed.
   const int floor = costs_.least - 1;
   return Search(*this, typed, own == 0 ? floor : std::max(floor, own + costs_.margin)).run();
 }

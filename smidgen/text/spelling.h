@@ -18,7 +18,7 @@
 // Rules, all on the side of leaving a text alone (bench/spelling.cc measures them on training rows):
 //   - A word that stands in the rows that were fitted on is never touched, so such a row comes back byte for byte.
 //   - What a word is read as was seen there at least twice, or is a whole word of the encoder's vocabulary or of the
-//     list: a word seen once may be a slip itself. In another language there are few such words, and few repairs.
+//     list: a word seen once may be a slip itself. Rows in another language have few such words, and few repairs.
 //   - Only runs of 2 to 24 ASCII letters are touched, none in mixed case, no two or three capitals ("ATM"), and only
 //     where the surrounding characters up to the next white space are a plain word's: no digits, @, #, _, / and the
 //     like, no dot or colon inside (addresses, names of programs), and no letter beyond ASCII. So words with accents
@@ -72,6 +72,9 @@ void for_each_letter_run(std::string_view text, Seen seen) {
 // What a speller knows, as its file holds it. Words are hashes: the file has no texts in it.
 struct SpellerParts {
   static constexpr std::size_t kWordsMax = 1 << 20, kPrefixBytesMax = 1 << 23;
+  // Of how texts are read (spelling.cc, SlipCosts): a bundle was certified with one such set of rules. Another: another
+  // number.
+  static constexpr int kRules = 2;
   static constexpr std::uint8_t kSeen = 128;  // the word stands in the rows that were fitted on
   static constexpr int kStepsPerNat = 8, kPriorOffset = 44;
 
@@ -95,8 +98,8 @@ struct SpellerParts {
 struct SlipCosts {
   int swap = 0, twice = 0, beside = 8, missing = 8, extra = 40, other = 64;
   int each = 32;    // of any slip, beside its kind: two are unlikelier than one
-  int margin = 8;   // what a never-seen word of the vocabulary, or a formed one, is ahead of those it may be a slip of
-  int formed = 10;  // prior of an unknown word that is a known one with an ending; 0: as unlikely as any unknown one
+  int margin = 8;   // what a never-seen known word, or a formed one, is ahead of those it may be a slip of
+  int formed = 10;  // prior, at least, of a never-seen word that is a known one with an ending; 0: none
   int least = -16;  // the least score for which slips are undone: unlikelier ones are new words, mostly names
   std::size_t letters_min = 2, two_letters_min = 4;
 };

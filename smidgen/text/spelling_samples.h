@@ -13,7 +13,7 @@ namespace smidgen {
 struct SampleWord {
   std::string word;
   double count = 1;
-  bool seen = true;    // false: of a vocabulary only
+  bool seen = true;    // false: of a vocabulary or a list only
   bool target = true;  // false: seen once, nothing is read as it
 };
 
