@@ -22,6 +22,10 @@ int prior(const SpellerParts& parts, const std::string& word) {
   return parts.priors[static_cast<std::size_t>(at - parts.words.begin())];
 }
 
+std::shared_ptr<const Speller> speller_of(const std::vector<std::string>& texts) {
+  return make_speller(texts, *tiny());
+}
+
 TEST(CollectWords, CountsWordsAndTakesTheVocabularys) {
   const auto tokenizer = tiny();
   const std::vector<std::string> texts = {"My CARD, my card; caf\xc3\xa9 x2y", "card wxyq refund zvbt qqrs xvnt"};
@@ -56,9 +60,8 @@ TEST(CollectWords, TakesTheListForTextsInEnglish) {
 }
 
 TEST(CollectWords, LeavesARareWordAndMendsItsSlip) {
-  const auto tokenizer = tiny();
   const std::vector<std::string> texts(20000, "when was the first mortgage of the good room signed");
-  const auto speller = make_speller(texts, *tokenizer);
+  const auto speller = speller_of(texts);
   ASSERT_NE(speller, nullptr);
   std::string out;
   EXPECT_FALSE(speller->repair("the conveyance was good", out));
@@ -77,9 +80,8 @@ TEST(CollectWords, RarestWordsStayTheRarestOfAnyRows) {
 }
 
 TEST(CollectWords, AListedWordWithAnEndingIsNoSlipOfAWordOfFewRows) {
-  const auto tokenizer = tiny();
   const std::vector<std::string> texts(20, "the stuff of the fluffy room was good");
-  const auto speller = make_speller(texts, *tokenizer);
+  const auto speller = speller_of(texts);
   ASSERT_NE(speller, nullptr);
   std::string out;
   EXPECT_FALSE(speller->repair("the stuffy room", out)) << out;
@@ -96,9 +98,8 @@ TEST(CollectWords, DependsOnTheWordsAlone) {
 }
 
 TEST(CollectWords, GivesBackEveryTextItWasMadeFrom) {
-  const auto tokenizer = tiny();
   const std::vector<std::string> texts = {"the good refnud", "teh bad refund", "refunds, THE goood"};
-  const auto speller = make_speller(texts, *tokenizer);
+  const auto speller = speller_of(texts);
   ASSERT_NE(speller, nullptr);
   std::string out;
   for (const std::string& text : texts) EXPECT_FALSE(speller->repair(text, out)) << text;
