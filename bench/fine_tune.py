@@ -9,6 +9,7 @@ datasets.py are known (capped as there), `--sets all` takes them all. Contestant
   recipe   full fine-tuning here, with the epochs and the rate of the table RECIPES, the rest as FineTuneOptions has it
   torch    the same epochs and rate in PyTorch (fine_tune_peer.py says how): bf16 autocast, as many threads; --python: one with torch
   product  `smidgen train --rung all --minutes-max 1000`: what the program itself makes of it, encoder alone and blended out-of-fold
+  frozen   `smidgen train --rung all`: the same without fine-tuning; the last line is the mean, over sets, of what the blend gains
 
 One JSON a set, seed and contestant is stored in OUT and never measured twice: a run that was stopped goes on where it was (the product's
 training, to the step), and the table says what is missing. What went on after a stop has the seconds and memory of its last process only: the
@@ -33,7 +34,8 @@ import datasets
 PEER = pathlib.Path(__file__).with_name('fine_tune_peer.py')
 # Epochs and rate. Others: as many epochs as `plan_tuning` would take, at 1e-4.
 RECIPES = {'banking77': (8, 1e-4), 'trec6': (6, 1e-4), 'sst2': (3, 5e-5)}
-CONTESTANTS = ['recipe', 'torch', 'product']
+CONTESTANTS = ['recipe', 'torch', 'product', 'frozen']
+RUNGS = ['linear', 'encoder', 'blend']
 
 
 def recipe_of(name, rows):
@@ -80,13 +82,24 @@ def product(options, name, seed, work, rows):
     for part in ('train', 'test'):
         if not (kept / f'{part}.csv').exists():
             shutil.copy(work / f'{part}.csv', kept)
+    result = {'resumed': resumed, **trained(options, name, seed, kept, ['--minutes-max', 1000])}
+    shutil.rmtree(kept)
+    return result
+
+
+def frozen(options, name, seed, work, rows):
+    return trained(options, name, seed, work, [])
+
+
+def trained(options, name, seed, work, more):
+    """Of `train --rung all`: seconds, memory, and what each rung is right on."""
     program = options.build / 'smidgen'
-    _, seconds, memory = run(program, 'train', kept / 'train.csv', '--rung', 'all', '--out', kept / 'bundles', '--encoder', options.model,
-                             '--minutes-max', 1000, '--tokens-max', 128, '--seed', seed, '--threads', options.threads, '--json', '--force')
-    result = {'seconds': seconds, 'peak_mb': memory, 'resumed': resumed, 'rungs': {}}
-    for rung in ('linear', 'encoder', 'blend'):
-        run(program, 'eval', kept / 'bundles' / rung, kept / 'test.csv', '--json', '--quiet', '--predictions', kept / f'{rung}.csv', '--force')
-        with open(kept / f'{rung}.csv', newline='', encoding='utf-8') as file:
+    _, seconds, memory = run(program, 'train', work / 'train.csv', '--rung', 'all', '--out', work / 'bundles', '--encoder', options.model, '--tokens-max', 128,
+                             '--seed', seed, '--threads', options.threads, '--json', '--force', *more)
+    result = {'seconds': seconds, 'peak_mb': memory, 'rungs': {}}
+    for rung in RUNGS:
+        run(program, 'eval', work / 'bundles' / rung, work / 'test.csv', '--json', '--quiet', '--predictions', work / f'{rung}.csv', '--force')
+        with open(work / f'{rung}.csv', newline='', encoding='utf-8') as file:
             answers = [row['answer'] for row in csv.DictReader(file)]
         truth = [label for _, label in datasets.rows(options.data, name, 'test')]
         right = correct(answers, truth)
@@ -95,7 +108,6 @@ def product(options, name, seed, work, rows):
             result['rungs'][rung]['in_scope_accuracy'] = mean(a == t for a, t in zip(answers, truth) if t != 'oos')
             result['rungs'][rung]['out_of_scope_recall'] = mean(a == t for a, t in zip(answers, truth) if t == 'oos')
     result['accuracy'] = result['rungs']['blend']['accuracy']
-    shutil.rmtree(kept)
     return result
 
 
@@ -129,25 +141,43 @@ def seconds_shown(found):
 
 
 def table(options, results):
-    print(f'{"set":<28}{"what":<10}{"seeds":>6}{"accuracy":>10}{"95 % interval":>18}{"seconds":>9}{"peak MB":>9}')
+    print(f'{"set":<28}{"what":<16}{"seeds":>6}{"accuracy":>10}{"95 % interval":>18}{"seconds":>9}{"peak MB":>9}')
     for name in options.sets:
-        for what in ('recipe', 'torch', 'encoder', 'blend', 'linear'):
-            found = [results[name, seed, what if what in CONTESTANTS else 'product'] for seed in range(1, options.seeds + 1)
-                     if (name, seed, what if what in CONTESTANTS else 'product') in results]
-            if not found:
-                continue
-            shown = found if what in CONTESTANTS else [one['rungs'][what] for one in found]
-            accuracy = mean(one['accuracy'] for one in shown)
-            low, high = interval(accuracy, len(shown[0]['correct']))
-            print(f'{name:<28}{what:<10}{len(found):>6}{accuracy:>10.4f}{f"{low:.3f} .. {high:.3f}":>18}'
-                  f'{seconds_shown(found):>9}{max(one["peak_mb"] for one in found):>9}')
-            if name == 'clinc150_oos' and what in ('encoder', 'blend'):
-                print(f'{"":<38}in-scope {mean(one["in_scope_accuracy"] for one in shown):.4f}, out-of-scope recall '
-                      f'{mean(one["out_of_scope_recall"] for one in shown):.4f}')
+        for contestant in CONTESTANTS:
+            found = [results[name, seed, contestant] for seed in range(1, options.seeds + 1) if (name, seed, contestant) in results]
+            for rung in found and (RUNGS if 'rungs' in found[0] else [None]):
+                line(name, f'frozen {rung}' if contestant == 'frozen' else rung or contestant, found, [one['rungs'][rung] if rung else one for one in found])
         compare(options, name, results)
+    gains(options, results)
     missing = [f'{name} seed {seed} {contestant}' for name in options.sets for seed in range(1, options.seeds + 1)
                for contestant in options.contestants if (name, seed, contestant) not in results]
     print('missing: ' + (', '.join(missing) or 'nothing'))
+
+
+def line(name, what, found, shown):
+    accuracy = mean(one['accuracy'] for one in shown)
+    low, high = interval(accuracy, len(shown[0]['correct']))
+    print(f'{name:<28}{what:<16}{len(found):>6}{accuracy:>10.4f}{f"{low:.3f} .. {high:.3f}":>18}'
+          f'{seconds_shown(found):>9}{max(one["peak_mb"] for one in found):>9}')
+    if 'in_scope_accuracy' in shown[0]:
+        print(f'{"":<44}in-scope {mean(one["in_scope_accuracy"] for one in shown):.4f}, out-of-scope recall '
+              f'{mean(one["out_of_scope_recall"] for one in shown):.4f}')
+
+
+def gains(options, results):
+    """What fine-tuning adds to the blend's accuracy, over the sets and seeds that have both; the standard error is of the test rows, paired."""
+    sets = {}
+    for name in options.sets:
+        pairs = [(results[name, seed, 'product'], results[name, seed, 'frozen']) for seed in range(1, options.seeds + 1)
+                 if (name, seed, 'product') in results and (name, seed, 'frozen') in results]
+        if pairs:
+            found = [difference(*(one['rungs']['blend']['correct'] for one in pair)) for pair in pairs]
+            sets[name] = [mean(values) for values in zip(*found)] + [mean(one['accuracy'] for one, _ in pairs)]
+            print(f'{name:<28}fine-tuning adds {sets[name][0]:+.4f} to the blend (standard error {sets[name][1]:.4f}; seeds: {len(pairs)})')
+    if sets:
+        added, errors, after = zip(*sets.values())
+        print(f'{len(sets)} sets: fine-tuning adds {mean(added):+.4f} to the blend (standard error {math.sqrt(sum(e * e for e in errors)) / len(sets):.4f}), '
+              f'from {mean(after) - mean(added):.4f} to {mean(after):.4f}')
 
 
 def difference(ours, theirs):
