@@ -1,26 +1,10 @@
 #include "smidgen/learn/blend.h"
 
-#include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "smidgen/learn/score_quality.h"
 
 namespace smidgen {
-namespace {
-
-constexpr double kProbabilityMin = 1e-15;
-
-std::vector<double> losses_of(const ScoredRows& rows, const Calibration& calibration) {
-  std::vector<double> losses;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto p = static_cast<double>(calibration.probabilities[i * rows.label_count + rows.labels[i]]);
-    losses.push_back(-std::log(std::max(kProbabilityMin, p)));
-  }
-  return losses;
-}
-
-}  // namespace
 
 Blend choose_blend(const ScoredRows& rows, const CalibrationOptions& options, ThreadPool* pool) {
   Blend best;

@@ -373,6 +373,15 @@ Evaluation evaluate_raw(const ScoredRows& rows, std::size_t column) {
 
 }  // namespace
 
+std::vector<double> losses_of(const ScoredRows& rows, const Calibration& calibration) {
+  std::vector<double> losses;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto p = static_cast<double>(calibration.probabilities[i * rows.label_count + rows.labels[i]]);
+    losses.push_back(-std::log(std::max(kProbabilityMin, p)));
+  }
+  return losses;
+}
+
 Calibration calibrate(const ScoredRows& rows, std::span<const std::size_t> columns, const CalibrationOptions& options,
                       ThreadPool* pool) {
   const std::size_t n = rows.size(), labels = rows.label_count;

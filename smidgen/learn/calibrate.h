@@ -56,6 +56,9 @@ struct Calibration {
   std::vector<Tried> tried;
 };
 
+// -ln of what `calibration`, of these rows, gives each row's truth (n); at most that of 1e-15.
+std::vector<double> losses_of(const ScoredRows& rows, const Calibration& calibration);
+
 // columns: rungs of `rows` the stage may stack, in ladder order; the last is the stage's own. n >= 1. The pool may be
 // null; results do not depend on it.
 Calibration calibrate(const ScoredRows& rows, std::span<const std::size_t> columns, const CalibrationOptions& options,

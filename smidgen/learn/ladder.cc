@@ -248,16 +248,11 @@ Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMat
   return push_exits(tuned->encoder, tuning.exits, std::move(tuned->exits), rung.precision, tuned->exit_seconds, ladder);
 }
 
-// Losses of the rows' calibrated out-of-fold probabilities.
+// Of the rows' calibrated out-of-fold probabilities.
 std::vector<double> losses_of(const TrainingRows& rows, const std::vector<float>& scores, std::uint64_t seed,
                               ThreadPool& pool) {
   const ScoredRows scored{scores, rows.labels, rows.units, 1, rows.label_count};
-  const Calibration calibration = calibrate(scored, std::vector<std::size_t>{0}, {.seed = seed}, &pool);
-  std::vector<double> losses;
-  for (std::size_t row = 0; row < rows.size(); ++row)
-    losses.push_back(-std::log(
-        std::max(1e-15, static_cast<double>(calibration.probabilities[row * rows.label_count + rows.labels[row]]))));
-  return losses;
+  return losses_of(scored, calibrate(scored, std::vector<std::size_t>{0}, {.seed = seed}, &pool));
 }
 
 // The encoder moved by contrast, when `seconds` are enough and nothing speaks against it (few_labels.h).
