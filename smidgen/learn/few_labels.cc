@@ -12,6 +12,7 @@
 #include "smidgen/base/clock.h"
 #include "smidgen/learn/head_trainer.h"
 #include "smidgen/learn/score_quality.h"
+#include "smidgen/learn/training_rows.h"
 
 namespace smidgen {
 
@@ -191,23 +192,8 @@ class Contrast {
     const ContrastOptions options = contrast_options(rows, 1);
     return static_cast<double>(options.steps * std::min(rows, options.batch_rows));
   }
-  // Without the rows that are not to be fitted on.
-  Rows fitted(const Rows& on) const {
-    Rows some;
-    for (const std::uint32_t row : on)
-      if (rows_.targets.weights.empty() || rows_.targets.weights[row] > 0) some.push_back(row);
-    return some;
-  }
-  TokenRows tokens(const Rows& of) const {
-    TokenRows out;
-    for (const std::uint32_t row : of) {
-      if (rows_.targets.soft.rows() > 0) out.targets.soft.add_row(rows_.targets.soft.of(row));
-      if (!rows_.targets.weights.empty()) out.targets.weights.push_back(rows_.targets.weights[row]);
-      out.ids.push_back(ids_[row]);
-      out.labels.push_back(rows_.labels[row]);
-    }
-    return out;
-  }
+  Rows fitted(const Rows& on) const { return rows_to_fit(rows_, on); }
+  TokenRows tokens(const Rows& of) const { return token_rows(rows_, ids_, of); }
 
   void add_name(std::uint32_t label, std::vector<std::uint32_t>& labels, FitTargets& targets) const {
     if (rows_.targets.soft.rows() > 0) targets.soft.add_row(std::vector<SoftLabel>{{label, 1.0F}});

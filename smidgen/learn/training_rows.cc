@@ -30,6 +30,25 @@ Result<TrainingRows> cut_training_rows(const Dataset& data, const Split& split, 
   return rows;
 }
 
+std::vector<std::uint32_t> rows_to_fit(const TrainingRows& rows, std::span<const std::uint32_t> of) {
+  std::vector<std::uint32_t> some;
+  for (const std::uint32_t row : of)
+    if (rows.targets.weights.empty() || rows.targets.weights[row] > 0) some.push_back(row);
+  return some;
+}
+
+TokenRows token_rows(const TrainingRows& rows, std::span<const std::vector<std::int32_t>> ids,
+                     std::span<const std::uint32_t> of) {
+  TokenRows out;
+  for (const std::uint32_t row : of) {
+    if (rows.targets.soft.rows() > 0) out.targets.soft.add_row(rows.targets.soft.of(row));
+    if (!rows.targets.weights.empty()) out.targets.weights.push_back(rows.targets.weights[row]);
+    out.ids.push_back(ids[row]);
+    out.labels.push_back(rows.labels[row]);
+  }
+  return out;
+}
+
 double tokens_of(std::string_view text) {
   constexpr std::size_t kLettersPerPiece = 6;
   std::size_t tokens = 0, run = 0;

@@ -224,25 +224,8 @@ class Tuning {
     return to_hex(hash.finish());
   }
 
-  // Without the rows that are not to be fitted on.
-  Rows fitted(const Rows& on) const {
-    if (rows_.targets.weights.empty()) return on;
-    Rows some;
-    for (const std::uint32_t row : on)
-      if (rows_.targets.weights[row] > 0) some.push_back(row);
-    return some;
-  }
-
-  TokenRows tokens(const Rows& of) const {
-    TokenRows out;
-    for (const std::uint32_t row : of) {
-      if (rows_.targets.soft.rows() > 0) out.targets.soft.add_row(rows_.targets.soft.of(row));
-      if (!rows_.targets.weights.empty()) out.targets.weights.push_back(rows_.targets.weights[row]);
-      out.ids.push_back(ids_[row]);
-      out.labels.push_back(rows_.labels[row]);
-    }
-    return out;
-  }
+  Rows fitted(const Rows& on) const { return rows_to_fit(rows_, on); }
+  TokenRows tokens(const Rows& of) const { return token_rows(rows_, ids_, of); }
 
  private:
   void add_member(std::span<const float> weights) {
