@@ -5,13 +5,14 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 
 #include "smidgen/base/random.h"
 #include "smidgen/model/encoder_body.h"
 #include "smidgen/tensor/safetensors.h"
+#include "tests/golden_gradients.h"
 
 namespace smidgen {
 namespace {
@@ -106,12 +107,7 @@ INSTANTIATE_TEST_SUITE_P(Isa, SpanTuningIsa, testing::ValuesIn(available_kernels
 TEST_P(SpanTuningIsa, GradientsEqualTheReference) {
   const auto file = Safetensors::open(kGolden + "/tiny_bert_span_gradients.safetensors");
   ASSERT_TRUE(file.ok());
-  const auto integers = [&](const char* name) {
-    const TensorView* view = file->find(name);
-    std::vector<std::int32_t> values(view->count());
-    std::memcpy(values.data(), view->bytes.data(), view->bytes.size());
-    return values;
-  };
+  const auto integers = [&](const char* name) { return golden_integers(*file, name); };
   const auto kinds = integers("types"), lengths = integers("lengths"), starts = integers("starts"),
              ends = integers("ends");
   const Batch batch{integers("ids"),
@@ -125,32 +121,14 @@ TEST_P(SpanTuningIsa, GradientsEqualTheReference) {
   ASSERT_TRUE(encoder.ok());
   SpanLoss loss(head, batch.lengths, batch.starts, batch.ends);
   EXPECT_NEAR(encoder->token_gradients(batch.sequences(), loss, 0, 0), file->floats("loss", {1})->front(), 1e-5);
-  const auto expect_equal = [&](const std::string& name, std::span<const float> got, std::span<const float> wanted) {
-    ASSERT_EQ(got.size(), wanted.size()) << name;
-    for (std::size_t i = 0; i < got.size(); ++i)
-      ASSERT_NEAR(got[i], wanted[i], 1e-4 * std::max(1.0F, std::fabs(wanted[i]))) << name << " at " << i;
-  };
   std::vector<float> d_weights(2 * kWidth), d_bias(2);
   loss.head_gradients(d_weights, d_bias);
-  expect_equal("head weight", d_weights, *file->floats("gradient qa_outputs.weight", {2, kWidth}));
-  expect_equal("head bias", d_bias, *file->floats("gradient qa_outputs.bias", {2}));
-  bool types = false;
-  for (const TrainableEncoder::View& view : encoder->parameters()) {
-    std::vector<float> wanted;
-    const std::size_t query = view.name.find("self.query");
-    for (const char* part : {"query", "key", "value"}) {
-      std::string name = "gradient " + view.name;
-      if (query != std::string::npos) name.replace(9 + query + 5, 5, part);
-      const TensorView* tensor = file->find(name);
-      ASSERT_NE(tensor, nullptr) << name;
-      const std::vector<float> values = *file->floats(name, tensor->shape);
-      wanted.insert(wanted.end(), values.begin(), values.end());
-      if (query == std::string::npos) break;
-    }
-    expect_equal(view.name, view.gradient, wanted);
-    types = types || view.name.find("token_type") != std::string::npos;
-  }
-  EXPECT_TRUE(types);
+  expect_gradient("head weight", d_weights, *file->floats("gradient qa_outputs.weight", {2, kWidth}));
+  expect_gradient("head bias", d_bias, *file->floats("gradient qa_outputs.bias", {2}));
+  expect_golden_gradients(*encoder, *file);
+  const auto views = encoder->parameters();
+  EXPECT_TRUE(std::any_of(views.begin(), views.end(),
+                          [](const auto& view) { return view.name.find("token_type") != std::string::npos; }));
 }
 
 TEST_P(SpanTuningIsa, GradientsInBf16PointTheSameWay) {
@@ -164,18 +142,9 @@ TEST_P(SpanTuningIsa, GradientsInBf16PointTheSameWay) {
     ASSERT_TRUE(encoder.ok());
     SpanLoss loss(head, batch.lengths, batch.starts, batch.ends);
     encoder->token_gradients(batch.sequences(), loss, 0.1, 5);
-    gradients.emplace_back();
-    for (const TrainableEncoder::View& view : encoder->parameters())
-      gradients.back().insert(gradients.back().end(), view.gradient.begin(), view.gradient.end());
+    gradients.push_back(all_gradients(*encoder));
   }
-  double dot = 0, exact = 0, rounded = 0;
-  for (std::size_t i = 0; i < gradients[0].size(); ++i) {
-    dot += static_cast<double>(gradients[0][i]) * gradients[1][i];
-    exact += static_cast<double>(gradients[0][i]) * gradients[0][i];
-    rounded += static_cast<double>(gradients[1][i]) * gradients[1][i];
-  }
-  EXPECT_GT(dot / std::sqrt(exact * rounded), 0.998);
-  EXPECT_NEAR(std::sqrt(rounded / exact), 1, 0.03);
+  expect_same_direction(gradients[0], gradients[1], 0.998, 0.03);
 }
 
 TEST(SpanTuning, GradientsAreTheDerivativeUnderDropout) {

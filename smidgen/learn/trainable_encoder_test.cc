@@ -7,11 +7,11 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <map>
 
 #include "smidgen/base/random.h"
 #include "smidgen/model/encoder.h"
 #include "smidgen/tensor/safetensors.h"
+#include "tests/golden_gradients.h"
 #include "tests/kernels/emulated_kernels.h"
 
 namespace smidgen {
@@ -86,12 +86,7 @@ INSTANTIATE_TEST_SUITE_P(Isa, TrainableEncoderIsa, testing::ValuesIn(available_a
 TEST_P(TrainableEncoderIsa, GradientsEqualTheReference) {
   const auto file = Safetensors::open(kGolden + "/tiny_bert_gradients.safetensors");
   ASSERT_TRUE(file.ok());
-  const auto integers = [&](const char* name) {
-    const TensorView* view = file->find(name);
-    std::vector<std::int32_t> values(view->count());
-    std::memcpy(values.data(), view->bytes.data(), view->bytes.size());
-    return values;
-  };
+  const auto integers = [&](const char* name) { return golden_integers(*file, name); };
   const std::vector<std::int32_t> ids = integers("ids"), counts = integers("lengths");
   const std::vector<std::size_t> lengths(counts.begin(), counts.end());
   DirectionLoss loss(*file->floats("directions", {lengths.size(), 24}), 24);
@@ -99,29 +94,9 @@ TEST_P(TrainableEncoderIsa, GradientsEqualTheReference) {
   auto encoder = TrainableEncoder::load(kTiny, Precision::kF32, *GetParam(), pool);
   ASSERT_TRUE(encoder.ok());
   EXPECT_NEAR(encoder->gradients(ids, lengths, loss, 0, 0), file->floats("loss", {1})->front(), 1e-5);
-  std::size_t compared = 0;
-  for (const TrainableEncoder::View& view : encoder->parameters()) {
-    std::vector<float> wanted;
-    const std::size_t query = view.name.find("self.query");
-    for (const char* part : {"query", "key", "value"}) {
-      std::string name = "gradient " + view.name;
-      if (query != std::string::npos) name.replace(9 + query + 5, 5, part);
-      const TensorView* tensor = file->find(name);
-      ASSERT_NE(tensor, nullptr) << name;
-      const std::vector<float> values = *file->floats(name, tensor->shape);
-      wanted.insert(wanted.end(), values.begin(), values.end());
-      if (query == std::string::npos) break;
-    }
-    ASSERT_EQ(view.gradient.size(), wanted.size()) << view.name;
-    for (std::size_t i = 0; i < wanted.size(); ++i)
-      ASSERT_NEAR(view.gradient[i], wanted[i], 1e-4 * std::max(1.0F, std::fabs(wanted[i]))) << view.name << " at " << i;
-    compared += wanted.size();
-  }
-  EXPECT_GT(compared, 10000U);
+  expect_golden_gradients(*encoder, *file);
 }
 
-// Rounding rows and weights to 8 bits of mantissa moves a gradient by a few parts in a hundred of its own size, and its
-// direction hardly.
 TEST_P(TrainableEncoderIsa, GradientsInBf16PointTheSameWay) {
   Random random(6);
   const Batch batch = random_batch(random, 20);
@@ -133,18 +108,9 @@ TEST_P(TrainableEncoderIsa, GradientsInBf16PointTheSameWay) {
     ASSERT_TRUE(encoder.ok());
     DirectionLoss loss(directions, 24);
     encoder->gradients(batch.ids, batch.lengths, loss, 0.1, 5);
-    gradients.emplace_back();
-    for (const TrainableEncoder::View& view : encoder->parameters())
-      gradients.back().insert(gradients.back().end(), view.gradient.begin(), view.gradient.end());
+    gradients.push_back(all_gradients(*encoder));
   }
-  double dot = 0, exact = 0, rounded = 0;
-  for (std::size_t i = 0; i < gradients[0].size(); ++i) {
-    dot += static_cast<double>(gradients[0][i]) * gradients[1][i];
-    exact += static_cast<double>(gradients[0][i]) * gradients[0][i];
-    rounded += static_cast<double>(gradients[1][i]) * gradients[1][i];
-  }
-  EXPECT_GT(dot / std::sqrt(exact * rounded), 0.999);
-  EXPECT_NEAR(std::sqrt(rounded / exact), 1, 0.02);
+  expect_same_direction(gradients[0], gradients[1], 0.999, 0.02);
 }
 
 TEST(TrainableEncoder, GradientsAreTheDerivativeUnderDropout) {
