@@ -7,21 +7,8 @@
 
 namespace smidgen {
 
-namespace {
-
-std::string to_utf8(const std::vector<char32_t>& text) {
-  std::string out;
-  for (const char32_t c : text) unicode::append_utf8(c, out);
-  return out;
-}
-
-std::vector<char32_t> from_utf8(std::string_view text) {
-  std::vector<char32_t> out;
-  unicode::decode(text, out);
-  return out;
-}
-
-}  // namespace
+using unicode::from_utf8;
+using unicode::to_utf8;
 
 BertReference::BertReference(BertRules rules) : rules_(std::move(rules)) {
   for (std::size_t id = 0; id < rules_.model_end; ++id) {

@@ -6,21 +6,8 @@
 
 namespace smidgen {
 
-namespace {
-
-std::string to_utf8(const std::vector<char32_t>& text) {
-  std::string out;
-  for (const char32_t c : text) unicode::append_utf8(c, out);
-  return out;
-}
-
-std::vector<char32_t> from_utf8(std::string_view text) {
-  std::vector<char32_t> out;
-  unicode::decode(text, out);
-  return out;
-}
-
-}  // namespace
+using unicode::from_utf8;
+using unicode::to_utf8;
 
 std::vector<PlainPiece> plain_split(const std::string& text, bool normalized, const std::vector<AddedToken>& added,
                                     const std::vector<std::string>& patterns) {

@@ -148,4 +148,16 @@ void append_utf8(char32_t c, std::string& out) {
   }
 }
 
+std::vector<char32_t> from_utf8(std::string_view text) {
+  std::vector<char32_t> out;
+  decode(text, out);
+  return out;
+}
+
+std::string to_utf8(const std::vector<char32_t>& text) {
+  std::string out;
+  for (const char32_t c : text) append_utf8(c, out);
+  return out;
+}
+
 }  // namespace smidgen::unicode
