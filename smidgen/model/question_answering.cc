@@ -21,9 +21,7 @@ std::string lower_case(std::string_view text) {
     unicode::append_lower(next.c, points);
     at += next.length;
   }
-  std::string out;
-  for (const char32_t c : points) unicode::append_utf8(c, out);
-  return out;
+  return unicode::to_utf8(points);
 }
 
 std::size_t code_points(std::string_view text) {

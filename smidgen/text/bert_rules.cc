@@ -24,8 +24,7 @@ std::string BertRules::fingerprint() const {
 }
 
 std::vector<char32_t> bert_normalize(const BertRules& rules, std::string_view text) {
-  std::vector<char32_t> from, to;
-  unicode::decode(text, from);
+  std::vector<char32_t> from = unicode::from_utf8(text), to;
   if (rules.clean_text) {
     for (const char32_t c : from) {
       const auto flags = unicode::record(c).flags;
@@ -57,9 +56,7 @@ std::vector<char32_t> bert_normalize(const BertRules& rules, std::string_view te
 }
 
 std::string bert_normalize_utf8(const BertRules& rules, std::string_view text) {
-  std::string out;
-  for (const char32_t c : bert_normalize(rules, text)) unicode::append_utf8(c, out);
-  return out;
+  return unicode::to_utf8(bert_normalize(rules, text));
 }
 
 AlignedText bert_normalize_aligned(const BertRules& rules, AlignedText text, std::uint32_t begin) {

@@ -149,8 +149,7 @@ void BpeTokenizer::span_pieces(AlignedText text, SpanCall& call) const {
 }
 
 BpeTokenizer::Blanks BpeTokenizer::blanks_of(std::string_view token) {
-  std::vector<char32_t> chars;
-  unicode::decode(token, chars);
+  const std::vector<char32_t> chars = unicode::from_utf8(token);
   const auto blank = [](char32_t c) { return c == byte_character(' ') || unicode::is_space(c); };
   Blanks blanks;
   while (blanks.left < chars.size() && blank(chars[blanks.left])) ++blanks.left;

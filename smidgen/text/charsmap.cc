@@ -170,9 +170,7 @@ void Charsmap::append(std::string_view text, std::string& out) const {
 }
 
 void Charsmap::append_region(std::string_view text, std::string& out) const {
-  std::vector<char32_t> points;
-  unicode::decode(text, points);
-  for (const AlignedChange& change : changes(points)) unicode::append_utf8(change.c, out);
+  for (const AlignedChange& change : changes(unicode::from_utf8(text))) unicode::append_utf8(change.c, out);
 }
 
 std::vector<AlignedChange> Charsmap::changes(const std::vector<char32_t>& text) const {

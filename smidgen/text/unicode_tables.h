@@ -76,7 +76,7 @@ std::string repair_utf8(std::string_view text);
 // Appends the code points of `text`.
 void decode(std::string_view text, std::vector<char32_t>& out);
 void append_utf8(char32_t c, std::string& out);
-// Both at once, for the plain twins that tests hold fast code to.
+// All of a text at once.
 std::vector<char32_t> from_utf8(std::string_view text);
 std::string to_utf8(const std::vector<char32_t>& text);
 

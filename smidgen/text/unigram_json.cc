@@ -67,9 +67,8 @@ Status read_normalizer(Json root, UnigramRules& rules) {
 }
 
 Status read_metaspace(Json part, UnigramRules& rules) {
-  std::vector<char32_t> replacement;
   SMIDGEN_ASSIGN(const std::string text, json_string(part, "replacement", 4));
-  unicode::decode(text, replacement);
+  const std::vector<char32_t> replacement = unicode::from_utf8(text);
   if (replacement.size() != 1) return refused("pre_tokenizer.replacement", "must be one character");
   rules.replacement = replacement[0];
   if (unicode::is_space(rules.replacement)) return refused("pre_tokenizer.replacement", "must not be white space");
