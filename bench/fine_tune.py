@@ -96,12 +96,12 @@ def trained(options, name, seed, work, more):
     program = options.build / 'smidgen'
     _, seconds, memory = run(program, 'train', work / 'train.csv', '--rung', 'all', '--out', work / 'bundles', '--encoder', options.model, '--tokens-max', 128,
                              '--seed', seed, '--threads', options.threads, '--json', '--force', *more)
+    truth = [label for _, label in datasets.rows(options.data, name, 'test')]
     result = {'seconds': seconds, 'peak_mb': memory, 'rungs': {}}
     for rung in RUNGS:
         run(program, 'eval', work / 'bundles' / rung, work / 'test.csv', '--json', '--quiet', '--predictions', work / f'{rung}.csv', '--force')
         with open(work / f'{rung}.csv', newline='', encoding='utf-8') as file:
             answers = [row['answer'] for row in csv.DictReader(file)]
-        truth = [label for _, label in datasets.rows(options.data, name, 'test')]
         right = correct(answers, truth)
         result['rungs'][rung] = {'accuracy': right.count('1') / len(right), 'correct': right}
         if name == 'clinc150_oos':
@@ -145,8 +145,11 @@ def table(options, results):
     for name in options.sets:
         for contestant in CONTESTANTS:
             found = [results[name, seed, contestant] for seed in range(1, options.seeds + 1) if (name, seed, contestant) in results]
-            for rung in found and (RUNGS if 'rungs' in found[0] else [None]):
-                line(name, f'frozen {rung}' if contestant == 'frozen' else rung or contestant, found, [one['rungs'][rung] if rung else one for one in found])
+            if found and 'rungs' not in found[0]:
+                line(name, contestant, found, found)
+            elif found:
+                for rung in RUNGS:
+                    line(name, f'frozen {rung}' if contestant == 'frozen' else rung, found, [one['rungs'][rung] for one in found])
         compare(options, name, results)
     gains(options, results)
     missing = [f'{name} seed {seed} {contestant}' for name in options.sets for seed in range(1, options.seeds + 1)
