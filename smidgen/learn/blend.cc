@@ -14,7 +14,7 @@ Blend choose_blend(const ScoredRows& rows, const CalibrationOptions& options, Th
     for (std::size_t rung = 0; rung < rows.rungs; ++rung)
       if ((subset >> rung & 1U) != 0) columns.push_back(rung);
     Calibration calibration = calibrate(rows, columns, options, pool);
-    const std::vector<double> losses = losses_of(rows, calibration);
+    const std::vector<double> losses = losses_of(calibration, rows.labels);
     if (best.columns.empty()) {
       losses_of_all = losses;
     } else {

@@ -17,7 +17,6 @@ constexpr double kWeightMin = 0.01;  // a rung no better than chance still gives
 constexpr int kNewtonStepsMax = 40;
 constexpr int kConjugateStepsMax = 40;
 constexpr double kGradientTolerance = 1e-7;  // of the mean loss
-constexpr double kProbabilityMin = 1e-15;
 
 struct Parameters {
   std::vector<double> weights;  // one per column
@@ -373,12 +372,11 @@ Evaluation evaluate_raw(const ScoredRows& rows, std::size_t column) {
 
 }  // namespace
 
-std::vector<double> losses_of(const ScoredRows& rows, const Calibration& calibration) {
+std::vector<double> losses_of(const Calibration& calibration, std::span<const std::uint32_t> labels) {
+  const std::size_t label_count = calibration.probabilities.size() / labels.size();
   std::vector<double> losses;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto p = static_cast<double>(calibration.probabilities[i * rows.label_count + rows.labels[i]]);
-    losses.push_back(-std::log(std::max(kProbabilityMin, p)));
-  }
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    losses.push_back(row_loss(calibration.probabilities[i * label_count + labels[i]]));
   return losses;
 }
 
@@ -408,7 +406,7 @@ Calibration calibrate(const ScoredRows& rows, std::span<const std::size_t> colum
       for (std::size_t m = 0; m < list.size(); ++m) {
         const auto out = std::span(predicted[m]).subspan(i * labels, labels);
         blend_stage(stages[m], scores, out);
-        losses[m][i] = -std::log(std::max(kProbabilityMin, static_cast<double>(out[rows.labels[i]])));
+        losses[m][i] = row_loss(out[rows.labels[i]]);
       }
     }
     if (f == folds) final_stages = stages;

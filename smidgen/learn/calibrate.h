@@ -56,8 +56,8 @@ struct Calibration {
   std::vector<Tried> tried;
 };
 
-// -ln of what `calibration`, of these rows, gives each row's truth (n); at most that of 1e-15.
-std::vector<double> losses_of(const ScoredRows& rows, const Calibration& calibration);
+// row_loss of what `calibration` gives each row's truth, its label; labels (n), of the rows that were calibrated.
+std::vector<double> losses_of(const Calibration& calibration, std::span<const std::uint32_t> labels);
 
 // columns: rungs of `rows` the stage may stack, in ladder order; the last is the stage's own. n >= 1. The pool may be
 // null; results do not depend on it.

@@ -12,8 +12,6 @@
 namespace smidgen {
 namespace {
 
-constexpr double kProbabilityMin = 1e-15;
-
 double ratio(std::uint64_t part, std::uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
@@ -112,6 +110,11 @@ Evaluation evaluate_answers(std::span<const std::uint32_t> answers, std::span<co
   return e;
 }
 
+double row_loss(float probability) {
+  constexpr double kProbabilityMin = 1e-15;
+  return -std::log(std::max(kProbabilityMin, static_cast<double>(probability)));
+}
+
 Evaluation evaluate(std::span<const float> probabilities, std::span<const std::uint32_t> labels,
                     std::size_t label_count, const EvaluationOptions& options) {
   const std::size_t n = labels.size();
@@ -125,7 +128,7 @@ Evaluation evaluate(std::span<const float> probabilities, std::span<const std::u
     answers[i] = top_label(row);
     confidences[i] = row[answers[i]];
     correct[i] = answers[i] == labels[i] ? 1 : 0;
-    loss -= std::log(std::max(kProbabilityMin, static_cast<double>(row[labels[i]])));
+    loss += row_loss(row[labels[i]]);
   }
   Evaluation e = evaluate_answers(answers, labels, label_count, options);
   e.log_loss = n == 0 ? 0 : loss / static_cast<double>(n);

@@ -49,9 +49,12 @@ struct Evaluation {
   std::vector<Confusion> confusions;   // most frequent first; ties by truth, then answer
   std::vector<std::uint32_t> answers;  // (n)
   // From probabilities only; zeros without them.
-  double log_loss = 0;  // mean -ln p(truth), p at least 1e-15
+  double log_loss = 0;  // mean row_loss
   CalibrationError calibration;
 };
+
+// -ln p, of the probability a row's truth was given; at most -ln 1e-15.
+double row_loss(float probability);
 
 struct EvaluationOptions {
   double confidence = 0.95;  // of the intervals

@@ -186,11 +186,11 @@ Result<EncoderFit> choose_precision(const TrainingRows& rows, const std::shared_
   return reference;
 }
 
-// Accuracy and, after calibration, log loss of out-of-fold scores: how two forms of a rung are compared.
-Evaluation quality_of(const TrainingRows& rows, const std::vector<float>& scores, std::uint64_t seed,
-                      ThreadPool& pool) {
+// Of out-of-fold scores: how two forms of a rung are compared.
+Calibration calibrated(const TrainingRows& rows, const std::vector<float>& scores, std::uint64_t seed,
+                       ThreadPool& pool) {
   const ScoredRows scored{scores, rows.labels, rows.units, 1, rows.label_count};
-  return calibrate(scored, std::vector<std::size_t>{0}, {.seed = seed}, &pool).after;
+  return calibrate(scored, std::vector<std::size_t>{0}, {.seed = seed}, &pool);
 }
 
 // train_seconds: of all of them.
@@ -232,8 +232,8 @@ Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMat
   }
   if (!tuned->note.empty()) ladder.notes.push_back(tuned->note);
   if (!tuned->leftover.empty()) ladder.leftovers.push_back(tuned->leftover);
-  const auto frozen = quality_of(rows, rung.out_of_fold, options.seed, pool);
-  const auto moved = quality_of(rows, tuned->out_of_fold, options.seed, pool);
+  const Evaluation frozen = calibrated(rows, rung.out_of_fold, options.seed, pool).after;
+  const Evaluation moved = calibrated(rows, tuned->out_of_fold, options.seed, pool).after;
   ladder.notes.push_back(fmt::format(
       "Fine-tuning the encoder took {:.1f} minutes{}; its out-of-fold accuracy went from {:.3f} to {:.3f}.{}",
       tuned->seconds / 60, tuned->resumed ? " after a run that was stopped" : "", frozen.accuracy, moved.accuracy,
@@ -246,13 +246,6 @@ Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMat
                             tuned->fits > 1 ? fmt::format("mean of {} fits, ", tuned->fits) : "",
                             precision_name(tuned->encoder->precision()));
   return push_exits(tuned->encoder, tuning.exits, std::move(tuned->exits), rung.precision, tuned->exit_seconds, ladder);
-}
-
-// Of the rows' calibrated out-of-fold probabilities.
-std::vector<double> losses_of(const TrainingRows& rows, const std::vector<float>& scores, std::uint64_t seed,
-                              ThreadPool& pool) {
-  const ScoredRows scored{scores, rows.labels, rows.units, 1, rows.label_count};
-  return losses_of(scored, calibrate(scored, std::vector<std::size_t>{0}, {.seed = seed}, &pool));
 }
 
 // The encoder moved by contrast, when `seconds` are enough and nothing speaks against it (few_labels.h).
@@ -271,15 +264,14 @@ Status move_by_contrast(const TrainingRows& rows, const Encoder& encoder, const 
     return Ok{};
   }
   TunedEncoder* const moved = &found->moved;
-  const std::vector<float>& frozen = found->frozen_out_of_fold;
   rung.train_seconds += moved->seconds;
-  const bool kept = is_not_worse(losses_of(rows, moved->out_of_fold, options.seed, pool),
-                                 losses_of(rows, frozen, options.seed, pool), rows.units);
+  const Calibration frozen = calibrated(rows, found->frozen_out_of_fold, options.seed, pool);
+  const Calibration contrasted = calibrated(rows, moved->out_of_fold, options.seed, pool);
+  const bool kept = is_not_worse(losses_of(contrasted, rows.labels), losses_of(frozen, rows.labels), rows.units);
   notes.push_back(fmt::format(
       "Few labels: moving the encoder by contrast took {:.1f} minutes; judged on halves of the rows, its accuracy went "
       "from {:.3f} to {:.3f}.{}",
-      moved->seconds / 60, quality_of(rows, frozen, options.seed, pool).accuracy,
-      quality_of(rows, moved->out_of_fold, options.seed, pool).accuracy,
+      moved->seconds / 60, frozen.after.accuracy, contrasted.after.accuracy,
       kept ? "" : " Its probabilities got worse, so the frozen encoder stays."));
   if (!kept) return Ok{};
   if (!moved->note.empty()) notes.push_back(moved->note);

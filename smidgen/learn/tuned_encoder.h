@@ -48,7 +48,7 @@ struct TunePlan {
 inline constexpr std::size_t kTuneEpochsMax = 8, kTuneFoldsMax = 5;
 TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_max);
 // Of the body at its highest: the recipe's, or twice that for up to 4,000 rows where kTuneFoldsMax folds are taken: the
-// mean of so many fits gains by it what one fit loses, and more (docs/fine_tuning.md).
+// mean of so many fits gains by it what one fit loses, and more (docs/tuning_trials.md).
 double tuning_rate(double of_recipe, std::size_t rows, const TunePlan& plan);
 
 // Minutes that buy all that tuning can take (plan_tuning's most folds and epochs, with what it wants to spare), from
