@@ -7,7 +7,7 @@ RandomState(0).permutation), beside SetFit on the same rows with the same encode
 
 --program: `smidgen train ROWS --rung encoder --minutes-max 60` and `smidgen eval`, as a user would (so many minutes, so that a loaded
 machine changes no answer). --setfit: SetFit as its paper and its documentation have it (num_iterations 20, one epoch of at most 500 steps,
-batch 16, logistic regression). One JSON a set, seed and method is stored in OUT; a run that was stopped goes on where it was, and the table
+batch 16, logistic regression). One line a set, seed and method is kept in OUT/few_shot.jsonl; a run that was stopped goes on where it was, and the table
 says what is missing. Seconds are those of training: the whole process of `train`, reading of the model included, against SetFit's `train()`
 alone. Both are given as wall clock and as processor time, with the load of the machine before: wall clock means something on an idle
 machine only. Needs numpy.
@@ -26,6 +26,7 @@ import time
 import numpy
 
 import datasets
+from results import Results
 
 SETS = ['ag_news_test7600', 'sst2', 'trec6', 'banking77']
 SHOTS, TEST_MAX, MINUTES = 8, 2000, 60
@@ -113,16 +114,15 @@ def mean(values):
     return sum(values) / len(values) if values else float('nan')
 
 
-def table(options):
+def table(options, results):
     missing = []
     print(f'{"set":<20}{"method":<9}{"seeds":>6}{"accuracy":>10}{"std. error":>11}{"wall s":>9}{"processor s":>12}{"load":>6}')
     for name in options.sets:
         found = {}
         for method in ('smidgen', 'setfit'):
-            seeds = min(options.seeds, seeds_of(name, method))
-            paths = {seed: pathlib.Path(options.out) / f'{name}.{seed}.{method}.json' for seed in range(1, seeds + 1)}
-            missing += [f'{name} seed {seed} {method}' for seed, path in paths.items() if not path.exists()]
-            found[method] = {seed: json.loads(path.read_text()) for seed, path in paths.items() if path.exists()}
+            seeds = range(1, min(options.seeds, seeds_of(name, method)) + 1)
+            missing += [f'{name} seed {seed} {method}' for seed in seeds if (name, seed, method) not in results]
+            found[method] = {seed: results[name, seed, method] for seed in seeds if (name, seed, method) in results}
             rows = list(found[method].values())
             if rows:
                 accuracies = [row['accuracy'] for row in rows]
@@ -152,19 +152,15 @@ def main():
     parser.add_argument('--seeds', type=int, default=10)
     parser.add_argument('--threads', type=int, default=2)
     options = parser.parse_args()
-    out = pathlib.Path(options.out)
-    out.mkdir(parents=True, exist_ok=True)
+    results = Results(options.out, 'few_shot', ('set', 'seed', 'method'))
     methods = ([('smidgen', smidgen)] if options.program else []) + ([('setfit', setfit)] if options.setfit else [])
     for seed in range(1, options.seeds + 1):
         for name in options.sets:
             for method, measure in methods:
-                path = out / f'{name}.{seed}.{method}.json'
-                if path.exists() or seed > seeds_of(name, method):
+                if (name, seed, method) in results or seed > seeds_of(name, method):
                     continue
-                result = {'set': name, 'seed': seed, 'method': method, **measure(options, name, seed)}
-                path.write_text(json.dumps(result))
-                print(json.dumps(result), flush=True)
-    table(options)
+                print(json.dumps(results.add({'set': name, 'seed': seed, 'method': method, **measure(options, name, seed)})), flush=True)
+    table(options, results)
 
 
 if __name__ == '__main__':

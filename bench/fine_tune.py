@@ -11,8 +11,8 @@ datasets.py are known (capped as there), `--sets all` takes them all. Contestant
   product  `smidgen train --rung all --minutes-max 1000`: what the program itself makes of it, encoder alone and blended out-of-fold
   frozen   `smidgen train --rung all`: the same without fine-tuning; the last line is the mean, over sets, of what the blend gains
 
-One JSON a set, seed and contestant is stored in OUT and never measured twice: a run that was stopped goes on where it was (the product's
-training, to the step), and the table says what is missing. What went on after a stop has the seconds and memory of its last process only: the
+One line a set, seed and contestant is kept in OUT/fine_tune.jsonl and never measured twice (OUT bench/results: what docs/fine_tuning.md has): a run
+that was stopped goes on where it was (the product's training, to the step), and the table says what is missing. What went on after a stop has the seconds and memory of its last process only: the
 table then says "over". Settings were chosen on held-out train rows only (`bench_fine_tune .. tune`); the
 test rows are read once, at the end. Seconds are wall time, so the machine should do nothing else; memory is the peak of the whole process.
 Needs numpy (the caps are drawn by it).
@@ -30,6 +30,7 @@ import tempfile
 import time
 
 import datasets
+from results import Results, packed, unpacked
 
 PEER = pathlib.Path(__file__).with_name('fine_tune_peer.py')
 # Epochs and rate. Others: as many epochs as `plan_tuning` would take, at 1e-4.
@@ -102,8 +103,7 @@ def trained(options, name, seed, work, more):
         run(program, 'eval', work / 'bundles' / rung, work / 'test.csv', '--json', '--quiet', '--predictions', work / f'{rung}.csv', '--force')
         with open(work / f'{rung}.csv', newline='', encoding='utf-8') as file:
             answers = [row['answer'] for row in csv.DictReader(file)]
-        right = correct(answers, truth)
-        result['rungs'][rung] = {'accuracy': right.count('1') / len(right), 'correct': right}
+        result['rungs'][rung] = {'accuracy': mean(a == t for a, t in zip(answers, truth)), 'correct': correct(answers, truth)}
         if name == 'clinc150_oos':
             result['rungs'][rung]['in_scope_accuracy'] = mean(a == t for a, t in zip(answers, truth) if t != 'oos')
             result['rungs'][rung]['out_of_scope_recall'] = mean(a == t for a, t in zip(answers, truth) if t == 'oos')
@@ -114,7 +114,7 @@ def trained(options, name, seed, work, more):
 def correct(answers, truth):
     if len(answers) != len(truth):
         sys.exit('not one answer a row')
-    return ''.join('1' if a == t else '0' for a, t in zip(answers, truth))
+    return packed(''.join('1' if a == t else '0' for a, t in zip(answers, truth)))
 
 
 def mean(values):
@@ -159,7 +159,7 @@ def table(options, results):
 
 def line(name, what, found, shown):
     accuracy = mean(one['accuracy'] for one in shown)
-    low, high = interval(accuracy, len(shown[0]['correct']))
+    low, high = interval(accuracy, len(unpacked(shown[0]['correct'])))
     print(f'{name:<28}{what:<16}{len(found):>6}{accuracy:>10.4f}{f"{low:.3f} .. {high:.3f}":>18}'
           f'{seconds_shown(found):>9}{max(one["peak_mb"] for one in found):>9}')
     if 'in_scope_accuracy' in shown[0]:
@@ -185,6 +185,7 @@ def gains(options, results):
 
 def difference(ours, theirs):
     """Of two accuracies on the same rows, and its standard error: McNemar's, from the rows that one alone answers right."""
+    ours, theirs = unpacked(ours), unpacked(theirs)
     more, fewer = (sum(a > b for a, b in zip(*pair)) for pair in ((ours, theirs), (theirs, ours)))
     rows, mean_difference = len(ours), (more - fewer) / len(ours)
     return mean_difference, math.sqrt(max(0, (more + fewer) / rows - mean_difference ** 2) / rows)
@@ -227,20 +228,13 @@ def main():
     parser.add_argument('--python', default=sys.executable)
     parser.add_argument('--table-only', action='store_true')
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    results = {}
+    results = Results(options.out, 'fine_tune', ('set', 'seed', 'contestant'))
     for seed in range(1, options.seeds + 1):
         for name in options.sets:
-            for contestant in CONTESTANTS:
-                path = options.out / f'{name}.{seed}.{contestant}.json'
-                if not path.exists() and contestant in options.contestants and not options.table_only:
-                    measured = json.dumps(measure(options, name, seed, contestant))
-                    path.with_suffix('.part').write_text(measured)
-                    path.with_suffix('.part').rename(path)
-                if path.exists():
-                    results[name, seed, contestant] = json.loads(path.read_text())
-                    if not options.table_only:
-                        print(name, seed, contestant, round(results[name, seed, contestant]['accuracy'], 4), flush=True)
+            for contestant in CONTESTANTS if not options.table_only else []:
+                if (name, seed, contestant) not in results and contestant in options.contestants:
+                    found = results.add(measure(options, name, seed, contestant))
+                    print(name, seed, contestant, round(found['accuracy'], 4), flush=True)
     table(options, results)
 
 

@@ -9,8 +9,8 @@ rows, the probabilities that `smidgen run --top 151` prints:
   rejected, recall    a row is rejected when the probability of "oos" is above a threshold: the one that rejects --rejected of the in-scope
                       rows of the official validation rows, which nothing was fitted on. Shares of the test rows, in scope and out of it
 
-Bars: blend in-scope at least 0.955; recall at least 0.90 with at most 0.10 of the in-scope rows rejected. One JSON a seed is stored in OUT; a
-run that was stopped goes on where it was. Exit 1 when a bar is missed or results are missing.
+Bars: blend in-scope at least 0.955; recall at least 0.90 with at most 0.10 of the in-scope rows rejected. One line a seed is kept in OUT/out_of_scope.jsonl;
+a run that was stopped goes on where it was. Exit 1 when a bar is missed or results are missing.
 """
 import argparse
 import csv
@@ -19,6 +19,8 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+
+from results import Results
 
 BUNDLES = ['linear', 'encoder', 'blend']
 NAME, OUTSIDE, LABELS = 'clinc150_oos', 'oos', 151
@@ -38,7 +40,7 @@ def probabilities(options, bundle, path):
     return [json.loads(line)['probabilities'] for line in done.stdout.splitlines()]
 
 
-def measure(options, seed, folder):
+def measure(options, seed):
     data = pathlib.Path(options.data) / NAME
     with tempfile.TemporaryDirectory() as work:
         done = subprocess.run([options.smidgen, 'train', str(data / 'train.csv'), '--rung', 'all', '--out', work + '/bundles', '--encoder',
@@ -60,9 +62,7 @@ def measure(options, seed, folder):
                 'in_scope_accuracy': sum(best(row) == label for row, label in scope) / len(scope),
                 'rejected': sum(row[OUTSIDE] > threshold for row, _ in scope) / len(scope),
                 'recall': sum(row[OUTSIDE] > threshold for row in outside) / len(outside)}
-    path = folder / f'{seed}.json'
-    path.with_suffix('.part').write_text(json.dumps(found))
-    path.with_suffix('.part').rename(path)
+    return found
 
 
 def main():
@@ -74,16 +74,13 @@ def main():
     parser.add_argument('--encoder', default='all-minilm-l6-v2')
     parser.add_argument('--table-only', action='store_true')
     options = parser.parse_args()
-    folder = pathlib.Path(options.out)
-    folder.mkdir(parents=True, exist_ok=True)
-    seeds = range(1, options.seeds + 1)
-    for seed in seeds:
-        if not options.table_only and not (folder / f'{seed}.json').exists():
-            measure(options, seed, folder)
-    found = [json.loads((folder / f'{seed}.json').read_text()) for seed in seeds if (folder / f'{seed}.json').exists()]
-    if any((one['aim'], one['encoder']) != (options.rejected, options.encoder) for one in found):
-        sys.exit(f'{folder} holds results of another --rejected or --encoder: choose another folder')
-    missing = [str(seed) for seed in seeds if not (folder / f'{seed}.json').exists()]
+    results = Results(options.out, 'out_of_scope', ('seed', 'aim', 'encoder'))
+    keys = [(seed, options.rejected, options.encoder) for seed in range(1, options.seeds + 1)]
+    for key in keys if not options.table_only else []:
+        if key not in results:
+            results.add(measure(options, key[0]))
+    found = [results[key] for key in keys if key in results]
+    missing = [str(key[0]) for key in keys if key not in results]
     print(f'{"":<10}{"seeds":>6}{"in-scope accuracy":>19}{"in-scope rejected":>19}{"out-of-scope recall":>21}')
     for bundle in BUNDLES if found else []:
         mean = lambda what: sum(one['bundles'][bundle][what] for one in found) / len(found)

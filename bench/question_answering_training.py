@@ -11,8 +11,8 @@ AdamW at 1e-4 (the head at 1e-3), warm-up over a tenth of the steps, then linear
   torch    question_answering_peer.py; --python: one with torch and transformers
 
 Both models are then asked by `smidgen ask --must-answer` (that it finds the spans of transformers' pipeline is what question_answering.py shows), and
-judged by the rules of SQuAD's evaluate-v1.1.py. One JSON a seed and contestant is stored in OUT and never measured twice; the table says what is
-missing. Intervals: 95 %, 2,000 draws of passages. The recipe is one for both and was tuned for neither.
+judged by the rules of SQuAD's evaluate-v1.1.py. One line a seed and contestant is kept in OUT/question_answering_training.jsonl and never measured
+twice; the table says what is missing. Intervals: 95 %, 2,000 draws of passages. The recipe is one for both and was tuned for neither.
 """
 import argparse
 import collections
@@ -26,6 +26,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from results import Results
 
 PEER = pathlib.Path(__file__).with_name('question_answering_peer.py')
 CONTESTANTS = ['smidgen', 'torch']
@@ -105,24 +107,25 @@ def shown(values, passages):
 
 def table(options, results):
     passages = [json.loads(line)['context'] for line in (options.data / 'test.jsonl').open(encoding='utf-8')]
-    mean = lambda contestant, what: [sum(values) / len(values) for values in zip(*(
-        results[seed, contestant][what] for seed in options.all_seeds if (seed, contestant) in results))]
+    of = lambda contestant, seeds: [results[seed, contestant, options.epochs] for seed in seeds if (seed, contestant, options.epochs) in results]
+    mean = lambda contestant, what: [sum(values) / len(values) for values in zip(*(one[what] for one in of(contestant, options.all_seeds)))]
     print(f'{len(passages)} questions about {len(set(passages))} passages, {options.epochs} epochs')
     print(f'{"":<10}{"seeds":>6}  {"exact match, %":<26}{"F1, %":<26}{"processor s":>12}')
     for contestant in CONTESTANTS:
-        found = [results[seed, contestant] for seed in options.all_seeds if (seed, contestant) in results]
+        found = of(contestant, options.all_seeds)
         if found:
             seconds = sum(one['processor_seconds'] for one in found) / len(found)
             print(f'{contestant:<10}{len(found):>6}  {shown(mean(contestant, "exact"), passages):<26}'
                   f'{shown(mean(contestant, "f1"), passages):<26}{seconds:>12.0f}')
             for one in found:
                 print(f'  seed {one["seed"]}: exact match {100 * sum(one["exact"]) / len(passages):.2f}, F1 {100 * sum(one["f1"]) / len(passages):.2f}')
-    both = [seed for seed in options.all_seeds if all((seed, contestant) in results for contestant in CONTESTANTS)]
+    both = [seed for seed in options.all_seeds if all(of(contestant, [seed]) for contestant in CONTESTANTS)]
     if both:
         for what, name in (('exact', 'exact match'), ('f1', 'F1')):
-            apart = [sum(results[seed, 'smidgen'][what][i] - results[seed, 'torch'][what][i] for seed in both) / len(both) for i in range(len(passages))]
+            pairs = list(zip(of('smidgen', both), of('torch', both)))
+            apart = [sum(ours[what][i] - theirs[what][i] for ours, theirs in pairs) / len(pairs) for i in range(len(passages))]
             print(f'smidgen - torch, {name}: {shown(apart, passages)}')
-    missing = [f'seed {seed} {contestant}' for seed in options.all_seeds for contestant in options.contestants if (seed, contestant) not in results]
+    missing = [f'seed {seed} {contestant}' for seed in options.all_seeds for contestant in options.contestants if not of(contestant, [seed])]
     print('missing: ' + (', '.join(missing) or 'nothing'))
 
 
@@ -138,16 +141,11 @@ def main():
     parser.add_argument('--table-only', action='store_true')
     options = parser.parse_args()
     options.all_seeds = range(1, options.seeds + 1)
-    options.out.mkdir(parents=True, exist_ok=True)
-    results = {}
-    for seed in options.all_seeds:
-        for contestant in CONTESTANTS:
-            path = options.out / f'{contestant}.{options.epochs}.{seed}.json'
-            if not path.exists() and contestant in options.contestants and not options.table_only:
-                path.with_suffix('.part').write_text(json.dumps(measure(options, seed, contestant)))
-                path.with_suffix('.part').rename(path)
-            if path.exists():
-                results[seed, contestant] = json.loads(path.read_text())
+    results = Results(options.out, 'question_answering_training', ('seed', 'contestant', 'epochs_asked'))
+    for seed in options.all_seeds if not options.table_only else []:
+        for contestant in options.contestants:
+            if (seed, contestant, options.epochs) not in results:
+                results.add(measure(options, seed, contestant))
     table(options, results)
 
 

@@ -7,8 +7,9 @@
 
 The first --rows of NumPy's RandomState(seed).permutation of the train rows, judged on the official test rows. --program: `smidgen train --rung
 all --minutes-max 60` and `smidgen eval` of every bundle, as a user would. --peers: TF-IDF + logistic regression and model2vec + logistic
-regression, as quality_peers.py has them. --setfit: as few_shot.py has it (num_iterations 20, at most 500 steps). One JSON a set, seed and
-contestant is stored in OUT; a run that was stopped goes on where it was, and the table says what is missing. Bars: linear not below TF-IDF,
+regression, as quality_peers.py has them. --setfit: as few_shot.py has it (num_iterations 20, at most 500 steps). One line a set, seed and
+contestant is kept in OUT/thousand_labels.jsonl (OUT bench/results: what docs/few_labels.md has); a run that was stopped goes on where it was, and the
+table says what is missing. Bars: linear not below TF-IDF,
 static above model2vec, encoder above SetFit, blend above all. Needs numpy.
 """
 import argparse
@@ -22,6 +23,7 @@ import numpy
 
 import datasets
 import few_shot
+from results import Results
 
 SETS = ['banking77', 'trec6', 'sst2', 'ag_news_test7600', 'tweeteval_emotion']
 RUNGS = ['linear', 'static', 'encoder', 'blend']
@@ -72,20 +74,17 @@ def setfit(options, name, seed):
     return {'accuracies': {'setfit': found.pop('accuracy')}, **found}
 
 
-def table(options):
+def table(options, results):
     shown, missing, missed = RUNGS + ['tfidf', 'model2vec', 'setfit'], [], []
     print(f'{"set":<20}' + ''.join(f'{what:>18}' for what in shown))
     for name in options.sets:
         found = {}
         for seed in range(1, options.seeds + 1):
             for contestant in ('smidgen', 'peers', 'setfit'):
-                path = pathlib.Path(options.out) / f'{name}.{seed}.{contestant}.json'
-                if not path.exists():
+                stored = results.get((name, seed, contestant, options.rows))
+                if not stored:
                     missing.append(f'{name} seed {seed} {contestant}')
                     continue
-                stored = json.loads(path.read_text())
-                if stored['rows'] != options.rows:
-                    sys.exit(f'{path} is of {stored["rows"]} rows, not {options.rows}: choose another folder')
                 for what, accuracy in stored['accuracies'].items():
                     found.setdefault(what, []).append(accuracy)
         mean = {what: sum(values) / len(values) for what, values in found.items()}
@@ -109,20 +108,16 @@ def main():
     parser.add_argument('--rows', type=int, default=1000)
     parser.add_argument('--threads', type=int, default=2)
     options = parser.parse_args()
-    out = pathlib.Path(options.out)
-    out.mkdir(parents=True, exist_ok=True)
+    results = Results(options.out, 'thousand_labels', ('set', 'seed', 'contestant', 'rows'))
     chosen = [('smidgen', smidgen, options.program), ('peers', peers, options.peers), ('setfit', setfit, options.setfit)]
     for seed in range(1, options.seeds + 1):
         for name in options.sets:
             for contestant, measure, wanted in chosen:
-                path = out / f'{name}.{seed}.{contestant}.json'
-                if not wanted or path.exists():
+                if not wanted or (name, seed, contestant, options.rows) in results:
                     continue
-                result = {'set': name, 'seed': seed, 'contestant': contestant, 'rows': options.rows, **measure(options, name, seed)}
-                path.with_suffix('.part').write_text(json.dumps(result))
-                path.with_suffix('.part').rename(path)
+                result = results.add({'set': name, 'seed': seed, 'contestant': contestant, 'rows': options.rows, **measure(options, name, seed)})
                 print(name, seed, {what: round(value, 4) for what, value in result['accuracies'].items()}, flush=True)
-    sys.exit(0 if table(options) else 1)
+    sys.exit(0 if table(options, results) else 1)
 
 
 if __name__ == '__main__':

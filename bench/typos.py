@@ -10,7 +10,7 @@ others):
     drop       the letter is missing
     double     it stands twice
     neighbour  the letter of a key beside it on a QWERTY keyboard, in the same case
-Each typo is made in what the one before left. One JSON a set and seed is stored in OUT; a run that was stopped goes on where it was, and the
+Each typo is made in what the one before left. One line a set and seed is kept in OUT/typos.jsonl; a run that was stopped goes on where it was, and the
 table says what is missing. Bar: the blend loses at most half of what the encoder loses (mean over seeds); exit 1 when a set misses it or results are missing.
 """
 import argparse
@@ -22,6 +22,7 @@ import sys
 import tempfile
 
 import datasets
+from results import Results
 
 KEYS = ['qwertyuiop', 'asdfghjkl', 'zxcvbnm']
 BUNDLES = ['linear', 'static', 'encoder', 'blend']
@@ -70,7 +71,7 @@ def run(*words):
     return json.loads(done.stdout)
 
 
-def measure(options, name, seeds, out):
+def measure(options, name, seeds, results):
     """All missing seeds of a set with one training."""
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
@@ -85,15 +86,14 @@ def measure(options, name, seeds, out):
             datasets.write(work / 'typos.csv', with_typos(test, name, seed, options.typos))
             found = {'set': name, 'seed': seed, 'typos': options.typos, 'rows': len(test), 'clean': clean,
                      'with_typos': {bundle: accuracy(bundle, work / 'typos.csv') for bundle in BUNDLES}}
-            (out / f'{name}.{seed}.json').write_text(json.dumps(found))
-            print(found, flush=True)
+            print(results.add(found), flush=True)
 
 
 def table(options, results):
     met = True
     print(f'{"set":<28}{"seeds":>6}' + ''.join(f'{bundle:>28}' for bundle in BUNDLES) + '   blend loses')
     for name in options.sets:
-        own = [results[name, seed] for seed in range(1, options.seeds + 1) if (name, seed) in results]
+        own = [results[name, seed, options.typos] for seed in range(1, options.seeds + 1) if (name, seed, options.typos) in results]
         if not own:
             continue
         mean = lambda part, bundle: sum(one[part][bundle] for one in own) / len(own)
@@ -102,7 +102,7 @@ def table(options, results):
         share = lost['blend'] / lost['encoder'] if lost['encoder'] > 0 else 0
         met &= share <= 0.5
         print(f'{name:<28}{len(own):>6}{cells}   {share:.2f} of what the encoder loses')
-    missing = [f'{name} seed {seed}' for name in options.sets for seed in range(1, options.seeds + 1) if (name, seed) not in results]
+    missing = [f'{name} seed {seed}' for name in options.sets for seed in range(1, options.seeds + 1) if (name, seed, options.typos) not in results]
     print('missing: ' + (', '.join(missing) or 'nothing'))
     said = 'not known before all is measured' if missing else 'met' if met else 'missed'
     print('bar, at most half of what the encoder alone loses:', said)
@@ -119,14 +119,11 @@ def main():
     parser.add_argument('--encoder', default='all-minilm-l6-v2')
     parser.add_argument('--table-only', action='store_true')
     options = parser.parse_args()
-    out = pathlib.Path(options.out)
-    out.mkdir(parents=True, exist_ok=True)
+    results = Results(options.out, 'typos', ('set', 'seed', 'typos'))
     for name in [] if options.table_only else options.sets:
-        missing = [seed for seed in range(1, options.seeds + 1) if not (out / f'{name}.{seed}.json').exists()]
+        missing = [seed for seed in range(1, options.seeds + 1) if (name, seed, options.typos) not in results]
         if missing:
-            measure(options, name, missing, out)
-    results = {(name, seed): json.loads((out / f'{name}.{seed}.json').read_text()) for name in options.sets
-               for seed in range(1, options.seeds + 1) if (out / f'{name}.{seed}.json').exists()}
+            measure(options, name, missing, results)
     sys.exit(0 if table(options, results) else 1)
 
 
