@@ -14,7 +14,7 @@ namespace smidgen {
 
 namespace {
 
-constexpr std::size_t kTokensPerItem = 2 * Encoder::kTokensPerPass;  // enough to hide handing out the work
+constexpr std::size_t kTokensPerItem = 512;  // enough to hide handing out the work
 
 }  // namespace
 
@@ -48,11 +48,12 @@ const Tokenizer& Encoder::tokenizer() const {
 }
 
 void Encoder::embed(std::span<const std::span<const std::int32_t>> sequences, Scratch& scratch, float* out) const {
+  const std::size_t most = kernels().encoder->tokens_per_pass;
   for (std::size_t first = 0; first < sequences.size();) {
     scratch.ids_.clear();
     scratch.lengths_.clear();
     std::size_t end = first;
-    while (end < sequences.size() && (end == first || scratch.ids_.size() + sequences[end].size() <= kTokensPerPass)) {
+    while (end < sequences.size() && (end == first || scratch.ids_.size() + sequences[end].size() <= most)) {
       scratch.ids_.insert(scratch.ids_.end(), sequences[end].begin(), sequences[end].end());
       scratch.lengths_.push_back(sequences[end].size());
       ++end;

@@ -36,10 +36,6 @@ struct EncoderOptions {
 
 class Encoder {
  public:
-  // Tokens that share one pass over the weights. More would stream the weights less often but push the activations
-  // (4.5 KB a token in MiniLM's int8 perceptron) out of the second-level cache.
-  static constexpr std::size_t kTokensPerPass = 256;
-
   class Scratch {
    private:
     friend class Encoder;

@@ -18,14 +18,14 @@ void Encoder::start(std::span<const std::span<const std::int32_t>> sequences, Cl
 
 void Encoder::climb(std::size_t layers, Scratch& scratch, Climb& climb, float* out) const {
   SMIDGEN_CHECK(layers > climb.layers_ && layers <= config_.body.layers);
-  const std::size_t width = dimensions();
+  const std::size_t width = dimensions(), most = kernels().encoder->tokens_per_pass;
   const std::span<const std::int32_t> ids = climb.ids_;
   const std::span<const std::size_t> lengths = climb.lengths_;
   climb.rows_.resize(ids.size() * width);
   std::size_t token = 0;
   for (std::size_t first = 0; first < lengths.size();) {
     std::size_t end = first, tokens = 0;
-    while (end < lengths.size() && (end == first || tokens + lengths[end] <= kTokensPerPass)) tokens += lengths[end++];
+    while (end < lengths.size() && (end == first || tokens + lengths[end] <= most)) tokens += lengths[end++];
     const std::span<float> rows = std::span(climb.rows_).subspan(token * width, tokens * width);
     if (climb.layers_ > 0) body_.set_rows(rows, scratch.body_);
     body_.run({ids.subspan(token, tokens), {}, lengths.subspan(first, end - first)}, climb.layers_, layers,

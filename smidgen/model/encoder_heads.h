@@ -89,6 +89,7 @@ class HeadedEncoder {
   void forward(const EncoderBody::Batch& batch, Scratch& scratch) const;
   const BodyConfig& body_config() const { return body_.config(); }
   const HeadConfig& head_config() const { return head_.config(); }
+  const Kernels& kernels() const { return body_.kernels(); }
 
  private:
   HeadedEncoder(EncoderBody body, EncoderHead head) : body_(std::move(body)), head_(std::move(head)) {}

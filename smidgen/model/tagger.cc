@@ -11,9 +11,6 @@ namespace smidgen {
 
 namespace {
 
-// Tokens of one pass: short texts go together, so that the weights are read once for several.
-constexpr std::size_t kTokensPerPass = 256;
-
 TextSpan without_white_space(std::string_view text, TextSpan span) {
   while (span.begin < span.end) {
     const unicode::Decoded next = unicode::decode_one(text, span.begin);
@@ -77,7 +74,7 @@ class Tagger::Pass {
   Pass(const Tagger& tagger, std::span<Row> rows, Scratch& scratch) : tagger_(tagger), rows_(rows), scratch_(scratch) {}
 
   void add(std::size_t row, TagPiece piece) {
-    if (!ids_.empty() && ids_.size() + piece.ids.size() > kTokensPerPass) run();
+    if (!ids_.empty() && ids_.size() + piece.ids.size() > tagger_.encoder_.kernels().encoder->tokens_per_pass) run();
     for (std::size_t i = 0; i < piece.words.size(); ++i)
       places_.push_back({row, piece.words[i], ids_.size() + piece.tokens[i]});
     rows_[row].cut = rows_[row].cut || piece.cut;

@@ -175,7 +175,8 @@ struct AttentionTiles {
 
 }  // namespace
 
-const EncoderKernels kAmxEncoderKernels = {"amx",    tile_product<true>, tile_product<false>, attention<AttentionTiles>,
-                                           quantize, round_rows,         norm_quantize,       norm_round};
+const EncoderKernels kAmxEncoderKernels = {
+    "amx",      tile_product<true>, tile_product<false>, attention<AttentionTiles>, quantize,
+    round_rows, norm_quantize,      norm_round,          kTokensPerPassOfTiles};
 
 }  // namespace smidgen

@@ -5,7 +5,7 @@
 namespace smidgen {
 
 const EncoderKernels kAvx2EncoderKernels = {
-    "avx2",   product<Int8Halves>, product<Bf16Floats>, attention<VectorTiles<Bf16Floats>>,
-    quantize, round_rows,          norm_quantize,       norm_round};
+    "avx2",        product<Int8Halves>, product<Bf16Floats>, attention<VectorTiles<Bf16Floats>>, quantize, round_rows,
+    norm_quantize, norm_round,          kTokensPerPass};
 
 }  // namespace smidgen

@@ -5,7 +5,7 @@
 namespace smidgen {
 
 const EncoderKernels kAvx512EncoderKernels = {
-    "avx512", product<Int8Halves>, product<Bf16Floats>, attention<VectorTiles<Bf16Floats>>,
-    quantize, round_rows,          norm_quantize,       norm_round};
+    "avx512",      product<Int8Halves>, product<Bf16Floats>, attention<VectorTiles<Bf16Floats>>, quantize, round_rows,
+    norm_quantize, norm_round,          kTokensPerPass};
 
 }  // namespace smidgen

@@ -6,7 +6,7 @@
 namespace smidgen {
 
 const EncoderKernels kAvx512Bf16EncoderKernels = {
-    "avx512_bf16", product<Int8Vnni>, product<Bf16Pairs>, attention<VectorTiles<Bf16Pairs>>,
-    quantize,      round_rows,        norm_quantize,      norm_round};
+    "avx512_bf16", product<Int8Vnni>, product<Bf16Pairs>, attention<VectorTiles<Bf16Pairs>>, quantize, round_rows,
+    norm_quantize, norm_round,        kTokensPerPass};
 
 }  // namespace smidgen

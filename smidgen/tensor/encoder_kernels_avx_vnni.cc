@@ -5,7 +5,7 @@
 namespace smidgen {
 
 const EncoderKernels kAvxVnniEncoderKernels = {
-    "avx_vnni", product<Int8Vnni>, product<Bf16Floats>, attention<VectorTiles<Bf16Floats>>,
-    quantize,   round_rows,        norm_quantize,       norm_round};
+    "avx_vnni",    product<Int8Vnni>, product<Bf16Floats>, attention<VectorTiles<Bf16Floats>>, quantize, round_rows,
+    norm_quantize, norm_round,        kTokensPerPass};
 
 }  // namespace smidgen

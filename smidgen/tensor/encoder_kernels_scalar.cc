@@ -185,7 +185,7 @@ void attention(const LowAttention& call) {
 
 }  // namespace
 
-const EncoderKernels kScalarEncoderKernels = {"scalar", int8_product, bf16_product,  attention,
-                                              quantize, round_rows,   norm_quantize, norm_round};
+const EncoderKernels kScalarEncoderKernels = {"scalar",   int8_product,  bf16_product, attention,     quantize,
+                                              round_rows, norm_quantize, norm_round,   kTokensPerPass};
 
 }  // namespace smidgen

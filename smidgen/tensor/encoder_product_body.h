@@ -14,6 +14,35 @@ namespace {
 constexpr size_t kTileColumns = 2 * kWide;
 constexpr size_t kBlockBytes = 512 * 1024;  // rows of A kept in the second-level cache while panels pass by
 
+// kR rows, `stride` bytes apart, read side by side through few registers: every fourth has a pointer, and one, two or
+// three strides lead from it to the rows behind it. Left alone, g++ 12 keeps an offset for each row, in vector
+// registers when it runs out of others, and moving them back takes the place of one product in twenty. What is behind
+// `asm` it cannot know, and so not take apart.
+template <int kR>
+struct RowPointers {
+  static constexpr int kPointers = (kR + 3) / 4;
+  const std::uint8_t* fourth[kPointers];
+  size_t stride, strides3;
+
+  __attribute__((always_inline)) RowPointers(const std::uint8_t* first, size_t apart)
+      : stride(apart), strides3(3 * apart) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kPointers; ++i) {
+      fourth[i] = first + static_cast<size_t>(4 * i) * apart;
+      __asm__("" : "+r"(fourth[i]));
+    }
+  }
+  __attribute__((always_inline)) const std::uint8_t* at(int row, size_t offset) const {
+    const std::uint8_t* near = fourth[row / 4] + offset;
+    return row % 4 == 0 ? near : near + (row % 4 == 3 ? strides3 : static_cast<size_t>(row % 4) * stride);
+  }
+  __attribute__((always_inline)) void advance(size_t bytes) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kPointers; ++i) fourth[i] += bytes;
+    __asm__("" : "+r"(stride), "+r"(strides3));
+  }
+};
+
 // out (kR, 2 vectors) of 4-byte sums, rows out_stride apart, = rows of A times two vectors of columns. `next` is asked
 // for `ask` lines at a time while this tile is computed, so that memory works during arithmetic.
 template <class Dot, int kR>
@@ -23,21 +52,22 @@ __attribute__((noinline)) void accumulate(const std::uint8_t* a, size_t a_stride
   typename Dot::Sum left[kR], right[kR];
 #pragma GCC unroll 16
   for (int r = 0; r < kR; ++r) left[r] = right[r] = Dot::none();
-  const auto line = [&](const std::uint8_t* row, const std::uint8_t* weights) __attribute__((always_inline)) {
+  RowPointers<kR> rows(a, a_stride);
+  const auto line = [&](size_t at, const std::uint8_t* weights) __attribute__((always_inline)) {
     const auto w0 = Dot::weights(weights), w1 = Dot::weights(weights + step);
 #pragma GCC unroll 16
     for (int r = 0; r < kR; ++r) {
-      const auto x = Dot::row(row + static_cast<size_t>(r) * a_stride);
+      const auto x = Dot::row(rows.at(r, at));
       left[r] = Dot::dot(left[r], w0, x);
       right[r] = Dot::dot(right[r], w1, x);
     }
   };
-  for (size_t i = 0; i < lines; i += 4, a += 16, b += 4 * kLineBytes) {  // lines is a multiple of 8
+  for (size_t i = 0; i < lines; i += 4, rows.advance(16), b += 4 * kLineBytes) {  // lines is a multiple of 8
     for (size_t l = 0; l < ask; ++l, next += kLineBytes) _mm_prefetch(reinterpret_cast<const char*>(next), _MM_HINT_T1);
-    line(a, b);
-    line(a + 4, b + kLineBytes);
-    line(a + 8, b + 2 * kLineBytes);
-    line(a + 12, b + 3 * kLineBytes);
+    line(0, b);
+    line(4, b + kLineBytes);
+    line(8, b + 2 * kLineBytes);
+    line(12, b + 3 * kLineBytes);
   }
   float* to = static_cast<float*>(out);
 #pragma GCC unroll 16
@@ -64,10 +94,11 @@ __attribute__((noinline)) void accumulate_narrow(const std::uint8_t* a, size_t a
   typename Dot::Sum sums[kR];
 #pragma GCC unroll 16
   for (int r = 0; r < kR; ++r) sums[r] = Dot::none();
-  for (size_t i = 0; i < lines; ++i, a += 4, b += kLineBytes) {
+  RowPointers<kR> rows(a, a_stride);
+  for (size_t i = 0; i < lines; ++i, rows.advance(4), b += kLineBytes) {
     const auto w = Dot::weights(b);
 #pragma GCC unroll 16
-    for (int r = 0; r < kR; ++r) sums[r] = Dot::dot(sums[r], w, Dot::row(a + static_cast<size_t>(r) * a_stride));
+    for (int r = 0; r < kR; ++r) sums[r] = Dot::dot(sums[r], w, Dot::row(rows.at(r, 0)));
   }
 #pragma GCC unroll 16
   for (int r = 0; r < kR; ++r) __builtin_memcpy(out + static_cast<size_t>(r) * out_stride, &sums[r], sizeof(sums[r]));
