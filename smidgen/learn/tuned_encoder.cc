@@ -26,16 +26,25 @@ constexpr std::size_t kEpochsMin = 2;
 constexpr double kRowsSeen = 45000;        // epochs times rows that are enough for most tasks
 constexpr double kShareOfMostFolds = 0.9;  // of the budget, that these may be planned to take
 constexpr double kRateOfFewRows = 2;       // times the recipe's, for the mean of most fits
-constexpr std::size_t kFewRowsMax = 4000;  // that take it
+constexpr std::size_t kFewRowsMax = 4000;  // that take it, and leave pairs of folds out
 constexpr std::size_t kTrialBatches = 6;
 constexpr std::size_t kHeldUnitsMin = 50;  // fewer say nothing about when to stop
 constexpr std::size_t kPatience = 3;       // epochs in a row that are worse than the best
-constexpr int kRecipe = 4;                 // of plan, stopping and mean: state of another is not gone on with
+constexpr int kRecipe = 5;                 // of plan, stopping and mean: state of another is not gone on with
 static_assert(kTuneFoldsMax <= kFolds);
 constexpr std::size_t kRowsToJudgeMean = 2000;
 constexpr double kShareOfExits = 0.15;  // of the budget, kept for them: reading all rows again, and heads on them
 
 using Rows = std::vector<std::uint32_t>;
+
+// Of all rows, that each part is fitted on.
+double share_of_part(const TunePlan& plan) {
+  return 1 - static_cast<double>(plan.left_out) / static_cast<double>(plan.folds);
+}
+
+bool same_parts(const TunePlan& a, const TunePlan& b) {
+  return a.folds == b.folds && a.left_out == b.left_out;
+}
 
 TuningState nothing_kept() {
   return std::move(TuningState::open("", "")).value();
@@ -56,6 +65,26 @@ class TemporaryFolder {
     std::filesystem::remove_all(path_, code);
   }
   std::string path_;
+};
+
+// Of the weights of fits, (encoder, then head).
+class WeightMean {
+ public:
+  void add(std::span<const float> weights) {
+    sum_.resize(weights.size());
+    kernels().axpy(1.0F, weights.data(), sum_.data(), weights.size());
+    ++count_;
+  }
+  std::size_t count() const { return count_; }
+  std::vector<float> value() const {
+    std::vector<float> mean = sum_;
+    for (float& weight : mean) weight /= static_cast<float>(count_);
+    return mean;
+  }
+
+ private:
+  std::vector<float> sum_;
+  std::size_t count_ = 0;
 };
 
 class Tuning {
@@ -95,9 +124,9 @@ class Tuning {
     SoftmaxHead head;
     bool to_its_end = true;  // of its schedule: patience did not end it
   };
-  // Part `part` of plan.folds + 1; held: rows it is judged on after each epoch, each of its own unit, may be empty. Its
-  // schedule is cut, at least to one epoch, when its share of the time that is left is not enough; the epochs it took
-  // are then all that the later parts take.
+  // Part `part` of parts_ or, behind them, the last; held: rows it is judged on after each epoch, each of its own unit,
+  // may be empty. Its schedule is cut, at least to one epoch, when its share of the time that is left is not enough;
+  // the epochs it took are then all that the later parts take.
   Result<Fitted> fit(const Rows& on, const Rows& held, TunePlan& plan, std::size_t part, double seconds_left) {
     HeadOptions towards;
     towards.targets = &rows_.targets;
@@ -109,12 +138,10 @@ class Tuning {
     options.rate = tuning_rate(options.rate, rows_.size(), plan);
     options.checkpoint = state_.checkpoint(part);
     options.checkpoint_key = precision_name(precision());
-    options.checkpoint_when_done = !options_.exits.empty();
+    options.checkpoint_when_done = part == parts_.size() && !options_.exits.empty();
     // This part's rows, of the rows of all parts to come.
-    const std::size_t folds_left = plan.folds - std::min(part, plan.folds);
     const double rows_left =
-        static_cast<double>(folds_left * rows_.size()) * (1 - 1 / static_cast<double>(plan.folds)) +
-        static_cast<double>(rows_.size());
+        (static_cast<double>(parts_.size() - part) * share_of_part(plan) + 1) * static_cast<double>(rows_.size());
     options.seconds_max = std::max(1e-3, seconds_left * static_cast<double>(on.size()) / rows_left);
     const TokenRows judged = tokens(held);
     if (held.size() >= kHeldUnitsMin) {
@@ -122,7 +149,7 @@ class Tuning {
       options.patience = kPatience;
     }
     Watcher inner = watcher_;
-    const std::string stage = fmt::format("fine-tuning, part {} of {}", part + 1, plan.folds + 1);
+    const std::string stage = fmt::format("fine-tuning, part {} of {}", part + 1, parts_.size() + 1);
     if (watcher_.progress)
       inner.progress = [&](const ProgressEvent& event) { watcher_.progress({stage, event.fraction, event.detail}); };
     SMIDGEN_ASSIGN(const FineTuneReport report, fine_tune(trainable, start.head, tokens(fitted(on)), options, inner));
@@ -132,22 +159,27 @@ class Tuning {
     return Fitted{std::move(trainable), std::move(start.head), !report.out_of_patience};
   }
 
+  Result<Fitted> fit_last(TunePlan& plan, double seconds_left) {
+    return fit(all_rows(rows_), {}, plan, parts_.size(), seconds_left);
+  }
+
   // seconds_left(): of the budget.
   template <class SecondsLeft>
   Result<std::vector<float>> out_of_fold(TunePlan& plan, SecondsLeft seconds_left) {
+    parts_ = parts_of(plan);
+    SMIDGEN_ASSIGN(const std::size_t weights, weight_count());
+    for (std::size_t part = 0; part < parts_.size(); ++part)
+      SMIDGEN_TRY(finish_part(part, plan, weights, seconds_left()));
     std::vector<float> scores(rows_.size() * rows_.label_count);
     for (std::size_t fold = 0; fold < plan.folds; ++fold) {
-      Rows on, off;
-      for (std::uint32_t i = 0; i < rows_.size(); ++i)
-        (rows_.fold_of[i] * plan.folds / rows_.folds == fold ? off : on).push_back(i);
+      const auto [on, off] = without({fold}, plan);
       if (on.empty() || off.empty()) continue;
-      SMIDGEN_ASSIGN(const FinishedFold part, finish(fold, on, off, plan, seconds_left()));
-      place_scores(part.scores, off, rows_.label_count, scores);
-      for (std::size_t i = 0; i < part.exits.size(); ++i) {
-        if (exits_.size() == i) exits_.push_back({{}, std::vector<float>(scores.size()), part.exits[i].c, false});
-        place_scores(part.exits[i].scores, off, rows_.label_count, exits_[i].out_of_fold);
+      SMIDGEN_ASSIGN(const FinishedFold found, finish_fold(fold, on, off, plan));
+      place_scores(found.scores, off, rows_.label_count, scores);
+      for (std::size_t i = 0; i < found.exits.size(); ++i) {
+        if (exits_.size() == i) exits_.push_back({{}, std::vector<float>(scores.size()), found.exits[i].c, false});
+        place_scores(found.exits[i].scores, off, rows_.label_count, exits_[i].out_of_fold);
       }
-      add_member(part.weights);
     }
     return scores;
   }
@@ -160,14 +192,14 @@ class Tuning {
   }
   double exit_seconds() const { return exit_seconds_; }
 
-  // Gives the last fit, on all rows, the mean of its weights and those of the folds' fits: the same start, the same
+  // Gives the last fit, on all rows, the mean of its weights and those of the parts: the same start, the same
   // schedule and other rows end in one valley, whose middle answers unseen rows better than its rim (Wortsman et al.,
   // "Model soups", 2022). Were there a ridge between them, the mean would have forgotten what each of them learnt: when
   // on its own rows it is not at least half of the way from what the folds' fits answer right of rows they have not
   // seen to what the last fit does, that one stays as it is. Returns how many fits were averaged, 1 for none.
   std::size_t average(Fitted& last, std::span<const float> out_of_fold) {
+    if (members_.count() == 0) return 1;
     const std::vector<float> own = weights_of(last);
-    if (members_ == 0 || own.size() != sum_.size()) return 1;
     Rows some(std::min(rows_.size(), kRowsToJudgeMean));
     std::vector<float> unseen;
     for (std::size_t i = 0; i < some.size(); ++i) {
@@ -180,10 +212,9 @@ class Tuning {
       return score_quality(scores, judged.labels, rows_.label_count).accuracy;
     };
     const double least = (accuracy(unseen) + accuracy(score_rows(last.encoder, last.head, judged.ids))) / 2;
-    add_member(own);
-    for (float& value : sum_) value /= static_cast<float>(members_);
-    take_weights(last, sum_);
-    if (accuracy(score_rows(last.encoder, last.head, judged.ids)) >= least) return members_;
+    members_.add(own);
+    take_weights(last, members_.value());
+    if (accuracy(score_rows(last.encoder, last.head, judged.ids)) >= least) return members_.count();
     take_weights(last, own);
     return 1;
   }
@@ -228,41 +259,84 @@ class Tuning {
   TokenRows tokens(const Rows& of) const { return token_rows(rows_, ids_, of); }
 
  private:
-  void add_member(std::span<const float> weights) {
-    if (weights.empty()) return;
-    sum_.resize(members_ == 0 ? weights.size() : sum_.size());
-    if (weights.size() != sum_.size()) return;  // a folder somebody wrote into
-    kernels().axpy(1.0F, weights.data(), sum_.data(), weights.size());
-    ++members_;
-  }
   Precision precision() const { return TrainableEncoder::fast_precision(encoder_.kernels()); }
   Result<TrainableEncoder> load() const {
     return TrainableEncoder::load(encoder_.folder(), precision(), encoder_.kernels(), pool_);
   }
 
-  Result<FinishedFold> finish(std::size_t fold, const Rows& on, const Rows& off, TunePlan& plan, double seconds_left) {
-    if (std::optional<FinishedFold> kept = state_.fold(fold, off.size() * rows_.label_count, options_.exits.size());
-        kept && kept->plan.folds == plan.folds) {
+  SoftmaxHead no_head() const {
+    return {rows_.label_count, encoder_.dimensions(), std::vector<float>(rows_.label_count * encoder_.dimensions()),
+            std::vector<float>(rows_.label_count)};
+  }
+
+  Result<std::size_t> weight_count() const {
+    SMIDGEN_ASSIGN(TrainableEncoder trainable, load());
+    Fitted untouched{std::move(trainable), no_head()};
+    return weights_of(untouched).size();
+  }
+
+  // Rows of the other folds, and of these.
+  std::pair<Rows, Rows> without(const std::vector<std::size_t>& folds, const TunePlan& plan) const {
+    std::pair<Rows, Rows> found;
+    for (std::uint32_t i = 0; i < rows_.size(); ++i) {
+      const std::size_t fold = rows_.fold_of[i] * plan.folds / rows_.folds;
+      (std::find(folds.begin(), folds.end(), fold) == folds.end() ? found.first : found.second).push_back(i);
+    }
+    return found;
+  }
+
+  // weights: how many there are.
+  Status finish_part(std::size_t part, TunePlan& plan, std::size_t weights, double seconds_left) {
+    const auto [on, off] = without(parts_[part], plan);
+    if (on.empty() || off.empty()) return Ok{};
+    if (const std::optional<FinishedPart> kept = state_.part(part);
+        kept && same_parts(kept->plan, plan) && kept->weights.size() == weights) {
       resumed_ = true;
       plan = kept->plan;
-      return std::move(*kept);
+      if (kept->to_its_end) members_.add(kept->weights);
+      return Ok{};
     }
-    // The first fold finds out, on rows of the tuning split it does not train on, one of each unit, when to stop.
+    // The first part finds out, on rows of the tuning split it does not train on, one of each unit, when to stop.
     Rows held;
     const std::unordered_set<std::uint32_t> tune(rows_.tune.begin(), rows_.tune.end());
     std::unordered_set<std::uint32_t> units;
-    if (fold == 0)
+    if (part == 0)
       std::copy_if(off.begin(), off.end(), std::back_inserter(held),
                    [&](auto i) { return tune.contains(i) && units.insert(rows_.units[i]).second; });
-    SMIDGEN_ASSIGN(Fitted fitted, fit(on, held, plan, fold, seconds_left));
-    FinishedFold finished{score_rows(fitted.encoder, fitted.head, tokens(off).ids), {}, plan, {}};
+    SMIDGEN_ASSIGN(Fitted fitted, fit(on, held, plan, part, seconds_left));
+    FinishedPart finished{weights_of(fitted), fitted.to_its_end, plan};
+    if (fitted.to_its_end) members_.add(finished.weights);  // else its rate never fell: not to be averaged
+    return state_.keep(part, std::move(finished));
+  }
+
+  // The mean of the parts that left `fold` out and came to their end; of those that patience ended, when no other did.
+  Result<Fitted> without_fold(std::size_t fold) {
+    WeightMean mean, of_stopped;
+    for (std::size_t part = 0; part < parts_.size(); ++part) {
+      if (std::find(parts_[part].begin(), parts_[part].end(), fold) == parts_[part].end()) continue;
+      if (const std::optional<FinishedPart> found = state_.part(part))
+        (found->to_its_end ? mean : of_stopped).add(found->weights);
+    }
+    const WeightMean& kept = mean.count() > 0 ? mean : of_stopped;
+    if (kept.count() == 0) return Error(ErrorKind::kIo, "what was trained is gone").in(state_.folder());
+    SMIDGEN_ASSIGN(TrainableEncoder trainable, load());
+    Fitted fitted{std::move(trainable), no_head()};
+    take_weights(fitted, kept.value());
+    return fitted;
+  }
+
+  Result<FinishedFold> finish_fold(std::size_t fold, const Rows& on, const Rows& off, const TunePlan& plan) {
+    if (std::optional<FinishedFold> kept = state_.fold(fold, off.size() * rows_.label_count, options_.exits.size());
+        kept && same_parts(kept->plan, plan))
+      return std::move(*kept);
+    SMIDGEN_ASSIGN(Fitted fitted, without_fold(fold));
+    FinishedFold finished{score_rows(fitted.encoder, fitted.head, tokens(off).ids), plan, {}};
     if (!options_.exits.empty()) {
       const TemporaryFolder copy(options_.folder + "_of_fold");
       SMIDGEN_ASSIGN(const std::shared_ptr<const Encoder> written, write_moved(encoder_, fitted.encoder, copy.path()));
       SMIDGEN_ASSIGN(std::vector<TunedExit> exits, fit_exits(*written, on, off));
       for (TunedExit& exit : exits) finished.exits.push_back({exit.c, std::move(exit.scores)});
     }
-    if (fitted.to_its_end) finished.weights = weights_of(fitted);  // else its rate never fell: not to be averaged
     SMIDGEN_TRY(state_.keep(fold, finished));
     return finished;
   }
@@ -308,28 +382,42 @@ class Tuning {
   bool resumed_ = false;
   std::string note_;
   std::vector<std::vector<std::int32_t>> ids_;
-  std::vector<float> sum_;  // of the weights of so many fits
-  std::size_t members_ = 0;
-  std::vector<TrainedExit> exits_;  // what the folds made of them: scores and C
+  std::vector<std::vector<std::size_t>> parts_;  // as parts_of
+  WeightMean members_;                           // of what will be averaged with the last fit
+  std::vector<TrainedExit> exits_;               // what the folds made of them: scores and C
   double exit_seconds_ = 0;
 };
 
 }  // namespace
 
-// Fits on k folds cost k - 1 passes over the rows for each epoch, the last fit one more.
+std::vector<std::vector<std::size_t>> parts_of(const TunePlan& plan) {
+  std::vector<std::vector<std::size_t>> parts;
+  for (std::size_t i = 0; i < plan.folds; ++i) {
+    if (plan.left_out == 1) parts.push_back({i});
+    for (std::size_t j = i + 1; plan.left_out == 2 && j < plan.folds; ++j) parts.push_back({i, j});
+  }
+  return parts;
+}
+
 TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_max) {
   const double epoch = static_cast<double>(rows) / rows_per_second;
   const double wanted = std::round(kRowsSeen / static_cast<double>(rows));
   const auto enough = static_cast<std::size_t>(
       std::clamp(wanted, static_cast<double>(kEpochsMin) + 1, static_cast<double>(kTuneEpochsMax)));
-  const auto cost = [&](std::size_t epochs, std::size_t folds) { return static_cast<double>(epochs * folds) * epoch; };
+  const auto planned = [&](std::size_t epochs, std::size_t folds, std::size_t left_out) {
+    TunePlan plan{epochs, folds, 0, left_out};
+    const double passes = static_cast<double>(parts_of(plan).size()) * share_of_part(plan) + 1;
+    plan.seconds = static_cast<double>(epochs) * passes * epoch;
+    return plan;
+  };
   // More folds: more of the rows in each fit, and more fits to average.
-  if (cost(enough, kTuneFoldsMax) <= kShareOfMostFolds * seconds_max)
-    return {enough, kTuneFoldsMax, cost(enough, kTuneFoldsMax)};
-  if (cost(enough, 3) <= seconds_max) return {enough, 3, cost(enough, 3)};
+  const double most = kShareOfMostFolds * seconds_max;
+  if (const TunePlan plan = planned(enough, kTuneFoldsMax, 2); rows <= kFewRowsMax && plan.seconds <= most) return plan;
+  if (const TunePlan plan = planned(enough, kTuneFoldsMax, 1); plan.seconds <= most) return plan;
+  if (const TunePlan plan = planned(enough, 3, 1); plan.seconds <= seconds_max) return plan;
   for (std::size_t epochs = enough; epochs >= kEpochsMin; --epochs)
-    if (cost(epochs, 2) <= seconds_max) return {epochs, 2, cost(epochs, 2)};
-  return {0, 0, cost(kEpochsMin, 2)};
+    if (const TunePlan plan = planned(epochs, 2, 1); plan.seconds <= seconds_max) return plan;
+  return {0, 0, planned(kEpochsMin, 2, 1).seconds};
 }
 
 double tuning_rate(double of_recipe, std::size_t rows, const TunePlan& plan) {
@@ -400,7 +488,7 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
     }
   }
   SMIDGEN_ASSIGN(tuned.out_of_fold, tuning.out_of_fold(tuned.plan, left));
-  SMIDGEN_ASSIGN(Tuning::Fitted fitted, tuning.fit(all_rows(rows), {}, tuned.plan, tuned.plan.folds, left()));
+  SMIDGEN_ASSIGN(Tuning::Fitted fitted, tuning.fit_last(tuned.plan, left()));
   tuned.fits = tuning.average(fitted, tuned.out_of_fold);
   SMIDGEN_ASSIGN(tuned.encoder, write_moved(encoder, fitted.encoder, options.folder));
   if (!options.exits.empty()) {

@@ -2,9 +2,11 @@
 // when it is better.
 //
 //   a few steps on a copy that is thrown away         -> rows a second on this machine
-//   budget, rows a second                             -> epochs and number of folds (plan_tuning)
-//   fit on all folds but one, score that one, in turn -> out-of-fold scores, which no fit has seen; of exits, too
-//   fit on all rows, averaged with the folds' fits    -> the encoder that is kept
+//   budget, rows a second                              -> epochs, folds, how many of them a fit leaves out
+//   (plan_tuning) fit without one fold (of few rows: two), in turn   -> weights, as many as there are such choices of
+//   each fold, the mean of the fits that left it out -> its out-of-fold scores, which none of them has seen; of
+//                                                         exits, too
+//   fit on all rows, averaged with all of these        -> the encoder that is kept
 //
 // Killed, it goes on where it was when called again with the same rows and options (tuning_state.h), and ends with the
 // same bits. When the machine turns out slower than it was measured, schedules are cut to whole epochs that fit.
@@ -44,8 +46,12 @@ struct TuneOptions {
 struct TunePlan {
   std::size_t epochs = 0, folds = 0;
   double seconds = 0;
+  std::size_t left_out = 1;  // folds that each fit does without: 1, or 2 of kTuneFoldsMax
 };
 inline constexpr std::size_t kTuneEpochsMax = 8, kTuneFoldsMax = 5;
+// The folds that each fit before the last leaves out. With pairs, a fold's scores come from a mean of fits, as those of
+// the encoder that is kept do, and are as good.
+std::vector<std::vector<std::size_t>> parts_of(const TunePlan& plan);
 TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_max);
 // Of the body at its highest: the recipe's, or twice that for up to 4,000 rows where kTuneFoldsMax folds are taken: the
 // mean of so many fits gains by it what one fit loses, and more (docs/tuning_trials.md).
@@ -66,7 +72,7 @@ struct TunedEncoder {
   double seconds = 0;  // of this run, of which
   double exit_seconds = 0;
   bool resumed = false;
-  std::size_t fits = 1;  // whose weights were averaged: of folds, and the last one
+  std::size_t fits = 1;  // whose weights were averaged: of the parts, and the last one
   double share = 1;      // of the way from the weights it began with, where it stayed
   std::string note;      // a sentence for the user, may be empty
   std::string leftover;  // folder to remove when what this is for stands; may be empty

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -21,9 +22,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::size_t kPairs = 10;  // of kTuneFoldsMax folds
 const std::string kTiny = std::string(SMIDGEN_SOURCE_DIR) + "/tests/golden/tiny_bert";
 
-TEST(TuningRate, IsTwiceTheRecipesForTheMeanOfSixFitsOnFewRows) {
+TEST(TuningRate, IsTwiceTheRecipesForTheMeanOfManyFitsOnFewRows) {
   EXPECT_EQ(tuning_rate(1e-4, 4000, {8, 5, 0}), 2e-4);
   EXPECT_EQ(tuning_rate(1e-4, 4001, {8, 5, 0}), 1e-4);
   EXPECT_EQ(tuning_rate(1e-4, 1000, {8, 3, 0}), 1e-4);
@@ -34,6 +36,7 @@ TEST(PlanTuning, FitsItsBudget) {
   // 10,000 rows at 500 a second: 20 s an epoch.
   const TunePlan ample = plan_tuning(10000, 500, 600);
   EXPECT_EQ(ample.folds, kTuneFoldsMax);
+  EXPECT_EQ(ample.left_out, 1U);
   EXPECT_GE(ample.epochs, 3U);
   EXPECT_LE(ample.seconds, 0.9 * 600);
   const TunePlan middling = plan_tuning(10000, 500, ample.seconds);  // to spare, or three folds
@@ -47,9 +50,23 @@ TEST(PlanTuning, FitsItsBudget) {
   const TunePlan none = plan_tuning(10000, 500, 79);
   EXPECT_EQ(none.epochs, 0U);
   EXPECT_NEAR(none.seconds, 80, 1e-9);
-  const TunePlan of_few = plan_tuning(200, 500, 600);  // few rows: more passes
+  const TunePlan of_few = plan_tuning(200, 500, 600);  // few rows: more passes, and pairs of folds left out
   EXPECT_EQ(of_few.epochs, kTuneEpochsMax);
   EXPECT_EQ(of_few.folds, kTuneFoldsMax);
+  EXPECT_EQ(of_few.left_out, 2U);
+  EXPECT_NEAR(of_few.seconds, 8 * (10 * 0.6 + 1) * 0.4, 1e-9);  // ten fits on three folds of five, and the last
+  const TunePlan of_few_and_middling = plan_tuning(200, 500, of_few.seconds);
+  EXPECT_EQ(of_few_and_middling.folds, kTuneFoldsMax);
+  EXPECT_EQ(of_few_and_middling.left_out, 1U);
+  EXPECT_EQ(plan_tuning(4000, 500, 1e9).left_out, 2U);
+  EXPECT_EQ(plan_tuning(4001, 500, 1e9).left_out, 1U);
+}
+
+TEST(PlanTuning, PartsLeaveEachFoldOutEquallyOften) {
+  using Parts = std::vector<std::vector<std::size_t>>;
+  EXPECT_EQ(parts_of({1, 3, 0, 1}), (Parts{{0}, {1}, {2}}));
+  EXPECT_EQ(parts_of({1, 5, 0, 2}),
+            (Parts{{0, 1}, {0, 2}, {0, 3}, {0, 4}, {1, 2}, {1, 3}, {1, 4}, {2, 3}, {2, 4}, {3, 4}}));
 }
 
 TEST(PlanTuning, EstimateLeavesTimeForExits) {
@@ -110,6 +127,41 @@ class TunedEncoderTest : public testing::Test {
     asked_ = 0;
     watcher.cancelled = [&] { return ++asked_ == stop_at; };
     return tune_encoder(rows_, *encoder_, embeddings_, options, pool_, watcher, why_not_);
+  }
+
+  // The rows that say when to stop are those of the first fold, and contradict the others.
+  void contradict_first_fold() {
+    rows_.tune.clear();
+    rows_.fit.clear();
+    for (std::uint32_t i = 0; i < rows_.size(); ++i) {
+      const bool of_first_fold = rows_.fold_of[i] == 0;
+      (of_first_fold ? rows_.tune : rows_.fit).push_back(i);
+      if (of_first_fold) rows_.labels[i] = 1 - rows_.labels[i];
+    }
+  }
+  // What was said of the rows of a fold, and what the mean of the weights of `parts` says.
+  std::pair<std::vector<float>, std::vector<float>> scores_of_fold(const TunedEncoder& tuned, std::size_t fold,
+                                                                   const std::vector<std::size_t>& parts) {
+    const TuningState state = *TuningState::open(folder_ + "/state", fs::path(tuned.leftover).filename());
+    std::vector<float> mean;
+    for (const std::size_t part : parts) {
+      const std::vector<float> weights = state.part(part)->weights;
+      mean.resize(weights.size());
+      for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += weights[i];
+    }
+    for (float& weight : mean) weight /= static_cast<float>(parts.size());
+    const Precision precision = TrainableEncoder::fast_precision(kernels());
+    TrainableEncoder encoder = *TrainableEncoder::load(kTiny, precision, kernels(), pool_);
+    SoftmaxHead head{2, 24, std::vector<float>(mean.end() - 50, mean.end() - 2), {mean.end() - 2, mean.end()}};
+    encoder.take_weights(std::span(mean).first(mean.size() - 50));
+    std::vector<std::vector<std::int32_t>> ids;
+    std::vector<float> said;
+    for (std::size_t row = 0; row < rows_.size(); ++row) {
+      if (rows_.fold_of[row] * tuned.plan.folds / rows_.folds != fold) continue;
+      encoder_->tokenizer().encode(rows_.texts[row], encoder_->tokens_max(), ids.emplace_back());
+      said.insert(said.end(), {tuned.out_of_fold[2 * row], tuned.out_of_fold[2 * row + 1]});
+    }
+    return {said, score_rows(encoder, head, ids)};
   }
 
   std::size_t asked_ = 0;
@@ -240,7 +292,7 @@ TEST_F(TunedEncoderTest, ExitsAreScoredByTheEncodersOfTheFolds) {
   EXPECT_NEAR(expected, got, 0.05);
 }
 
-// What is kept is the mean of all fits; or the last one alone, when a fold's weights lie somewhere else altogether.
+// What is kept is the mean of all fits; or the last one alone, when a part's weights lie somewhere else altogether.
 TEST_F(TunedEncoderTest, TheMeanOfAllFitsIsKeptUnlessItIsWorse) {
   TuneOptions options = options_with_state();
   struct Kept {
@@ -256,28 +308,66 @@ TEST_F(TunedEncoderTest, TheMeanOfAllFitsIsKeptUnlessItIsWorse) {
     return {(*tuned)->fits, written.ok() ? written->weights() : std::vector<float>(), (*tuned)->leftover};
   };
   const Kept mean = run();
-  ASSERT_EQ(mean.fits, kTuneFoldsMax + 1);
-  std::vector<double> folds(mean.weights.size());
-  std::vector<FinishedFold> kept;
-  const TuningState state = *TuningState::open(options.state_folder, fs::path(mean.state).filename());
-  for (std::size_t fold = 0; fold < kTuneFoldsMax; ++fold) {
-    const std::optional<FinishedFold> finished = state.fold(fold, 120);
-    ASSERT_TRUE(finished.has_value()) << fold;
-    ASSERT_EQ(finished->weights.size(), folds.size() + std::size_t{2} * 24 + 2);
-    for (std::size_t i = 0; i < folds.size(); ++i) folds[i] += double{finished->weights[i]};
+  ASSERT_EQ(mean.fits, kPairs + 1);
+  std::vector<double> parts(mean.weights.size());
+  std::vector<FinishedPart> kept;
+  TuningState state = *TuningState::open(options.state_folder, fs::path(mean.state).filename());
+  for (std::size_t part = 0; part < kPairs; ++part) {
+    const std::optional<FinishedPart> finished = state.part(part);
+    ASSERT_TRUE(finished.has_value()) << part;
+    EXPECT_TRUE(finished->to_its_end);
+    ASSERT_EQ(finished->weights.size(), parts.size() + std::size_t{2} * 24 + 2);
+    for (std::size_t i = 0; i < parts.size(); ++i) parts[i] += double{finished->weights[i]};
     kept.push_back(*finished);
   }
   Random random(3);
-  for (float& weight : kept[1].weights) weight += static_cast<float>(random.normal());
-  ASSERT_TRUE(state.keep(1, kept[1]).ok());
+  FinishedPart elsewhere = kept[1];
+  for (float& weight : elsewhere.weights) weight += 3 * static_cast<float>(random.normal());
+  ASSERT_TRUE(state.keep(1, elsewhere).ok());
   const Kept last = run();
   ASSERT_EQ(last.fits, 1U);
-  ASSERT_EQ(last.weights.size(), folds.size());
-  for (std::size_t i = 0; i < folds.size(); ++i)
-    ASSERT_NEAR(double{mean.weights[i]}, (folds[i] + double{last.weights[i]}) / (kTuneFoldsMax + 1), 1e-5) << i;
-  kept[1].weights.pop_back();  // not this encoder's
-  ASSERT_TRUE(state.keep(1, kept[1]).ok());
-  EXPECT_EQ(run().fits, kTuneFoldsMax);  // of what is left
+  ASSERT_EQ(last.weights.size(), parts.size());
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    ASSERT_NEAR(double{mean.weights[i]}, (parts[i] + double{last.weights[i]}) / (kPairs + 1), 1e-5) << i;
+  elsewhere.weights.pop_back();  // not this encoder's: fitted anew
+  ASSERT_TRUE(state.keep(1, elsewhere).ok());
+  EXPECT_EQ(run().weights, mean.weights);
+  EXPECT_EQ(state.part(1)->weights, kept[1].weights);
+  elsewhere = kept[1];
+  elsewhere.to_its_end = false;  // ended by patience: not averaged
+  ASSERT_TRUE(state.keep(1, elsewhere).ok());
+  EXPECT_EQ(run().fits, kPairs);
+}
+
+// A fold's scores are those of the mean of the parts that left it out.
+TEST_F(TunedEncoderTest, AFoldIsScoredByTheMeanOfTheFitsThatLeftItOut) {
+  const auto tuned = tune(options_with_state(), 0);
+  ASSERT_TRUE(tuned.ok()) << tuned.error().message();
+  const std::vector<std::vector<std::size_t>> parts = parts_of((*tuned)->plan);
+  for (std::size_t fold = 0; fold < kTuneFoldsMax; ++fold) {
+    std::vector<std::size_t> without;
+    for (std::size_t part = 0; part < parts.size(); ++part)
+      if (std::find(parts[part].begin(), parts[part].end(), fold) != parts[part].end()) without.push_back(part);
+    ASSERT_EQ(without.size(), 4U);
+    const auto [said, wanted] = scores_of_fold(**tuned, fold, without);
+    EXPECT_EQ(said, wanted) << fold;
+  }
+}
+
+// Also by a part that patience ended, when it is the only one.
+TEST_F(TunedEncoderTest, AFoldIsScoredByAFitThatPatienceEndedWhenThereIsNoOther) {
+  contradict_first_fold();
+  TuneOptions options = options_with_state();
+  options.recipe.rate = 1.6e-3;
+  ASSERT_FALSE(tune(options, 5).ok());
+  const std::string state = fs::directory_iterator(options.state_folder)->path().filename();
+  ASSERT_TRUE(TuningState::open(options.state_folder, state)->keep(TunePlan{kTuneEpochsMax, 3, 1}).ok());
+  const auto tuned = tune(options, 0);
+  ASSERT_TRUE(tuned.ok()) << tuned.error().message();
+  ASSERT_LT((*tuned)->plan.epochs, kTuneEpochsMax) << "patience was not lost";
+  EXPECT_EQ((*tuned)->fits, 3U);
+  const auto [said, wanted] = scores_of_fold(**tuned, 0, {0});
+  EXPECT_EQ(said, wanted);
 }
 
 TEST_F(TunedEncoderTest, GoesOnWhereItWasStopped) {
@@ -291,7 +381,7 @@ TEST_F(TunedEncoderTest, GoesOnWhereItWasStopped) {
   fs::remove_all(folder_);
   const std::size_t all = asked_;
   std::size_t before = 0;                             // asked by the runs that were stopped, of what they kept
-  for (const std::size_t twelfths : {3U, 7U, 11U}) {  // in the second, fourth and last part of six
+  for (const std::size_t twelfths : {3U, 7U, 11U}) {  // in parts of the beginning, the middle and the end
     const auto part = run(all * twelfths / 12 - before);
     before += asked_;
     ASSERT_FALSE(part.ok());
@@ -354,15 +444,9 @@ TEST_F(TunedEncoderTest, ExitsGoOnWhereverTheyWereStopped) {
 
 // The first fold finds out how many epochs the others take; wherever the run is stopped, they take as many.
 TEST_F(TunedEncoderTest, StoppedWhereverItTakesTheEpochsThatWereBest) {
-  rows_.tune.clear();
-  rows_.fit.clear();
-  for (std::uint32_t i = 0; i < rows_.size(); ++i) {  // the rows that say when to stop contradict the others
-    const bool of_first_fold = rows_.fold_of[i] == 0;
-    (of_first_fold ? rows_.tune : rows_.fit).push_back(i);
-    if (of_first_fold) rows_.labels[i] = 1 - rows_.labels[i];
-  }
+  contradict_first_fold();
   TuneOptions options = options_with_state();
-  options.recipe.rate = 2.5e-4;  // doubled, for there are five folds
+  options.recipe.rate = 8e-4;  // doubled, for there are five folds
   const auto run = [&](std::size_t stop_at) { return tune(options, stop_at); };
   const auto whole = run(0);
   ASSERT_TRUE(whole.ok()) << whole.error().message();
@@ -431,15 +515,19 @@ TEST_F(TunedEncoderTest, ADamagedStateIsNoReasonToFail) {
     EXPECT_EQ((*again)->plan.epochs, (*whole)->plan.epochs);
     EXPECT_EQ((*again)->out_of_fold, (*whole)->out_of_fold) << file << ' ' << content;
   };
-  for (const std::string plan : {"8 0 5", "8 1 5", "8 4 5", "8 6 5", "1000000 3 5", "8 3 nan"})
+  for (const std::string plan :
+       {"8 0 1 5", "8 1 1 5", "8 4 1 5", "8 6 1 5", "8 5 0 5", "8 5 3 5", "8 3 2 5", "1000000 3 1 5", "8 3 1 nan"})
     expect_whole("plan", plan + " " + sha256_hex(plan) + "\n");  // with the digest that it should have
   expect_whole("plan", "nonsense");
-  expect_whole("plan", "8 2 5\n");
-  std::string scores = *read_file(state + "/fold-1", 1 << 20);
-  scores[scores.size() - 3] = static_cast<char>(scores[scores.size() - 3] ^ 1);
-  expect_whole("fold-1", scores);
+  expect_whole("plan", "8 2 1 5\n");
+  for (const std::string file : {"fold-1", "part-1"}) {
+    std::string content = *read_file(state + "/" + file, 1 << 20);
+    content[content.size() - 3] = static_cast<char>(content[content.size() - 3] ^ 1);
+    expect_whole(file, content);
+  }
   expect_whole("fold-0", "");
-  expect_whole("checkpoint-" + std::to_string(kTuneFoldsMax), "no checkpoint");
+  expect_whole("part-0", "");
+  expect_whole("checkpoint-" + std::to_string(kPairs), "no checkpoint");
 }
 
 TEST_F(TunedEncoderTest, SaysWhyNotWhenTimeIsShort) {

@@ -35,7 +35,7 @@ void remove_old(const std::string& parent) {
 
 // The numbers and a digest of them.
 std::string text_of(const TunePlan& plan) {
-  const std::string numbers = fmt::format("{} {} {}", plan.epochs, plan.folds, plan.seconds);
+  const std::string numbers = fmt::format("{} {} {} {}", plan.epochs, plan.folds, plan.left_out, plan.seconds);
   return numbers + " " + sha256_hex(numbers) + "\n";
 }
 
@@ -43,8 +43,10 @@ std::string text_of(const TunePlan& plan) {
 std::optional<TunePlan> plan_of(const std::string& text) {
   std::istringstream stream(text);
   TunePlan plan;
-  if (!(stream >> plan.epochs >> plan.folds >> plan.seconds) || text_of(plan) != text) return std::nullopt;
-  const bool folds_possible = plan.folds == 2 || plan.folds == 3 || plan.folds == kTuneFoldsMax;
+  if (!(stream >> plan.epochs >> plan.folds >> plan.left_out >> plan.seconds) || text_of(plan) != text)
+    return std::nullopt;
+  const bool folds_possible = plan.folds == kTuneFoldsMax ? plan.left_out == 1 || plan.left_out == 2
+                                                          : plan.left_out == 1 && (plan.folds == 2 || plan.folds == 3);
   const bool possible = plan.epochs >= 1 && plan.epochs <= kTuneEpochsMax && folds_possible && plan.seconds >= 0;
   return possible ? std::optional(plan) : std::nullopt;
 }
@@ -72,16 +74,43 @@ Status TuningState::keep(const TunePlan& plan) const {
   return write_file_atomic(folder_ + "/plan", text_of(plan));
 }
 
-std::optional<FinishedFold> TuningState::fold(std::size_t part, std::size_t scores, std::size_t exits) const {
-  if (folder_.empty()) return std::nullopt;
-  const auto file = open_training_file(fmt::format("{}/fold-{}", folder_, part));
+std::optional<FinishedPart> TuningState::part(std::size_t part) const {
+  if (folder_.empty()) {
+    const auto found = parts_.find(part);
+    return found == parts_.end() ? std::nullopt : std::optional(found->second);
+  }
+  const auto file = open_training_file(fmt::format("{}/part-{}", folder_, part));
   if (!file.ok()) return std::nullopt;
   const TensorView* weights_view = file->find("weights");
-  auto kept = file->floats("scores", {scores});
   auto weights = file->floats("weights", {weights_view == nullptr ? 0 : weights_view->count()});
   const std::optional<TunePlan> plan = plan_of(text_of(*file, "plan"));
-  if (!kept.ok() || !weights.ok() || !plan) return std::nullopt;
-  FinishedFold fold{std::move(kept).value(), std::move(weights).value(), *plan, {}};
+  const std::string ended = text_of(*file, "to_its_end");
+  if (!weights.ok() || !plan || (ended != "yes" && ended != "no")) return std::nullopt;
+  return FinishedPart{std::move(weights).value(), ended == "yes", *plan};
+}
+
+Status TuningState::keep(std::size_t part, FinishedPart finished) {
+  if (folder_.empty()) {
+    parts_[part] = std::move(finished);
+    return Ok{};
+  }
+  SMIDGEN_TRY(
+      write_training_file(fmt::format("{}/part-{}", folder_, part),
+                          {{"weights", DType::kF32, {finished.weights.size()}, as_bytes(finished.weights)}},
+                          {{"plan", text_of(finished.plan)}, {"to_its_end", finished.to_its_end ? "yes" : "no"}}));
+  std::error_code code;
+  fs::remove(checkpoint(part), code);
+  return Ok{};
+}
+
+std::optional<FinishedFold> TuningState::fold(std::size_t fold_number, std::size_t scores, std::size_t exits) const {
+  if (folder_.empty()) return std::nullopt;
+  const auto file = open_training_file(fmt::format("{}/fold-{}", folder_, fold_number));
+  if (!file.ok()) return std::nullopt;
+  auto kept = file->floats("scores", {scores});
+  const std::optional<TunePlan> plan = plan_of(text_of(*file, "plan"));
+  if (!kept.ok() || !plan) return std::nullopt;
+  FinishedFold fold{std::move(kept).value(), *plan, {}};
   for (std::size_t exit = 0; exit < exits; ++exit) {
     auto said = file->floats(fmt::format("exit_{}", exit), {scores});
     const auto c = file->floats(fmt::format("exit_{}_c", exit), {1});
@@ -91,10 +120,9 @@ std::optional<FinishedFold> TuningState::fold(std::size_t part, std::size_t scor
   return fold;
 }
 
-Status TuningState::keep(std::size_t part, const FinishedFold& fold) const {
+Status TuningState::keep(std::size_t fold_number, const FinishedFold& fold) const {
   if (folder_.empty()) return Ok{};
-  std::vector<NamedTensor> tensors = {{"scores", DType::kF32, {fold.scores.size()}, as_bytes(fold.scores)},
-                                      {"weights", DType::kF32, {fold.weights.size()}, as_bytes(fold.weights)}};
+  std::vector<NamedTensor> tensors = {{"scores", DType::kF32, {fold.scores.size()}, as_bytes(fold.scores)}};
   std::vector<float> c;
   for (const FinishedFold::Exit& exit : fold.exits) c.push_back(static_cast<float>(exit.c));
   for (std::size_t i = 0; i < c.size(); ++i) {
@@ -102,11 +130,8 @@ Status TuningState::keep(std::size_t part, const FinishedFold& fold) const {
     tensors.push_back({fmt::format("exit_{}", i), DType::kF32, {said.size()}, as_bytes(said)});
     tensors.push_back({fmt::format("exit_{}_c", i), DType::kF32, {1}, as_bytes(std::span<const float>(&c[i], 1))});
   }
-  SMIDGEN_TRY(write_training_file(fmt::format("{}/fold-{}", folder_, part), std::move(tensors),
-                                  {{"plan", text_of(fold.plan)}}));
-  std::error_code code;
-  fs::remove(checkpoint(part), code);
-  return Ok{};
+  return write_training_file(fmt::format("{}/fold-{}", folder_, fold_number), std::move(tensors),
+                             {{"plan", text_of(fold.plan)}});
 }
 
 std::string TuningState::checkpoint(std::size_t part) const {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,15 +15,23 @@
 
 namespace smidgen {
 
-// What a finished fold leaves: the scores of the rows it was not fitted on, its weights (of encoder, then head; none
-// when patience ended it), the same scores of its exits, and the plan as it was after it: later parts take as many
-// epochs and the C of exits that the first fold found best. In one file, so that no kill comes between them.
+// What a finished fit on some of the folds leaves: its weights (of encoder, then head), whether it came to the end of
+// its schedule (patience did not end it), and the plan as it was after it, for later parts take as many epochs as the
+// first found best. In one file, so that no kill comes between them.
+struct FinishedPart {
+  std::vector<float> weights;
+  bool to_its_end = true;
+  TunePlan plan;
+};
+
+// The scores of a fold's rows by the fits that left it out, and those of its exits with their C, which the first fold
+// finds for all.
 struct FinishedFold {
   struct Exit {
     double c = 0;
     std::vector<float> scores;
   };
-  std::vector<float> scores, weights;
+  std::vector<float> scores;
   TunePlan plan;
   std::vector<Exit> exits;
 };
@@ -35,9 +44,12 @@ class TuningState {
   // As it was first; nothing when there is none or it is damaged.
   std::optional<TunePlan> plan() const;
   Status keep(const TunePlan& plan) const;
-  // Of fold `part`, when it was kept, is whole and has as many scores and exits.
-  std::optional<FinishedFold> fold(std::size_t part, std::size_t scores, std::size_t exits = 0) const;
-  Status keep(std::size_t part, const FinishedFold& fold) const;
+  // When it was kept and is whole. Where no folder is kept, parts stay in memory.
+  std::optional<FinishedPart> part(std::size_t part) const;
+  Status keep(std::size_t part, FinishedPart finished);
+  // When it was kept, is whole and has as many scores and exits.
+  std::optional<FinishedFold> fold(std::size_t fold_number, std::size_t scores, std::size_t exits = 0) const;
+  Status keep(std::size_t fold_number, const FinishedFold& fold) const;
   // Where part `part` keeps its checkpoint; empty when nothing is kept.
   std::string checkpoint(std::size_t part) const;
   void remove() const;
@@ -46,6 +58,7 @@ class TuningState {
  private:
   explicit TuningState(std::string folder) : folder_(std::move(folder)) {}
   std::string folder_;
+  std::map<std::size_t, FinishedPart> parts_;  // without a folder
 };
 
 }  // namespace smidgen
