@@ -212,7 +212,7 @@ def measure(options, name, seed, contestant):
         train = datasets.rows(options.data, name, 'train')
         datasets.write(work / 'train.csv', train)
         datasets.write(work / 'test.csv', datasets.rows(options.data, name, 'test'))
-        return {'set': name, 'seed': seed, 'contestant': contestant, 'threads': options.threads,
+        return {'encoder': options.model.name, 'set': name, 'seed': seed, 'contestant': contestant, 'threads': options.threads,
                 **globals()[contestant](options, name, seed, work, len(train))}
 
 
@@ -228,14 +228,16 @@ def main():
     parser.add_argument('--python', default=sys.executable)
     parser.add_argument('--table-only', action='store_true')
     options = parser.parse_args()
-    results = Results(options.out, 'fine_tune', ('set', 'seed', 'contestant'))
+    kept = Results(options.out, 'fine_tune', ('encoder', 'set', 'seed', 'contestant'))
     for seed in range(1, options.seeds + 1):
         for name in options.sets:
             for contestant in CONTESTANTS if not options.table_only else []:
-                if (name, seed, contestant) not in results and contestant in options.contestants:
-                    found = results.add(measure(options, name, seed, contestant))
+                if (options.model.name, name, seed, contestant) not in kept and contestant in options.contestants:
+                    found = kept.add(measure(options, name, seed, contestant))
                     print(name, seed, contestant, round(found['accuracy'], 4), flush=True)
+    results = {key[1:]: one for key, one in kept.found.items() if key[0] == options.model.name and key[1] in options.sets and key[2] <= options.seeds}
     table(options, results)
+    print(kept.origins([(options.model.name, *key) for key in results]))
 
 
 main()

@@ -1,4 +1,5 @@
-"""Measurements as they are made, one line of JSON each, so that none is made twice; what docs/ quotes is kept in bench/results/."""
+"""Measurements as they are made, one line of JSON each, so that none is made twice. bench/results/ keeps some of what docs/ quotes, from one day
+of measuring to the next."""
 import json
 import os
 import pathlib
@@ -8,12 +9,13 @@ import sys
 
 class Results:
     """The lines of FOLDER/NAME.jsonl by the values of their fields KEY. A line is written at once and stays; several programs may add to a file.
-    To measure something again, remove its line."""
+    Each says on which processor, and from which commit of this checkout, it was measured. To measure something again, remove its line."""
 
     def __init__(self, folder, name, key):
         self.path, self.key = pathlib.Path(folder) / f'{name}.jsonl', key
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.touch()
+        self.origin = {'processor': processor(), 'commit': commit()}
         self.found = {}
         for number, line in enumerate(self.path.read_text(encoding='utf-8').splitlines(), 1):
             try:
@@ -33,13 +35,15 @@ class Results:
         return self.found.get(values)
 
     def add(self, result):
-        """Returns what is kept: the result, with the processor and the commit it is of."""
-        result = {**result, 'processor': processor(), 'commit': commit()}
+        """Returns what is kept: the result, with where it is from."""
+        result = {**result, **self.origin}
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND)
         try:
             size = os.fstat(descriptor).st_size
             whole = size == 0 or os.pread(descriptor, 1, size - 1) == b'\n'
-            os.write(descriptor, (('' if whole else '\n') + json.dumps(result) + '\n').encode())
+            line = (('' if whole else '\n') + json.dumps(result) + '\n').encode()
+            if os.write(descriptor, line) < len(line):
+                raise OSError(f'{self.path}: no room')
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -47,18 +51,30 @@ class Results:
         return result
 
 
+    def origins(self, keys):
+        """A line for a table: where the results of these keys are from."""
+        found = [self.found[key] for key in keys if key in self.found]
+        texts = lambda field: ', '.join(sorted({str(one.get(field)) for one in found}))
+        return f'measured on {texts("processor")}; commits {texts("commit")}' if found else 'nothing measured'
+
+
 def processor():
     """Its name, and the fastest of what it has for products in low precision."""
-    with open('/proc/cpuinfo', encoding='ascii') as file:
+    try:
+        file = open('/proc/cpuinfo', encoding='utf-8', errors='replace')
+    except OSError:
+        return 'unknown'
+    with file:
         lines = dict(map(str.strip, line.split(':', 1)) for line in file if ':' in line)
     flags = lines.get('flags', '').split()
     return f'{lines.get("model name", "?")}, {next((f for f in ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx_vnni", "avx2") if f in flags), "none")}'
 
 
 def commit():
-    """Of the checkout this file is in."""
-    done = subprocess.run(['git', 'describe', '--always', '--dirty'], cwd=pathlib.Path(__file__).parent, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or None
+    """Of the checkout this file is in, with a mark when more than bench/results/ is changed."""
+    git = lambda *words: subprocess.run(['git', *words], cwd=pathlib.Path(__file__).parent.parent, capture_output=True, text=True, check=False).stdout.strip()
+    changed = git('status', '--porcelain', '--untracked-files=no', '--', '.', ':(exclude)bench/results')
+    return (git('rev-parse', '--short', 'HEAD') or 'unknown') + ('-dirty' if changed else '')
 
 
 def packed(right):

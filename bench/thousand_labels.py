@@ -74,6 +74,10 @@ def setfit(options, name, seed):
     return {'accuracies': {'setfit': found.pop('accuracy')}, **found}
 
 
+def key_of(options, name, seed, contestant):
+    return pathlib.Path(options.model).name, name, seed, contestant, options.rows
+
+
 def table(options, results):
     shown, missing, missed = RUNGS + ['tfidf', 'model2vec', 'setfit'], [], []
     print(f'{"set":<20}' + ''.join(f'{what:>18}' for what in shown))
@@ -81,7 +85,7 @@ def table(options, results):
         found = {}
         for seed in range(1, options.seeds + 1):
             for contestant in ('smidgen', 'peers', 'setfit'):
-                stored = results.get((name, seed, contestant, options.rows))
+                stored = results.get(key_of(options, name, seed, contestant))
                 if not stored:
                     missing.append(f'{name} seed {seed} {contestant}')
                     continue
@@ -93,6 +97,8 @@ def table(options, results):
         missed += [f'{name}: blend below {what}' for what in mean if what != 'blend' and 'blend' in mean and mean['blend'] < mean[what]]
     print('missed: ' + ('; '.join(missed) or 'nothing'))
     print('missing: ' + (', '.join(missing) or 'nothing'))
+    print(results.origins([key_of(options, name, seed, contestant) for name in options.sets for seed in range(1, options.seeds + 1)
+                           for contestant in ('smidgen', 'peers', 'setfit')]))
     return not missed and not missing
 
 
@@ -108,14 +114,14 @@ def main():
     parser.add_argument('--rows', type=int, default=1000)
     parser.add_argument('--threads', type=int, default=2)
     options = parser.parse_args()
-    results = Results(options.out, 'thousand_labels', ('set', 'seed', 'contestant', 'rows'))
+    results = Results(options.out, 'thousand_labels', ('encoder', 'set', 'seed', 'contestant', 'rows'))
     chosen = [('smidgen', smidgen, options.program), ('peers', peers, options.peers), ('setfit', setfit, options.setfit)]
     for seed in range(1, options.seeds + 1):
         for name in options.sets:
             for contestant, measure, wanted in chosen:
-                if not wanted or (name, seed, contestant, options.rows) in results:
+                if not wanted or key_of(options, name, seed, contestant) in results:
                     continue
-                result = results.add({'set': name, 'seed': seed, 'contestant': contestant, 'rows': options.rows, **measure(options, name, seed)})
+                result = results.add({'encoder': pathlib.Path(options.model).name, 'set': name, 'seed': seed, 'contestant': contestant, 'rows': options.rows, **measure(options, name, seed)})
                 print(name, seed, {what: round(value, 4) for what, value in result['accuracies'].items()}, flush=True)
     sys.exit(0 if table(options, results) else 1)
 

@@ -12,7 +12,7 @@
 // out-of-fold scores of all rows. (As everywhere, C and whether there is a teacher are chosen on all rows.)
 //
 // The layers of an encoder that was fine-tuned know the labels of the rows it was tuned on. Its exits are scored with
-// the encoders of the folds (tuned_encoder.h): vectors and head of a row's score are then of one fit without it. They
+// the encoders of the folds (tuned_encoder.h): vectors and head of a row's score are then of fits without it. They
 // aim at the labels alone: all that the last layer says of rows it was tuned on is their labels once more. C is chosen
 // on the first fold tuned.
 #pragma once

@@ -71,6 +71,7 @@ class TemporaryFolder {
 class WeightMean {
  public:
   void add(std::span<const float> weights) {
+    SMIDGEN_CHECK(count_ == 0 || weights.size() == sum_.size());
     sum_.resize(weights.size());
     kernels().axpy(1.0F, weights.data(), sum_.data(), weights.size());
     ++count_;
@@ -107,9 +108,7 @@ class Tuning {
     const std::size_t count = std::min(rows_.size(), kTrialBatches * options_.recipe.batch_rows);
     for (std::size_t i = 0; i < count; ++i) some.push_back(static_cast<std::uint32_t>(i * rows_.size() / count));
     SMIDGEN_ASSIGN(TrainableEncoder copy, load());
-    SoftmaxHead head{rows_.label_count, encoder_.dimensions(),
-                     std::vector<float>(rows_.label_count * encoder_.dimensions()),
-                     std::vector<float>(rows_.label_count)};
+    SoftmaxHead head = no_head();
     FineTuneOptions options = options_.recipe;
     options.epochs = 1;
     Watcher quiet;
@@ -153,7 +152,8 @@ class Tuning {
     if (watcher_.progress)
       inner.progress = [&](const ProgressEvent& event) { watcher_.progress({stage, event.fraction, event.detail}); };
     SMIDGEN_ASSIGN(const FineTuneReport report, fine_tune(trainable, start.head, tokens(fitted(on)), options, inner));
-    plan.epochs = std::min(plan.epochs, report.out_of_patience ? best_epoch(report.epochs) + 1 : report.epochs.size());
+    const std::size_t taken = report.out_of_patience ? best_epoch(report.epochs) + 1 : report.epochs.size();
+    plan.epochs = std::clamp<std::size_t>(taken, 1, plan.epochs);
     resumed_ = resumed_ || report.resumed_steps > 0;
     if (!report.note.empty()) note_ += (note_.empty() ? "" : " ") + report.note;
     return Fitted{std::move(trainable), std::move(start.head), !report.out_of_patience};
@@ -163,18 +163,24 @@ class Tuning {
     return fit(all_rows(rows_), {}, plan, parts_.size(), seconds_left);
   }
 
-  // seconds_left(): of the budget.
+  // All parts but the last. seconds_left(): of the budget.
   template <class SecondsLeft>
-  Result<std::vector<float>> out_of_fold(TunePlan& plan, SecondsLeft seconds_left) {
+  Status fit_parts(TunePlan& plan, SecondsLeft seconds_left) {
     parts_ = parts_of(plan);
     SMIDGEN_ASSIGN(const std::size_t weights, weight_count());
     for (std::size_t part = 0; part < parts_.size(); ++part)
       SMIDGEN_TRY(finish_part(part, plan, weights, seconds_left()));
+    return Ok{};
+  }
+
+  // Each fold's by the parts that left it out: by their mean, or by the first of them alone.
+  Result<std::vector<float>> out_of_fold(const TunePlan& plan, bool by_one) {
+    exits_.clear();
     std::vector<float> scores(rows_.size() * rows_.label_count);
     for (std::size_t fold = 0; fold < plan.folds; ++fold) {
       const auto [on, off] = without({fold}, plan);
       if (on.empty() || off.empty()) continue;
-      SMIDGEN_ASSIGN(const FinishedFold found, finish_fold(fold, on, off, plan));
+      SMIDGEN_ASSIGN(const FinishedFold found, finish_fold(fold, on, off, plan, by_one));
       place_scores(found.scores, off, rows_.label_count, scores);
       for (std::size_t i = 0; i < found.exits.size(); ++i) {
         if (exits_.size() == i) exits_.push_back({{}, std::vector<float>(scores.size()), found.exits[i].c, false});
@@ -195,7 +201,7 @@ class Tuning {
   // Gives the last fit, on all rows, the mean of its weights and those of the parts: the same start, the same
   // schedule and other rows end in one valley, whose middle answers unseen rows better than its rim (Wortsman et al.,
   // "Model soups", 2022). Were there a ridge between them, the mean would have forgotten what each of them learnt: when
-  // on its own rows it is not at least half of the way from what the folds' fits answer right of rows they have not
+  // on its own rows it is not at least half of the way from what the other fits answer right of rows they have not
   // seen to what the last fit does, that one stays as it is. Returns how many fits were averaged, 1 for none.
   std::size_t average(Fitted& last, std::span<const float> out_of_fold) {
     if (members_.count() == 0) return 1;
@@ -309,27 +315,31 @@ class Tuning {
     return state_.keep(part, std::move(finished));
   }
 
-  // The mean of the parts that left `fold` out and came to their end; of those that patience ended, when no other did.
-  Result<Fitted> without_fold(std::size_t fold) {
+  // The mean of the parts that left `fold` out and came to their end (of those that patience ended, when no other did),
+  // or the first of them.
+  Result<Fitted> without_fold(std::size_t fold, const TunePlan& plan, bool by_one) {
     WeightMean mean, of_stopped;
     for (std::size_t part = 0; part < parts_.size(); ++part) {
       if (std::find(parts_[part].begin(), parts_[part].end(), fold) == parts_[part].end()) continue;
-      if (const std::optional<FinishedPart> found = state_.part(part))
-        (found->to_its_end ? mean : of_stopped).add(found->weights);
+      if (without(parts_[part], plan).first.empty()) continue;  // never fitted
+      const std::optional<FinishedPart> found = state_.part(part);
+      if (!found) return Error(ErrorKind::kIo, "what was trained is gone").in(state_.folder());
+      if (WeightMean& members = found->to_its_end ? mean : of_stopped; !by_one || members.count() == 0)
+        members.add(found->weights);
     }
-    const WeightMean& kept = mean.count() > 0 ? mean : of_stopped;
-    if (kept.count() == 0) return Error(ErrorKind::kIo, "what was trained is gone").in(state_.folder());
     SMIDGEN_ASSIGN(TrainableEncoder trainable, load());
     Fitted fitted{std::move(trainable), no_head()};
-    take_weights(fitted, kept.value());
+    take_weights(fitted, (mean.count() > 0 ? mean : of_stopped).value());
     return fitted;
   }
 
-  Result<FinishedFold> finish_fold(std::size_t fold, const Rows& on, const Rows& off, const TunePlan& plan) {
+  // What the mean says is kept; by_one, which is rare, is found again.
+  Result<FinishedFold> finish_fold(std::size_t fold, const Rows& on, const Rows& off, const TunePlan& plan,
+                                   bool by_one) {
     if (std::optional<FinishedFold> kept = state_.fold(fold, off.size() * rows_.label_count, options_.exits.size());
-        kept && same_parts(kept->plan, plan))
+        !by_one && kept && same_parts(kept->plan, plan))
       return std::move(*kept);
-    SMIDGEN_ASSIGN(Fitted fitted, without_fold(fold));
+    SMIDGEN_ASSIGN(Fitted fitted, without_fold(fold, plan, by_one));
     FinishedFold finished{score_rows(fitted.encoder, fitted.head, tokens(off).ids), plan, {}};
     if (!options_.exits.empty()) {
       const TemporaryFolder copy(options_.folder + "_of_fold");
@@ -337,7 +347,7 @@ class Tuning {
       SMIDGEN_ASSIGN(std::vector<TunedExit> exits, fit_exits(*written, on, off));
       for (TunedExit& exit : exits) finished.exits.push_back({exit.c, std::move(exit.scores)});
     }
-    SMIDGEN_TRY(state_.keep(fold, finished));
+    if (!by_one) SMIDGEN_TRY(state_.keep(fold, finished));
     return finished;
   }
 
@@ -487,9 +497,13 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
       keep_nothing(kept_plan.error());
     }
   }
-  SMIDGEN_ASSIGN(tuned.out_of_fold, tuning.out_of_fold(tuned.plan, left));
+  SMIDGEN_TRY(tuning.fit_parts(tuned.plan, left));
+  SMIDGEN_ASSIGN(tuned.out_of_fold, tuning.out_of_fold(tuned.plan, false));
   SMIDGEN_ASSIGN(Tuning::Fitted fitted, tuning.fit_last(tuned.plan, left()));
   tuned.fits = tuning.average(fitted, tuned.out_of_fold);
+  if (tuned.fits == 1 && tuned.plan.left_out > 1) {  // one fit is kept: what a mean says is not to be expected of it
+    SMIDGEN_ASSIGN(tuned.out_of_fold, tuning.out_of_fold(tuned.plan, true));
+  }
   SMIDGEN_ASSIGN(tuned.encoder, write_moved(encoder, fitted.encoder, options.folder));
   if (!options.exits.empty()) {
     SMIDGEN_ASSIGN(tuned.exits, tuning.exits(*tuned.encoder));

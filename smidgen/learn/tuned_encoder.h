@@ -1,12 +1,11 @@
 // Fine-tuning as the ladder uses it: within a budget of time, judged out-of-fold against the frozen body, kept only
 // when it is better.
 //
-//   a few steps on a copy that is thrown away         -> rows a second on this machine
-//   budget, rows a second                              -> epochs, folds, how many of them a fit leaves out
-//   (plan_tuning) fit without one fold (of few rows: two), in turn   -> weights, as many as there are such choices of
-//   each fold, the mean of the fits that left it out -> its out-of-fold scores, which none of them has seen; of
-//                                                         exits, too
-//   fit on all rows, averaged with all of these        -> the encoder that is kept
+//   a few steps on a copy that is thrown away     -> rows a second on this machine
+//   budget, rows a second                         -> epochs, folds, how many a fit leaves out (plan_tuning)
+//   fits without one fold each, or a pair of them -> weights
+//   means of the fits that left a fold out        -> its out-of-fold scores, which none of them has seen; of exits, too
+//   a fit on all rows, averaged with the others   -> the encoder that is kept
 //
 // Killed, it goes on where it was when called again with the same rows and options (tuning_state.h), and ends with the
 // same bits. When the machine turns out slower than it was measured, schedules are cut to whole epochs that fit.
@@ -50,7 +49,7 @@ struct TunePlan {
 };
 inline constexpr std::size_t kTuneEpochsMax = 8, kTuneFoldsMax = 5;
 // The folds that each fit before the last leaves out. With pairs, a fold's scores come from a mean of fits, as those of
-// the encoder that is kept do, and are as good.
+// the encoder that is kept do, and are nearer to them.
 std::vector<std::vector<std::size_t>> parts_of(const TunePlan& plan);
 TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_max);
 // Of the body at its highest: the recipe's, or twice that for up to 4,000 rows where kTuneFoldsMax folds are taken: the

@@ -82,6 +82,9 @@ TEST(PlanTuning, EstimateBuysMostFolds) {
   const double rows_per_second = 10000 / (passes * 30);
   EXPECT_EQ(plan_tuning(10000, rows_per_second, 60 * minutes * 1.001).folds, kTuneFoldsMax);
   EXPECT_EQ(plan_tuning(10000, rows_per_second, 60 * minutes * 0.999).folds, 3U);
+  const double of_few = estimated_tuning_minutes(1000, 3, kernels(), false);
+  EXPECT_EQ(plan_tuning(1000, rows_per_second, 60 * of_few * 1.001).left_out, 2U);
+  EXPECT_EQ(plan_tuning(1000, rows_per_second, 60 * of_few * 0.999).left_out, 1U);
 }
 
 // Which of two words comes first: nothing the mean of word vectors tells.
@@ -300,10 +303,15 @@ TEST_F(TunedEncoderTest, TheMeanOfAllFitsIsKeptUnlessItIsWorse) {
     std::vector<float> weights;  // of the encoder on disk
     std::string state;
   };
+  std::optional<TunedEncoder> last_tuned;
   const auto run = [&]() -> Kept {
     std::string why_not;
     const auto tuned = tune_encoder(rows_, *encoder_, embeddings_, options, pool_, {}, why_not);
     if (!tuned.ok() || !tuned->has_value()) return {};
+    last_tuned.emplace();
+    last_tuned->out_of_fold = (*tuned)->out_of_fold;
+    last_tuned->plan = (*tuned)->plan;
+    last_tuned->leftover = (*tuned)->leftover;
     auto written = TrainableEncoder::load(options.folder, Precision::kF32, kernels(), pool_);
     return {(*tuned)->fits, written.ok() ? written->weights() : std::vector<float>(), (*tuned)->leftover};
   };
@@ -324,8 +332,13 @@ TEST_F(TunedEncoderTest, TheMeanOfAllFitsIsKeptUnlessItIsWorse) {
   FinishedPart elsewhere = kept[1];
   for (float& weight : elsewhere.weights) weight += 3 * static_cast<float>(random.normal());
   ASSERT_TRUE(state.keep(1, elsewhere).ok());
+  for (std::size_t fold = 0; fold < kTuneFoldsMax; ++fold) fs::remove(state.folder() + "/fold-" + std::to_string(fold));
   const Kept last = run();
   ASSERT_EQ(last.fits, 1U);
+  for (std::size_t fold = 0; fold < kTuneFoldsMax; ++fold) {  // one fit is kept, and expected
+    const auto [said, wanted] = scores_of_fold(*last_tuned, fold, {fold == 0 ? 0 : fold - 1});
+    EXPECT_EQ(said, wanted) << fold;
+  }
   ASSERT_EQ(last.weights.size(), parts.size());
   for (std::size_t i = 0; i < parts.size(); ++i)
     ASSERT_NEAR(double{mean.weights[i]}, (parts[i] + double{last.weights[i]}) / (kPairs + 1), 1e-5) << i;
@@ -352,6 +365,29 @@ TEST_F(TunedEncoderTest, AFoldIsScoredByTheMeanOfTheFitsThatLeftItOut) {
     const auto [said, wanted] = scores_of_fold(**tuned, fold, without);
     EXPECT_EQ(said, wanted) << fold;
   }
+}
+
+// Rows of folds 1 and 3 with other labels leave the part that left both out as it was, to the bit, and no other.
+TEST_F(TunedEncoderTest, APartKnowsNothingOfTheFoldsItLeftOut) {
+  TuneOptions options = options_with_state();
+  const auto parts = [&] {
+    const auto tuned = tune(options, 0);
+    std::vector<std::vector<float>> weights;
+    if (!tuned.ok()) return weights;
+    const TuningState state = *TuningState::open(options.state_folder, fs::path((*tuned)->leftover).filename());
+    for (std::size_t part = 0; part < kPairs; ++part) weights.push_back(state.part(part)->weights);
+    return weights;
+  };
+  rows_.tune.clear();  // they would say when to stop
+  const auto before = parts();
+  for (std::uint32_t row = 0; row < rows_.size(); ++row)
+    if (rows_.fold_of[row] == 1 || rows_.fold_of[row] == 3) rows_.labels[row] = 1 - rows_.labels[row];
+  const auto after = parts();
+  ASSERT_EQ(before.size(), kPairs);
+  ASSERT_EQ(after.size(), kPairs);
+  const std::vector<std::vector<std::size_t>> left_out = parts_of({1, kTuneFoldsMax, 0, 2});
+  for (std::size_t part = 0; part < kPairs; ++part)
+    EXPECT_EQ(before[part] == after[part], left_out[part] == std::vector<std::size_t>({1, 3})) << part;
 }
 
 // Also by a part that patience ended, when it is the only one.
@@ -400,6 +436,8 @@ TEST_F(TunedEncoderTest, GoesOnWhereItWasStopped) {
   const auto other = run(0);
   ASSERT_TRUE(other.ok());
   EXPECT_FALSE((*other)->resumed);
+  EXPECT_EQ((*other)->out_of_fold, (*whole)->out_of_fold);
+  EXPECT_EQ(weights(), wanted);
   EXPECT_NE((*other)->note.find("/dev/null/state"), std::string::npos) << (*other)->note;
   EXPECT_EQ((*other)->leftover, "");
 }
@@ -513,6 +551,8 @@ TEST_F(TunedEncoderTest, ADamagedStateIsNoReasonToFail) {
     ASSERT_TRUE(again->has_value()) << why_not_;
     EXPECT_EQ((*again)->plan.folds, kTuneFoldsMax);
     EXPECT_EQ((*again)->plan.epochs, (*whole)->plan.epochs);
+    EXPECT_EQ((*again)->fits, kPairs + 1) << file;
+    EXPECT_EQ((*again)->head.weights, (*whole)->head.weights) << file;
     EXPECT_EQ((*again)->out_of_fold, (*whole)->out_of_fold) << file << ' ' << content;
   };
   for (const std::string plan :

@@ -74,12 +74,12 @@ Status TuningState::keep(const TunePlan& plan) const {
   return write_file_atomic(folder_ + "/plan", text_of(plan));
 }
 
-std::optional<FinishedPart> TuningState::part(std::size_t part) const {
+std::optional<FinishedPart> TuningState::part(std::size_t part_number) const {
   if (folder_.empty()) {
-    const auto found = parts_.find(part);
+    const auto found = parts_.find(part_number);
     return found == parts_.end() ? std::nullopt : std::optional(found->second);
   }
-  const auto file = open_training_file(fmt::format("{}/part-{}", folder_, part));
+  const auto file = open_training_file(fmt::format("{}/part-{}", folder_, part_number));
   if (!file.ok()) return std::nullopt;
   const TensorView* weights_view = file->find("weights");
   auto weights = file->floats("weights", {weights_view == nullptr ? 0 : weights_view->count()});
@@ -89,17 +89,16 @@ std::optional<FinishedPart> TuningState::part(std::size_t part) const {
   return FinishedPart{std::move(weights).value(), ended == "yes", *plan};
 }
 
-Status TuningState::keep(std::size_t part, FinishedPart finished) {
+Status TuningState::keep(std::size_t part_number, FinishedPart part) {
   if (folder_.empty()) {
-    parts_[part] = std::move(finished);
+    parts_[part_number] = std::move(part);
     return Ok{};
   }
-  SMIDGEN_TRY(
-      write_training_file(fmt::format("{}/part-{}", folder_, part),
-                          {{"weights", DType::kF32, {finished.weights.size()}, as_bytes(finished.weights)}},
-                          {{"plan", text_of(finished.plan)}, {"to_its_end", finished.to_its_end ? "yes" : "no"}}));
+  SMIDGEN_TRY(write_training_file(fmt::format("{}/part-{}", folder_, part_number),
+                                  {{"weights", DType::kF32, {part.weights.size()}, as_bytes(part.weights)}},
+                                  {{"plan", text_of(part.plan)}, {"to_its_end", part.to_its_end ? "yes" : "no"}}));
   std::error_code code;
-  fs::remove(checkpoint(part), code);
+  fs::remove(checkpoint(part_number), code);
   return Ok{};
 }
 

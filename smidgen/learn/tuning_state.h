@@ -1,7 +1,7 @@
 // What a fine-tuning of several parts has done so far, on disk, so that a run that was killed goes on where it was: the
-// plan (which came from a measured speed, and would differ), the scores of finished folds, the checkpoint of the part
-// at hand. One folder for each combination of data, options and place of the result, named by their hash, removed when
-// the result stands. Folders nobody came back to are removed after 30 days.
+// plan (which came from a measured speed, and would differ), the weights of finished parts, the scores of folds, the
+// checkpoint of the part at hand. One folder for each combination of data, options and place of the result, named by
+// their hash, removed when the result stands. Folders nobody came back to are removed after 30 days.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +45,8 @@ class TuningState {
   std::optional<TunePlan> plan() const;
   Status keep(const TunePlan& plan) const;
   // When it was kept and is whole. Where no folder is kept, parts stay in memory.
-  std::optional<FinishedPart> part(std::size_t part) const;
-  Status keep(std::size_t part, FinishedPart finished);
+  std::optional<FinishedPart> part(std::size_t part_number) const;
+  Status keep(std::size_t part_number, FinishedPart part);
   // When it was kept, is whole and has as many scores and exits.
   std::optional<FinishedFold> fold(std::size_t fold_number, std::size_t scores, std::size_t exits = 0) const;
   Status keep(std::size_t fold_number, const FinishedFold& fold) const;
