@@ -20,10 +20,9 @@ class Results:
         for number, line in enumerate(self.path.read_text(encoding='utf-8').splitlines(), 1):
             try:
                 one = json.loads(line)
-            except json.JSONDecodeError:  # a disk that was full
+                self.found[tuple(one[field] for field in key)] = one
+            except (json.JSONDecodeError, KeyError, TypeError):  # cut by a full disk, or another program's
                 print(f'{self.path}:{number}: not a result, passed over', file=sys.stderr)
-                continue
-            self.found[tuple(one[field] for field in key)] = one
 
     def __contains__(self, values):
         return values in self.found

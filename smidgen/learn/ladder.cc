@@ -308,8 +308,9 @@ Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_pt
   trained.precision = precision;
   if (options.seconds_max <= 0 && options.precision.value_or(Precision::kF32) == Precision::kF32 &&
       TrainableEncoder::can_train(f32->config()).ok())
-    ladder.tuning_minutes = estimated_tuning_minutes(rows.size(), fit.embedding_seconds, f32->kernels(),
-                                                     options.exits && !exit_layers(f32->config().body.layers).empty());
+    ladder.tuning_minutes =
+        estimated_tuning_minutes(rows.size(), rows.label_count, fit.embedding_seconds, f32->kernels(),
+                                 options.exits && !exit_layers(f32->config().body.layers).empty());
   if (options.seconds_max > 0 && contrast_pays(rows))
     SMIDGEN_TRY(move_by_contrast(rows, *fit.encoder, fit.embeddings, options, options.seconds_max - of_ladder.seconds(),
                                  pool, watcher, trained, ladder.notes));

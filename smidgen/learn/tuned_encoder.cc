@@ -23,10 +23,11 @@ namespace smidgen {
 namespace {
 
 constexpr std::size_t kEpochsMin = 2;
-constexpr double kRowsSeen = 45000;        // epochs times rows that are enough for most tasks
-constexpr double kShareOfMostFolds = 0.9;  // of the budget, that these may be planned to take
-constexpr double kRateOfFewRows = 2;       // times the recipe's, for the mean of most fits
-constexpr std::size_t kFewRowsMax = 4000;  // that take it, and leave pairs of folds out
+constexpr double kRowsSeen = 45000;               // epochs times rows that are enough for most tasks
+constexpr double kShareOfMostFolds = 0.9;         // of the budget, that these may be planned to take
+constexpr double kRateOfFewRows = 2;              // times the recipe's, for the mean of most fits
+constexpr std::size_t kFewRowsMax = 4000;         // that take it, and leave pairs of folds out
+constexpr std::size_t kRowsOfLabelForPairs = 64;  // else a fit on three folds of five sees too few of each
 constexpr std::size_t kTrialBatches = 6;
 constexpr std::size_t kHeldUnitsMin = 50;  // fewer say nothing about when to stop
 constexpr std::size_t kPatience = 3;       // epochs in a row that are worse than the best
@@ -409,7 +410,7 @@ std::vector<std::vector<std::size_t>> parts_of(const TunePlan& plan) {
   return parts;
 }
 
-TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_max) {
+TunePlan plan_tuning(std::size_t rows, std::size_t labels, double rows_per_second, double seconds_max) {
   const double epoch = static_cast<double>(rows) / rows_per_second;
   const double wanted = std::round(kRowsSeen / static_cast<double>(rows));
   const auto enough = static_cast<std::size_t>(
@@ -422,7 +423,8 @@ TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_ma
   };
   // More folds: more of the rows in each fit, and more fits to average.
   const double most = kShareOfMostFolds * seconds_max;
-  if (const TunePlan plan = planned(enough, kTuneFoldsMax, 2); rows <= kFewRowsMax && plan.seconds <= most) return plan;
+  const bool pairs = rows <= kFewRowsMax && rows >= kRowsOfLabelForPairs * labels;
+  if (const TunePlan plan = planned(enough, kTuneFoldsMax, 2); pairs && plan.seconds <= most) return plan;
   if (const TunePlan plan = planned(enough, kTuneFoldsMax, 1); plan.seconds <= most) return plan;
   if (const TunePlan plan = planned(enough, 3, 1); plan.seconds <= seconds_max) return plan;
   for (std::size_t epochs = enough; epochs >= kEpochsMin; --epochs)
@@ -434,10 +436,11 @@ double tuning_rate(double of_recipe, std::size_t rows, const TunePlan& plan) {
   return plan.folds == kTuneFoldsMax && rows <= kFewRowsMax ? kRateOfFewRows * of_recipe : of_recipe;
 }
 
-double estimated_tuning_minutes(std::size_t rows, double embedding_seconds, const Kernels& kernels, bool exits) {
+double estimated_tuning_minutes(std::size_t rows, std::size_t labels, double embedding_seconds, const Kernels& kernels,
+                                bool exits) {
   const double passes = TrainableEncoder::fast_precision(kernels) == Precision::kBf16 ? 2 : 3.5;
   const double rows_per_second = static_cast<double>(rows) / std::max(1e-6, passes * embedding_seconds);
-  const double seconds = plan_tuning(rows, rows_per_second, std::numeric_limits<double>::infinity()).seconds;
+  const double seconds = plan_tuning(rows, labels, rows_per_second, std::numeric_limits<double>::infinity()).seconds;
   return seconds / kShareOfMostFolds / (exits ? 1 - kShareOfExits : 1) / 60;
 }
 
@@ -483,7 +486,7 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
   } else {
     watcher.report("timing", 0);
     SMIDGEN_ASSIGN(const double speed, tuning.speed());
-    tuned.plan = plan_tuning(rows.size(), speed, left());
+    tuned.plan = plan_tuning(rows.size(), rows.label_count, speed, left());
     if (tuned.plan.epochs == 0) {
       why_not = fmt::format(
           "The encoder was not fine-tuned: the least that makes sense takes about {:.1f} minutes here, {:.1f} were "

@@ -51,7 +51,7 @@ inline constexpr std::size_t kTuneEpochsMax = 8, kTuneFoldsMax = 5;
 // The folds that each fit before the last leaves out. With pairs, a fold's scores come from a mean of fits, as those of
 // the encoder that is kept do, and are nearer to them.
 std::vector<std::vector<std::size_t>> parts_of(const TunePlan& plan);
-TunePlan plan_tuning(std::size_t rows, double rows_per_second, double seconds_max);
+TunePlan plan_tuning(std::size_t rows, std::size_t labels, double rows_per_second, double seconds_max);
 // Of the body at its highest: the recipe's, or twice that for up to 4,000 rows where kTuneFoldsMax folds are taken: the
 // mean of so many fits gains by it what one fit loses, and more (docs/tuning_trials.md).
 double tuning_rate(double of_recipe, std::size_t rows, const TunePlan& plan);
@@ -60,7 +60,8 @@ double tuning_rate(double of_recipe, std::size_t rows, const TunePlan& plan);
 // the seconds the rows took to embed in f32: a training step is three forward passes and some more; bf16 products are
 // twice as fast as those of f32 and more. An estimate, right within a factor of two. exits: with what tune_encoder
 // keeps for them.
-double estimated_tuning_minutes(std::size_t rows, double embedding_seconds, const Kernels& kernels, bool exits);
+double estimated_tuning_minutes(std::size_t rows, std::size_t labels, double embedding_seconds, const Kernels& kernels,
+                                bool exits);
 
 struct TunedEncoder {
   std::shared_ptr<const Encoder> encoder;  // of `folder`

@@ -34,32 +34,34 @@ TEST(TuningRate, IsTwiceTheRecipesForTheMeanOfManyFitsOnFewRows) {
 
 TEST(PlanTuning, FitsItsBudget) {
   // 10,000 rows at 500 a second: 20 s an epoch.
-  const TunePlan ample = plan_tuning(10000, 500, 600);
+  const TunePlan ample = plan_tuning(10000, 2, 500, 600);
   EXPECT_EQ(ample.folds, kTuneFoldsMax);
   EXPECT_EQ(ample.left_out, 1U);
   EXPECT_GE(ample.epochs, 3U);
   EXPECT_LE(ample.seconds, 0.9 * 600);
-  const TunePlan middling = plan_tuning(10000, 500, ample.seconds);  // to spare, or three folds
+  const TunePlan middling = plan_tuning(10000, 2, 500, ample.seconds);  // to spare, or three folds
   EXPECT_EQ(middling.folds, 3U);
   EXPECT_EQ(middling.epochs, ample.epochs);
   EXPECT_LE(middling.seconds, ample.seconds);
-  const TunePlan tight = plan_tuning(10000, 500, 100);
+  const TunePlan tight = plan_tuning(10000, 2, 500, 100);
   EXPECT_EQ(tight.folds, 2U);
   EXPECT_EQ(tight.epochs, 2U);
   EXPECT_NEAR(tight.seconds, 80, 1e-9);
-  const TunePlan none = plan_tuning(10000, 500, 79);
+  const TunePlan none = plan_tuning(10000, 2, 500, 79);
   EXPECT_EQ(none.epochs, 0U);
   EXPECT_NEAR(none.seconds, 80, 1e-9);
-  const TunePlan of_few = plan_tuning(200, 500, 600);  // few rows: more passes, and pairs of folds left out
+  const TunePlan of_few = plan_tuning(200, 2, 500, 600);  // few rows: more passes, and pairs of folds left out
   EXPECT_EQ(of_few.epochs, kTuneEpochsMax);
   EXPECT_EQ(of_few.folds, kTuneFoldsMax);
   EXPECT_EQ(of_few.left_out, 2U);
   EXPECT_NEAR(of_few.seconds, 8 * (10 * 0.6 + 1) * 0.4, 1e-9);  // ten fits on three folds of five, and the last
-  const TunePlan of_few_and_middling = plan_tuning(200, 500, of_few.seconds);
+  const TunePlan of_few_and_middling = plan_tuning(200, 2, 500, of_few.seconds);
   EXPECT_EQ(of_few_and_middling.folds, kTuneFoldsMax);
   EXPECT_EQ(of_few_and_middling.left_out, 1U);
-  EXPECT_EQ(plan_tuning(4000, 500, 1e9).left_out, 2U);
-  EXPECT_EQ(plan_tuning(4001, 500, 1e9).left_out, 1U);
+  EXPECT_EQ(plan_tuning(4000, 2, 500, 1e9).left_out, 2U);
+  EXPECT_EQ(plan_tuning(4001, 2, 500, 1e9).left_out, 1U);
+  EXPECT_EQ(plan_tuning(1280, 20, 500, 1e9).left_out, 2U);  // 64 rows a label
+  EXPECT_EQ(plan_tuning(1279, 20, 500, 1e9).left_out, 1U);
 }
 
 TEST(PlanTuning, PartsLeaveEachFoldOutEquallyOften) {
@@ -70,21 +72,21 @@ TEST(PlanTuning, PartsLeaveEachFoldOutEquallyOften) {
 }
 
 TEST(PlanTuning, EstimateLeavesTimeForExits) {
-  const double without = estimated_tuning_minutes(10000, 30, kernels(), false);
+  const double without = estimated_tuning_minutes(10000, 2, 30, kernels(), false);
   ASSERT_GT(without, 0);
-  EXPECT_NEAR(estimated_tuning_minutes(10000, 30, kernels(), true), without / (1 - 0.15), 1e-9);
+  EXPECT_NEAR(estimated_tuning_minutes(10000, 2, 30, kernels(), true), without / (1 - 0.15), 1e-9);
 }
 
 TEST(PlanTuning, EstimateBuysMostFolds) {
-  const double minutes = estimated_tuning_minutes(10000, 30, kernels(), false);
+  const double minutes = estimated_tuning_minutes(10000, 2, 30, kernels(), false);
   // The speed that the estimate goes by: one epoch is 10,000 rows.
   const double passes = TrainableEncoder::fast_precision(kernels()) == Precision::kBf16 ? 2 : 3.5;
   const double rows_per_second = 10000 / (passes * 30);
-  EXPECT_EQ(plan_tuning(10000, rows_per_second, 60 * minutes * 1.001).folds, kTuneFoldsMax);
-  EXPECT_EQ(plan_tuning(10000, rows_per_second, 60 * minutes * 0.999).folds, 3U);
-  const double of_few = estimated_tuning_minutes(1000, 3, kernels(), false);
-  EXPECT_EQ(plan_tuning(1000, rows_per_second, 60 * of_few * 1.001).left_out, 2U);
-  EXPECT_EQ(plan_tuning(1000, rows_per_second, 60 * of_few * 0.999).left_out, 1U);
+  EXPECT_EQ(plan_tuning(10000, 2, rows_per_second, 60 * minutes * 1.001).folds, kTuneFoldsMax);
+  EXPECT_EQ(plan_tuning(10000, 2, rows_per_second, 60 * minutes * 0.999).folds, 3U);
+  const double of_few = estimated_tuning_minutes(1000, 2, 3, kernels(), false);
+  EXPECT_EQ(plan_tuning(1000, 2, rows_per_second, 60 * of_few * 1.001).left_out, 2U);
+  EXPECT_EQ(plan_tuning(1000, 2, rows_per_second, 60 * of_few * 0.999).left_out, 1U);
 }
 
 // Which of two words comes first: nothing the mean of word vectors tells.
