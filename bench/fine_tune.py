@@ -11,9 +11,9 @@ datasets.py are known (capped as there), `--sets all` takes them all. Contestant
   product  `smidgen train --rung all --minutes-max 1000`: what the program itself makes of it, encoder alone and blended out-of-fold
   frozen   `smidgen train --rung all`: the same without fine-tuning; the last line is the mean, over sets, of what the blend gains
 
-One line a set, seed and contestant is kept in OUT/fine_tune.jsonl and never measured twice (OUT bench/results: what docs/fine_tuning.md has): a run
-that was stopped goes on where it was (the product's training, to the step), and the table says what is missing. What went on after a stop has the seconds and memory of its last process only: the
-table then says "over". Settings were chosen on held-out train rows only (`bench_fine_tune .. tune`); the
+One line a set, seed and contestant is kept in OUT/fine_tune.jsonl and never measured twice (with OUT bench/results, beside what is kept there): a
+run that was stopped goes on where it was (the product's training, to the step), and the table says what is missing. What went on after a stop has
+the seconds and memory of its last process only: the table then says "over". Settings were chosen on held-out train rows only (`bench_fine_tune .. tune`); the
 test rows are read once, at the end. Seconds are wall time, so the machine should do nothing else; memory is the peak of the whole process.
 Needs numpy (the caps are drawn by it).
 """

@@ -8,9 +8,8 @@
 The first --rows of NumPy's RandomState(seed).permutation of the train rows, judged on the official test rows. --program: `smidgen train --rung
 all --minutes-max 60` and `smidgen eval` of every bundle, as a user would. --peers: TF-IDF + logistic regression and model2vec + logistic
 regression, as quality_peers.py has them. --setfit: as few_shot.py has it (num_iterations 20, at most 500 steps). One line a set, seed and
-contestant is kept in OUT/thousand_labels.jsonl (OUT bench/results: what docs/few_labels.md has); a run that was stopped goes on where it was, and the
-table says what is missing. Bars: linear not below TF-IDF,
-static above model2vec, encoder above SetFit, blend above all. Needs numpy.
+contestant is kept in OUT/thousand_labels.jsonl (with OUT bench/results, beside what is kept there); a run that was stopped goes on where it was, and the
+table says what is missing. Bars: linear not below TF-IDF, static above model2vec, encoder above SetFit, blend above all. Needs numpy.
 """
 import argparse
 import functools

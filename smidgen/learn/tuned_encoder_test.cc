@@ -301,44 +301,36 @@ TEST_F(TunedEncoderTest, ExitsAreScoredByTheEncodersOfTheFolds) {
 TEST_F(TunedEncoderTest, TheMeanOfAllFitsIsKeptUnlessItIsWorse) {
   TuneOptions options = options_with_state();
   struct Kept {
-    std::size_t fits;
+    TunedEncoder tuned;
     std::vector<float> weights;  // of the encoder on disk
-    std::string state;
   };
-  std::optional<TunedEncoder> last_tuned;
   const auto run = [&]() -> Kept {
-    std::string why_not;
-    const auto tuned = tune_encoder(rows_, *encoder_, embeddings_, options, pool_, {}, why_not);
+    auto tuned = tune(options, 0);
     if (!tuned.ok() || !tuned->has_value()) return {};
-    last_tuned.emplace();
-    last_tuned->out_of_fold = (*tuned)->out_of_fold;
-    last_tuned->plan = (*tuned)->plan;
-    last_tuned->leftover = (*tuned)->leftover;
     auto written = TrainableEncoder::load(options.folder, Precision::kF32, kernels(), pool_);
-    return {(*tuned)->fits, written.ok() ? written->weights() : std::vector<float>(), (*tuned)->leftover};
+    return {std::move(**tuned), written.ok() ? written->weights() : std::vector<float>()};
   };
   const Kept mean = run();
-  ASSERT_EQ(mean.fits, kPairs + 1);
+  ASSERT_EQ(mean.tuned.fits, kPairs + 1);
   std::vector<double> parts(mean.weights.size());
-  std::vector<FinishedPart> kept;
-  TuningState state = *TuningState::open(options.state_folder, fs::path(mean.state).filename());
+  TuningState state = *TuningState::open(options.state_folder, fs::path(mean.tuned.leftover).filename());
   for (std::size_t part = 0; part < kPairs; ++part) {
     const std::optional<FinishedPart> finished = state.part(part);
     ASSERT_TRUE(finished.has_value()) << part;
     EXPECT_TRUE(finished->to_its_end);
     ASSERT_EQ(finished->weights.size(), parts.size() + std::size_t{2} * 24 + 2);
     for (std::size_t i = 0; i < parts.size(); ++i) parts[i] += double{finished->weights[i]};
-    kept.push_back(*finished);
   }
   Random random(3);
-  FinishedPart elsewhere = kept[1];
+  const FinishedPart second = *state.part(1);
+  FinishedPart elsewhere = second;
   for (float& weight : elsewhere.weights) weight += 3 * static_cast<float>(random.normal());
   ASSERT_TRUE(state.keep(1, elsewhere).ok());
   for (std::size_t fold = 0; fold < kTuneFoldsMax; ++fold) fs::remove(state.folder() + "/fold-" + std::to_string(fold));
   const Kept last = run();
-  ASSERT_EQ(last.fits, 1U);
+  ASSERT_EQ(last.tuned.fits, 1U);
   for (std::size_t fold = 0; fold < kTuneFoldsMax; ++fold) {  // one fit is kept, and expected
-    const auto [said, wanted] = scores_of_fold(*last_tuned, fold, {fold == 0 ? 0 : fold - 1});
+    const auto [said, wanted] = scores_of_fold(last.tuned, fold, {fold == 0 ? 0 : fold - 1});
     EXPECT_EQ(said, wanted) << fold;
   }
   ASSERT_EQ(last.weights.size(), parts.size());
@@ -347,11 +339,11 @@ TEST_F(TunedEncoderTest, TheMeanOfAllFitsIsKeptUnlessItIsWorse) {
   elsewhere.weights.pop_back();  // not this encoder's: fitted anew
   ASSERT_TRUE(state.keep(1, elsewhere).ok());
   EXPECT_EQ(run().weights, mean.weights);
-  EXPECT_EQ(state.part(1)->weights, kept[1].weights);
-  elsewhere = kept[1];
-  elsewhere.to_its_end = false;  // ended by patience: not averaged
-  ASSERT_TRUE(state.keep(1, elsewhere).ok());
-  EXPECT_EQ(run().fits, kPairs);
+  EXPECT_EQ(state.part(1)->weights, second.weights);
+  FinishedPart ended = second;
+  ended.to_its_end = false;  // by patience: not averaged
+  ASSERT_TRUE(state.keep(1, ended).ok());
+  EXPECT_EQ(run().tuned.fits, kPairs);
 }
 
 // A fold's scores are those of the mean of the parts that left it out.
