@@ -211,9 +211,11 @@ TEST_F(PickTest, WritesTheExitsOfAnEncoderItFineTuned) {
   ASSERT_TRUE(report.certified);
   const auto bundle = Classifier::open(request_.out);
   ASSERT_TRUE(bundle.ok()) << bundle.error().message();
-  ASSERT_EQ(report.policy, "exit_1");  // moved, its first layer is enough
-  EXPECT_EQ(bundle->bundle().info.rungs.front().exit_after, 1U);
-  EXPECT_NE(*sha256_file(request_.out + "/exit_1/model.safetensors"),
+  // Moved, its first layer answers; whether alone is a matter of roundings, which differ by build and processor.
+  ASSERT_TRUE(report.policy == "exit_1" || report.policy == "exit_1 -> encoder") << report.policy;
+  const std::vector<BundleRung>& rungs = bundle->bundle().info.rungs;
+  EXPECT_EQ(rungs.front().exit_after, 1U);
+  EXPECT_NE(*sha256_file(request_.out + "/" + rungs.back().path + "/model.safetensors"),  // the last keeps the weights
             *sha256_file(request_.ladder.encoder_folder + "/model.safetensors"));
   expect_recounted(*bundle, data);
   EXPECT_GT(bundle->bundle().certificate->coverage, 0.2);
