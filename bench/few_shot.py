@@ -105,6 +105,10 @@ def fit_setfit(folder_of_model, threads, few, test, seed):
             'threads': torch.get_num_threads(), 'steps': steps, **times}
 
 
+def key_of(options, name, seed, method):
+    return pathlib.Path(options.model).name, name, seed, method
+
+
 def seeds_of(name, method):
     """Ten where a bar is to be reached, three where two methods stand side by side."""
     return 10 if name in BAR and method == 'smidgen' else 3
@@ -121,8 +125,8 @@ def table(options, results):
         found = {}
         for method in ('smidgen', 'setfit'):
             seeds = range(1, min(options.seeds, seeds_of(name, method)) + 1)
-            missing += [f'{name} seed {seed} {method}' for seed in seeds if (name, seed, method) not in results]
-            found[method] = {seed: results[name, seed, method] for seed in seeds if (name, seed, method) in results}
+            missing += [f'{name} seed {seed} {method}' for seed in seeds if key_of(options, name, seed, method) not in results]
+            found[method] = {seed: results[key_of(options, name, seed, method)] for seed in seeds if key_of(options, name, seed, method) in results}
             rows = list(found[method].values())
             if rows:
                 accuracies = [row['accuracy'] for row in rows]
@@ -152,14 +156,15 @@ def main():
     parser.add_argument('--seeds', type=int, default=10)
     parser.add_argument('--threads', type=int, default=2)
     options = parser.parse_args()
-    results = Results(options.out, 'few_shot', ('set', 'seed', 'method'))
+    results = Results(options.out, 'few_shot', ('encoder', 'set', 'seed', 'method'))
     methods = ([('smidgen', smidgen)] if options.program else []) + ([('setfit', setfit)] if options.setfit else [])
     for seed in range(1, options.seeds + 1):
         for name in options.sets:
             for method, measure in methods:
-                if (name, seed, method) in results or seed > seeds_of(name, method):
+                key = key_of(options, name, seed, method)
+                if key in results or seed > seeds_of(name, method):
                     continue
-                print(json.dumps(results.add({'set': name, 'seed': seed, 'method': method, **measure(options, name, seed)})), flush=True)
+                print(json.dumps(results.add({**dict(zip(results.key, key)), **measure(options, name, seed)})), flush=True)
     table(options, results)
 
 

@@ -71,6 +71,10 @@ def run(*words):
     return json.loads(done.stdout)
 
 
+def key_of(options, name, seed):
+    return pathlib.Path(options.encoder).name, name, seed, options.typos
+
+
 def measure(options, name, seeds, results):
     """All missing seeds of a set with one training."""
     with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +88,7 @@ def measure(options, name, seeds, results):
         clean = {bundle: accuracy(bundle, work / 'test.csv') for bundle in BUNDLES}
         for seed in seeds:
             datasets.write(work / 'typos.csv', with_typos(test, name, seed, options.typos))
-            found = {'set': name, 'seed': seed, 'typos': options.typos, 'rows': len(test), 'clean': clean,
+            found = {**dict(zip(results.key, key_of(options, name, seed))), 'rows': len(test), 'clean': clean,
                      'with_typos': {bundle: accuracy(bundle, work / 'typos.csv') for bundle in BUNDLES}}
             print(results.add(found), flush=True)
 
@@ -93,7 +97,7 @@ def table(options, results):
     met = True
     print(f'{"set":<28}{"seeds":>6}' + ''.join(f'{bundle:>28}' for bundle in BUNDLES) + '   blend loses')
     for name in options.sets:
-        own = [results[name, seed, options.typos] for seed in range(1, options.seeds + 1) if (name, seed, options.typos) in results]
+        own = [results[key] for seed in range(1, options.seeds + 1) if (key := key_of(options, name, seed)) in results]
         if not own:
             continue
         mean = lambda part, bundle: sum(one[part][bundle] for one in own) / len(own)
@@ -102,7 +106,7 @@ def table(options, results):
         share = lost['blend'] / lost['encoder'] if lost['encoder'] > 0 else 0
         met &= share <= 0.5
         print(f'{name:<28}{len(own):>6}{cells}   {share:.2f} of what the encoder loses')
-    missing = [f'{name} seed {seed}' for name in options.sets for seed in range(1, options.seeds + 1) if (name, seed, options.typos) not in results]
+    missing = [f'{name} seed {seed}' for name in options.sets for seed in range(1, options.seeds + 1) if key_of(options, name, seed) not in results]
     print('missing: ' + (', '.join(missing) or 'nothing'))
     said = 'not known before all is measured' if missing else 'met' if met else 'missed'
     print('bar, at most half of what the encoder alone loses:', said)
@@ -119,9 +123,9 @@ def main():
     parser.add_argument('--encoder', default='all-minilm-l6-v2')
     parser.add_argument('--table-only', action='store_true')
     options = parser.parse_args()
-    results = Results(options.out, 'typos', ('set', 'seed', 'typos'))
+    results = Results(options.out, 'typos', ('encoder', 'set', 'seed', 'typos'))
     for name in [] if options.table_only else options.sets:
-        missing = [seed for seed in range(1, options.seeds + 1) if (name, seed, options.typos) not in results]
+        missing = [seed for seed in range(1, options.seeds + 1) if key_of(options, name, seed) not in results]
         if missing:
             measure(options, name, missing, results)
     sys.exit(0 if table(options, results) else 1)

@@ -47,22 +47,27 @@ const Tokenizer& Encoder::tokenizer() const {
   return *tokenizer_;
 }
 
-void Encoder::embed(std::span<const std::span<const std::int32_t>> sequences, Scratch& scratch, float* out) const {
+std::size_t Encoder::end_of_pass(std::span<const std::size_t> lengths, std::size_t first) const {
   const std::size_t most = kernels().encoder->tokens_per_pass;
-  for (std::size_t first = 0; first < sequences.size();) {
+  std::size_t end = first, tokens = 0;
+  while (end < lengths.size() && (end == first || tokens + lengths[end] <= most)) tokens += lengths[end++];
+  return end;
+}
+
+void Encoder::embed(std::span<const std::span<const std::int32_t>> sequences, Scratch& scratch, float* out) const {
+  scratch.lengths_.clear();
+  for (const auto& sequence : sequences) scratch.lengths_.push_back(sequence.size());
+  const std::span<const std::size_t> lengths = scratch.lengths_;
+  for (std::size_t first = 0; first < lengths.size();) {
+    const std::size_t end = end_of_pass(lengths, first);
     scratch.ids_.clear();
-    scratch.lengths_.clear();
-    std::size_t end = first;
-    while (end < sequences.size() && (end == first || scratch.ids_.size() + sequences[end].size() <= most)) {
-      scratch.ids_.insert(scratch.ids_.end(), sequences[end].begin(), sequences[end].end());
-      scratch.lengths_.push_back(sequences[end].size());
-      ++end;
-    }
-    body_.forward({scratch.ids_, {}, scratch.lengths_}, scratch.body_);
+    for (std::size_t i = first; i < end; ++i)
+      scratch.ids_.insert(scratch.ids_.end(), sequences[i].begin(), sequences[i].end());
+    body_.forward({scratch.ids_, {}, lengths.subspan(first, end - first)}, scratch.body_);
     const float* tokens = scratch.body_.output().f32();
     for (; first < end; ++first) {
-      pool(tokens, sequences[first].size(), out + first * dimensions());
-      tokens += sequences[first].size() * dimensions();
+      pool(tokens, lengths[first], out + first * dimensions());
+      tokens += lengths[first] * dimensions();
     }
   }
 }

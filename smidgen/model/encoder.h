@@ -103,6 +103,8 @@ class Encoder {
  private:
   Encoder(std::string folder, EncoderConfig config, EncoderBody body)
       : folder_(std::move(folder)), config_(std::move(config)), body_(std::move(body)) {}
+  // Sequences from `first` up to here go through the layers together: one, and more while their tokens fit a pass.
+  std::size_t end_of_pass(std::span<const std::size_t> lengths, std::size_t first) const;
   void pool(const float* tokens, std::size_t count, float* out) const;
 
   std::string folder_;

@@ -1,5 +1,6 @@
 // Encoder::Climb: the layers in parts, with the rows of inner layers kept between them.
 #include <algorithm>
+#include <numeric>
 
 #include "smidgen/model/encoder.h"
 
@@ -18,23 +19,22 @@ void Encoder::start(std::span<const std::span<const std::int32_t>> sequences, Cl
 
 void Encoder::climb(std::size_t layers, Scratch& scratch, Climb& climb, float* out) const {
   SMIDGEN_CHECK(layers > climb.layers_ && layers <= config_.body.layers);
-  const std::size_t width = dimensions(), most = kernels().encoder->tokens_per_pass;
+  const std::size_t width = dimensions();
   const std::span<const std::int32_t> ids = climb.ids_;
   const std::span<const std::size_t> lengths = climb.lengths_;
   climb.rows_.resize(ids.size() * width);
   std::size_t token = 0;
   for (std::size_t first = 0; first < lengths.size();) {
-    std::size_t end = first, tokens = 0;
-    while (end < lengths.size() && (end == first || tokens + lengths[end] <= most)) tokens += lengths[end++];
+    const std::span<const std::size_t> together = lengths.subspan(first, end_of_pass(lengths, first) - first);
+    const std::size_t tokens = std::accumulate(together.begin(), together.end(), std::size_t{0});
     const std::span<float> rows = std::span(climb.rows_).subspan(token * width, tokens * width);
     if (climb.layers_ > 0) body_.set_rows(rows, scratch.body_);
-    body_.run({ids.subspan(token, tokens), {}, lengths.subspan(first, end - first)}, climb.layers_, layers,
-              scratch.body_);
+    body_.run({ids.subspan(token, tokens), {}, together}, climb.layers_, layers, scratch.body_);
     if (layers < config_.body.layers) std::copy_n(scratch.body_.rows(), rows.size(), rows.begin());
     const float* read = body_.exit_rows(scratch.body_);
-    for (; first < end; ++first) {
-      pool(read, lengths[first], out + first * width);
-      read += lengths[first] * width;
+    for (const std::size_t length : together) {
+      pool(read, length, out + first++ * width);
+      read += length * width;
     }
     token += tokens;
   }
