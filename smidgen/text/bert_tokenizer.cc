@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "smidgen/text/aligned_split.h"
 #include "smidgen/text/unicode_tables.h"
 
 namespace smidgen {
@@ -240,23 +241,11 @@ void BertTokenizer::spans_into(std::string_view text, std::vector<std::int32_t>&
       text,
       [&](std::string_view stretch) {
         const AlignedText aligned = bert_normalize_aligned(rules_, align(stretch, at(stretch)), at(stretch));
-        const AlignedBytes bytes = to_bytes(aligned);
-        const auto chars = [&](std::string_view piece) {
-          const auto first = static_cast<std::size_t>(piece.data() - bytes.bytes.data());
-          return std::pair(bytes.chars[first], bytes.chars[first + piece.size()]);
-        };
-        normalized_->split(
-            bytes.bytes,
-            [&](std::string_view piece) {
-              const auto [first, last] = chars(piece);
-              span_words({aligned.begin() + first, aligned.begin() + last}, call);
-              return true;
-            },
-            [&](std::int32_t id, std::string_view piece) {
-              const auto [first, last] = chars(piece);
+        split_aligned(
+            *normalized_, aligned, [&](const AlignedText& words) { span_words(words, call); },
+            [&](std::int32_t id, std::string_view, TextSpan span) {
               ids.push_back(id);
-              spans.push_back(span_of(aligned, first, last));
-              return true;
+              spans.push_back(span);
             });
         return true;
       },

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "smidgen/text/aligned_split.h"
 #include "smidgen/text/pattern_tables.h"
 #include "smidgen/text/unicode_tables.h"
 
@@ -101,24 +102,12 @@ void BpeTokenizer::spans_into(std::string_view text, std::vector<std::int32_t>& 
 
 void BpeTokenizer::span_stretch(std::string_view text, std::uint32_t begin, SpanCall& call) const {
   const AlignedText aligned = bpe_normalize_aligned(rules_, align(text, begin), begin);
-  const AlignedBytes bytes = to_bytes(aligned);
-  const auto chars = [&](std::string_view piece) {
-    const auto first = static_cast<std::size_t>(piece.data() - bytes.bytes.data());
-    return std::pair(bytes.chars[first], bytes.chars[first + piece.size()]);
-  };
-  normalized_->split(
-      bytes.bytes,
-      [&](std::string_view piece) {
-        const auto [first, last] = chars(piece);
-        span_pieces({aligned.begin() + first, aligned.begin() + last}, call);
-        return true;
-      },
-      [&](std::int32_t id, std::string_view piece) {
-        const auto [first, last] = chars(piece);
+  split_aligned(
+      *normalized_, aligned, [&](const AlignedText& piece) { span_pieces(piece, call); },
+      [&](std::int32_t id, std::string_view piece, TextSpan span) {
         call.ids.push_back(id);
-        call.spans.push_back(span_of(aligned, first, last));
+        call.spans.push_back(span);
         call.blanks.push_back(blanks_of(piece));
-        return true;
       });
 }
 

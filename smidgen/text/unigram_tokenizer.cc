@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "smidgen/text/aligned_split.h"
 #include "smidgen/text/unicode_tables.h"
 
 namespace smidgen {
@@ -109,17 +110,11 @@ void UnigramTokenizer::spans_into(std::string_view text, std::vector<std::int32_
 void UnigramTokenizer::span_stretch(std::string_view text, std::uint32_t begin, std::vector<std::int32_t>& ids,
                                     std::vector<TextSpan>& spans) const {
   const AlignedText aligned = unigram_normalize_aligned(rules_, align(text, begin), begin);
-  const AlignedBytes bytes = to_bytes(aligned);
-  const auto chars = [&](std::string_view piece) {
-    const auto first = static_cast<std::size_t>(piece.data() - bytes.bytes.data());
-    return std::pair(bytes.chars[first], bytes.chars[first + piece.size()]);
-  };
   std::vector<std::uint32_t> lengths;
-  normalized_->split(
-      bytes.bytes,
-      [&](std::string_view stretch) {
-        const auto [first, last] = chars(stretch);
-        for (const AlignedText& piece : unigram_pieces(rules_, {aligned.begin() + first, aligned.begin() + last})) {
+  split_aligned(
+      *normalized_, aligned,
+      [&](const AlignedText& stretch) {
+        for (const AlignedText& piece : unigram_pieces(rules_, stretch)) {
           const AlignedBytes spelled = to_bytes(piece);
           lengths.clear();
           model_.encode_lengths(spelled.bytes, ids, lengths);
@@ -129,13 +124,10 @@ void UnigramTokenizer::span_stretch(std::string_view text, std::uint32_t begin, 
             place += length;
           }
         }
-        return true;
       },
-      [&](std::int32_t id, std::string_view piece) {
-        const auto [first, last] = chars(piece);
+      [&](std::int32_t id, std::string_view, TextSpan span) {
         ids.push_back(id);
-        spans.push_back(span_of(aligned, first, last));
-        return true;
+        spans.push_back(span);
       });
 }
 
