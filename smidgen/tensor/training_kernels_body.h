@@ -1,5 +1,6 @@
 // The vector form of the kernels of training, written once over the compiler's vector types (vectors_body.h) and
-// included by the instruction-set files, which say how wide a vector is (kWide floats) and take square roots (root_of).
+// included by the instruction-set files, which say how wide a vector is (kWide floats), take square roots (root_of) and
+// widen halves (widened).
 // Lengths need not be multiples of the width: the last vector of a row is loaded and stored in part.
 #include <cstddef>
 #include <cstdint>
@@ -54,12 +55,14 @@ inline void put(float* to, V value, size_t n) {
 // The same of bf16: the upper half of a float, rounded to nearest even when stored.
 typedef std::uint16_t H __attribute__((vector_size(kWide * 2)));
 inline V get(const std::uint16_t* from, size_t n) {
-  H halves = {};
-  if (n == kWide)
-    __builtin_memcpy(&halves, from, sizeof(halves));
-  else
-    for (size_t i = 0; i < n; ++i) halves[i] = from[i];
-  const U bits = __builtin_convertvector(halves, U) << 16;
+  U bits;
+  if (n == kWide) {
+    bits = widened(from) << 16;
+  } else {
+    std::uint16_t part[kWide] = {};
+    __builtin_memcpy(part, from, n * 2);
+    bits = widened(part) << 16;
+  }
   V value;
   __builtin_memcpy(&value, &bits, sizeof(value));
   return value;
@@ -500,18 +503,23 @@ void low_dropout(const Dropout& dropout, size_t first_index, const float* x, siz
 }
 
 // Two rows of up to 16 bf16 side by side: pairs, the first in the lower half. A null row is zero.
-typedef std::uint16_t H16 __attribute__((vector_size(32)));
-inline U16 widened(const std::uint16_t* x, size_t n) {
-  H16 halves = {};
-  if (n >= 16)
-    __builtin_memcpy(&halves, x, sizeof(halves));
-  else
-    __builtin_memcpy(&halves, x, n * 2);
-  return __builtin_convertvector(halves, U16);
+inline U16 widened_line(const std::uint16_t* x) {
+  U16 line;
+  for (size_t i = 0; i < 16; i += kWide) {
+    const U lanes = widened(x + i);
+    __builtin_memcpy(reinterpret_cast<char*>(&line) + 4 * i, &lanes, sizeof(lanes));
+  }
+  return line;
+}
+inline U16 widened_line(const std::uint16_t* x, size_t n) {
+  if (n >= 16) return widened_line(x);
+  std::uint16_t part[16] = {};
+  __builtin_memcpy(part, x, n * 2);
+  return widened_line(part);
 }
 inline U16 pair_halves(const std::uint16_t* first, const std::uint16_t* second, size_t n) {
-  const U16 low = first == nullptr ? U16{} : widened(first, n);
-  return second == nullptr ? low : low | widened(second, n) << 16;
+  const U16 low = first == nullptr ? U16{} : widened_line(first, n);
+  return second == nullptr ? low : low | widened_line(second, n) << 16;
 }
 
 void low_transpose(const std::uint16_t* x, size_t x_stride, size_t rows, size_t n, std::uint16_t* out,
