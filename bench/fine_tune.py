@@ -141,7 +141,7 @@ def seconds_shown(found):
 
 
 def table(options, results):
-    print(f'{"set":<28}{"what":<16}{"seeds":>6}{"accuracy":>10}{"95 % interval":>18}{"seconds":>9}{"peak MB":>9}')
+    print(f'{"set":<28}{"what":<16}{"seeds":>6}{"accuracy":>10}{"95 % interval":>18}{"seconds":>13}{"peak MB":>9}')
     for name in options.sets:
         for contestant in CONTESTANTS:
             found = [results[name, seed, contestant] for seed in range(1, options.seeds + 1) if (name, seed, contestant) in results]
@@ -161,7 +161,7 @@ def line(name, what, found, shown):
     accuracy = mean(one['accuracy'] for one in shown)
     low, high = interval(accuracy, len(unpacked(shown[0]['correct'])))
     print(f'{name:<28}{what:<16}{len(found):>6}{accuracy:>10.4f}{f"{low:.3f} .. {high:.3f}":>18}'
-          f'{seconds_shown(found):>9}{max(one["peak_mb"] for one in found):>9}')
+          f'{seconds_shown(found):>13}{max(one["peak_mb"] for one in found):>9}')
     if 'in_scope_accuracy' in shown[0]:
         print(f'{"":<44}in-scope {mean(one["in_scope_accuracy"] for one in shown):.4f}, out-of-scope recall '
               f'{mean(one["out_of_scope_recall"] for one in shown):.4f}')
