@@ -126,7 +126,7 @@ def table(options, results):
         for method in ('smidgen', 'setfit'):
             seeds = range(1, min(options.seeds, seeds_of(name, method)) + 1)
             missing += [f'{name} seed {seed} {method}' for seed in seeds if key_of(options, name, seed, method) not in results]
-            found[method] = {seed: results[key_of(options, name, seed, method)] for seed in seeds if key_of(options, name, seed, method) in results}
+            found[method] = {seed: results[key] for seed in seeds if (key := key_of(options, name, seed, method)) in results}
             rows = list(found[method].values())
             if rows:
                 accuracies = [row['accuracy'] for row in rows]
@@ -164,7 +164,7 @@ def main():
                 key = key_of(options, name, seed, method)
                 if key in results or seed > seeds_of(name, method):
                     continue
-                print(json.dumps(results.add({**dict(zip(results.key, key)), **measure(options, name, seed)})), flush=True)
+                print(json.dumps(results.add(key, measure(options, name, seed))), flush=True)
     table(options, results)
 
 

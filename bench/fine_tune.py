@@ -212,8 +212,7 @@ def measure(options, name, seed, contestant):
         train = datasets.rows(options.data, name, 'train')
         datasets.write(work / 'train.csv', train)
         datasets.write(work / 'test.csv', datasets.rows(options.data, name, 'test'))
-        return {'encoder': options.model.name, 'set': name, 'seed': seed, 'contestant': contestant, 'threads': options.threads,
-                **globals()[contestant](options, name, seed, work, len(train))}
+        return {'threads': options.threads, **globals()[contestant](options, name, seed, work, len(train))}
 
 
 def main():
@@ -232,8 +231,9 @@ def main():
     for seed in range(1, options.seeds + 1):
         for name in options.sets:
             for contestant in CONTESTANTS if not options.table_only else []:
-                if (options.model.name, name, seed, contestant) not in kept and contestant in options.contestants:
-                    found = kept.add(measure(options, name, seed, contestant))
+                key = options.model.name, name, seed, contestant
+                if key not in kept and contestant in options.contestants:
+                    found = kept.add(key, measure(options, name, seed, contestant))
                     print(name, seed, contestant, round(found['accuracy'], 4), flush=True)
     results = {key[1:]: one for key, one in kept.found.items() if key[0] == options.model.name and key[1] in options.sets and key[2] <= options.seeds}
     table(options, results)

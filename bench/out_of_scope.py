@@ -47,7 +47,7 @@ def measure(options, seed):
                                options.encoder, '--tokens-max', '128', '--seed', str(seed), '--quiet'], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             sys.exit(done.stderr)
-        found = {'seed': seed, 'aim': options.rejected, 'encoder': options.encoder, 'bundles': {}}
+        found = {'bundles': {}}
         for bundle in BUNDLES:
             place = pathlib.Path(work) / 'bundles' / bundle
             inside = sorted(row[OUTSIDE] for row, label in zip(probabilities(options, place, data / 'val.csv'), labels_of(data / 'val.csv'))
@@ -78,7 +78,7 @@ def main():
     keys = [(seed, options.rejected, options.encoder) for seed in range(1, options.seeds + 1)]
     for key in keys if not options.table_only else []:
         if key not in results:
-            results.add(measure(options, key[0]))
+            results.add(key, measure(options, key[0]))
     found = [results[key] for key in keys if key in results]
     missing = [str(key[0]) for key in keys if key not in results]
     print(f'{"":<10}{"seeds":>6}{"in-scope accuracy":>19}{"in-scope rejected":>19}{"out-of-scope recall":>21}')

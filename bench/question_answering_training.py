@@ -83,7 +83,7 @@ def measure(options, seed, contestant):
     if len(lines) != len(rows):
         sys.exit('not one answer a question')
     scores = [quality(json.loads(line)['text'], texts_of(row['answers'])) for line, row in zip(lines, rows)]
-    return {**found, 'seed': seed, 'contestant': contestant, 'epochs_asked': options.epochs, 'threads': options.threads,
+    return {**found, 'threads': options.threads,
             'exact': [score[0] for score in scores], 'f1': [score[1] for score in scores]}
 
 
@@ -144,8 +144,9 @@ def main():
     results = Results(options.out, 'question_answering_training', ('seed', 'contestant', 'epochs_asked'))
     for seed in options.all_seeds if not options.table_only else []:
         for contestant in options.contestants:
-            if (seed, contestant, options.epochs) not in results:
-                results.add(measure(options, seed, contestant))
+            key = seed, contestant, options.epochs
+            if key not in results:
+                results.add(key, measure(options, seed, contestant))
     table(options, results)
 
 

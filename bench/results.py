@@ -33,9 +33,9 @@ class Results:
     def get(self, values):
         return self.found.get(values)
 
-    def add(self, result):
-        """Returns what is kept: the result, with where it is from."""
-        result = {**result, **self.origin}
+    def add(self, values, measured):
+        """Returns what is kept: the values of the fields KEY, what was measured, and where that was."""
+        result = {**dict(zip(self.key, values)), **measured, **self.origin}
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND)
         try:
             size = os.fstat(descriptor).st_size
@@ -46,9 +46,8 @@ class Results:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        self.found[tuple(result[field] for field in self.key)] = result
+        self.found[tuple(values)] = result
         return result
-
 
     def origins(self, keys):
         """A line for a table: where the results of these keys are from."""

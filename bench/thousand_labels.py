@@ -118,9 +118,10 @@ def main():
     for seed in range(1, options.seeds + 1):
         for name in options.sets:
             for contestant, measure, wanted in chosen:
-                if not wanted or key_of(options, name, seed, contestant) in results:
+                key = key_of(options, name, seed, contestant)
+                if not wanted or key in results:
                     continue
-                result = results.add({'encoder': pathlib.Path(options.model).name, 'set': name, 'seed': seed, 'contestant': contestant, 'rows': options.rows, **measure(options, name, seed)})
+                result = results.add(key, measure(options, name, seed))
                 print(name, seed, {what: round(value, 4) for what, value in result['accuracies'].items()}, flush=True)
     sys.exit(0 if table(options, results) else 1)
 

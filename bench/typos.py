@@ -88,9 +88,9 @@ def measure(options, name, seeds, results):
         clean = {bundle: accuracy(bundle, work / 'test.csv') for bundle in BUNDLES}
         for seed in seeds:
             datasets.write(work / 'typos.csv', with_typos(test, name, seed, options.typos))
-            found = {**dict(zip(results.key, key_of(options, name, seed))), 'rows': len(test), 'clean': clean,
+            found = {'rows': len(test), 'clean': clean,
                      'with_typos': {bundle: accuracy(bundle, work / 'typos.csv') for bundle in BUNDLES}}
-            print(results.add(found), flush=True)
+            print(results.add(key_of(options, name, seed), found), flush=True)
 
 
 def table(options, results):
