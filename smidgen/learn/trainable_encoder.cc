@@ -1,7 +1,6 @@
 #include "smidgen/learn/trainable_encoder.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -18,6 +17,7 @@ namespace {
 
 constexpr std::size_t kUpdateChunk = 64 * 1024;  // parameters that one thread moves at a time
 constexpr std::size_t kWordRows = 64;            // the same of word vectors
+constexpr double kShareOfMove = 1e-7;            // of a word vector's own move, below which those after it are nothing
 
 // What a body's tensor is called in a model with a head: below the body's own name, with the norms' present names.
 std::string name_below_head(Architecture architecture, std::string name) {
@@ -41,14 +41,14 @@ struct TrainableEncoder::State {
   TrainableBody body;
   std::unique_ptr<TrainingPass> pass;
   std::uint32_t steps = 0;
-  double last_rate = 0;
+  std::vector<float> word_rates;  // of word vectors in each step so far, bias corrections included
 
   TrainingBatch batch;
   std::vector<std::uint32_t> by_word;    // tokens of the batch by their word, then by place
   std::vector<std::size_t> word_begins;  // where each of body.words.rows begins in it, and its end
   double square_sum = 0;                 // of the gradients at hand
   // What checkpoint() shows views of.
-  std::vector<std::uint32_t> moved_rows, moved_steps, counters;
+  std::vector<std::uint32_t> moved_rows, moved_steps;
   std::vector<float> moved_words;  // (3, rows, hidden): value, first and second moment
 
   std::size_t width() const { return config.body.hidden; }
@@ -206,20 +206,22 @@ AdamStep TrainableEncoder::State::adam_step(const UpdateRates& rates, std::size_
   return step;
 }
 
-// The moves of the steps in which `row` had no gradient, in one: each is the one before times beta1 / sqrt(beta2),
-// while rate and bias corrections hardly change over the few steps that matter. Weight decay over them is left out:
-// it is 1e-6 a step.
+// The moves of the steps in which `row` had no gradient, in one. From one to the next the moments fade by beta1 and
+// beta2, so a move is the one before times beta1 / sqrt(beta2), at the rate of its own step. Weight decay over them is
+// left out: it is 1e-6 a step.
 void TrainableEncoder::State::catch_up(std::uint32_t row) {
   TrainableWords& words = body.words;
   const std::uint32_t last = words.last_step[row];
   if (last == 0 || last == steps) return;
-  const double missed = steps - last;
   const AdamStep step;
-  const double beta1 = step.beta1, beta2 = step.beta2, ratio = beta1 / std::sqrt(beta2);
-  const double correction1 = 1 / (1 - std::pow(beta1, last + 1)), correction2 = 1 / (1 - std::pow(beta2, last + 1));
-  const double moves = ratio * (1 - std::pow(ratio, missed)) / (1 - ratio);
+  const double beta1 = step.beta1, beta2 = step.beta2, missed = steps - last;
+  double share = 1, moves = 0;
+  for (std::uint32_t at = last; at < steps && share > kShareOfMove; ++at) {
+    share *= beta1 / std::sqrt(beta2);
+    moves += share * static_cast<double>(word_rates[at]);
+  }
   const float fade1 = static_cast<float>(std::pow(beta1, missed)), fade2 = static_cast<float>(std::pow(beta2, missed));
-  const float rate = static_cast<float>(last_rate * moves * correction1 / std::sqrt(correction2));
+  const float rate = static_cast<float>(moves);
   float* w = words.table.value.data() + row * width();
   float* first = words.table.first.data() + row * width();
   float* second = words.table.second.data() + row * width();
@@ -240,7 +242,7 @@ void TrainableEncoder::State::update_words(const UpdateRates& rates, double scal
                    &words.table.second[at]);
     words.last_step[words.rows[i]] = steps;
   });
-  last_rate = static_cast<double>(step.rate);
+  word_rates.push_back(step.rate * step.correction1 / std::sqrt(step.correction2));
 }
 
 // Memory is touched once: a block of rows is moved and packed while it is in the caches.
@@ -452,14 +454,13 @@ std::vector<NamedTensor> TrainableEncoder::checkpoint() {
       s.moved_words.insert(s.moved_words.end(), begin, begin + static_cast<std::ptrdiff_t>(s.width()));
     }
   add("words", s.moved_words);
-  const auto rate = std::bit_cast<std::uint64_t>(s.last_rate);
-  s.counters = {s.steps, static_cast<std::uint32_t>(rate), static_cast<std::uint32_t>(rate >> 32)};
+  add("word rates", s.word_rates);
   const auto add_integers = [&](const char* name, std::span<const std::uint32_t> values) {
     tensors.push_back({name, DType::kU32, {values.size()}, as_bytes(values)});
   };
   add_integers("word rows", s.moved_rows);
   add_integers("word steps", s.moved_steps);
-  add_integers("counters", s.counters);
+  add_integers("steps", {&s.steps, 1});
   return tensors;
 }
 
@@ -474,15 +475,16 @@ Status TrainableEncoder::restore(const Safetensors& file) {
     std::memcpy(values.data(), view.bytes.data(), view.bytes.size());
     return values;
   };
-  SMIDGEN_ASSIGN(const std::vector<std::uint32_t> counters, integers("counters", 3));
+  SMIDGEN_ASSIGN(const std::vector<std::uint32_t> steps_done, integers("steps", 1));
   SMIDGEN_ASSIGN(const std::vector<std::uint32_t> rows, integers("word rows", 0));
   SMIDGEN_ASSIGN(const std::vector<std::uint32_t> steps, integers("word steps", rows.size()));
+  SMIDGEN_ASSIGN(const std::vector<float> word_rates, file.floats("word rates", {steps_done[0]}));
   SMIDGEN_ASSIGN(const std::vector<float> moved, file.floats("words", {3 * rows.size() * s.width()}));
   TrainableWords& words = s.body.words;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (rows[i] >= words.last_step.size() || (i > 0 && rows[i] <= rows[i - 1]))
       return Error::bad_data("names a word the encoder has not, or one twice").in(file.path());
-    if (steps[i] == 0 || steps[i] > counters[0])
+    if (steps[i] == 0 || steps[i] > steps_done[0])
       return Error::bad_data("moved a word in a step there was not").in(file.path());
   }
   std::vector<std::pair<std::string_view, std::span<float>>> dense;
@@ -501,8 +503,8 @@ Status TrainableEncoder::restore(const Safetensors& file) {
       std::copy_n(moved.begin() + static_cast<std::ptrdiff_t>((part++ * rows.size() + i) * s.width()), s.width(),
                   of->begin() + static_cast<std::ptrdiff_t>(rows[i] * s.width()));
   }
-  s.steps = counters[0];
-  s.last_rate = std::bit_cast<double>(counters[1] | static_cast<std::uint64_t>(counters[2]) << 32);
+  s.steps = steps_done[0];
+  s.word_rates = word_rates;
   refresh();
   return Ok{};
 }

@@ -202,6 +202,47 @@ TEST(TrainableEncoder, ThreadsChangeNoBit) {
   }
 }
 
+// Words that are met once, often, or last: each step's gradients are put through AdamW over the whole table as well.
+TEST(TrainableEncoder, WordVectorsMoveAsInDenseAdamW) {
+  constexpr int kSteps = 40;
+  Random random(6);
+  ThreadPool pool(1);
+  auto encoder = TrainableEncoder::load(kTiny, Precision::kF32, kernels(), pool);
+  ASSERT_TRUE(encoder.ok());
+  const auto words = [&] { return encoder->parameters().back(); };
+  const std::vector<double> start(words().value.begin(), words().value.end());
+  std::vector<double> dense = start, first(start.size()), second(start.size());
+  for (int step = 1; step <= kSteps; ++step) {
+    Batch batch = random_batch(random, 6);
+    for (std::int32_t& id : batch.ids) id = id % 7 == 0 ? 60 + step % 4 : id % 5;
+    if (step == 3) batch.ids[0] = 40;
+    DirectionLoss loss(random_directions(random, 6), 24);
+    encoder->gradients(batch.ids, batch.lengths, loss, 0, 0);
+    const auto view = words();
+    const std::vector<float> gradient(view.gradient.begin(), view.gradient.end());
+    UpdateRates rates;
+    rates.rate = 1e-3 * (kSteps - step) / kSteps;  // the last is 0, as in a schedule
+    rates.weight_decay = 0;
+    const double scale = encoder->update(rates, 0);
+    for (std::size_t i = 0; i < dense.size(); ++i) {
+      const double g = static_cast<double>(gradient[i]) * scale;
+      first[i] = 0.9 * first[i] + 0.1 * g;
+      second[i] = 0.999 * second[i] + 0.001 * g * g;
+      dense[i] -= rates.rate * first[i] / (1 - std::pow(0.9, step)) /
+                  (std::sqrt(second[i] / (1 - std::pow(0.999, step))) + 1e-8);
+    }
+  }
+  encoder->weights();  // words get what they are owed
+  const auto view = words();
+  double apart = 0, moved = 0;
+  for (std::size_t i = 0; i < dense.size(); ++i) {
+    apart = std::max(apart, std::fabs(static_cast<double>(view.value[i]) - dense[i]));
+    moved = std::max(moved, std::fabs(dense[i] - start[i]));
+  }
+  EXPECT_GT(moved, 5e-3);
+  EXPECT_LT(apart, 1e-5);
+}
+
 TEST(TrainableEncoder, LossFallsAlongItsGradient) {
   Random random(4);
   const Batch batch = random_batch(random, 8);

@@ -51,6 +51,7 @@ inline constexpr std::size_t kTuneEpochsMax = 8, kTuneFoldsMax = 5;
 // The folds that each fit before the last leaves out. With pairs, a fold's scores come from a mean of fits, as those of
 // the encoder that is kept do, and are nearer to them.
 std::vector<std::vector<std::size_t>> parts_of(const TunePlan& plan);
+// rows: that are tuned on; labels: of the task, for pairs of folds want rows enough of each.
 TunePlan plan_tuning(std::size_t rows, std::size_t labels, double rows_per_second, double seconds_max);
 // Of the body at its highest: the recipe's, or twice that for up to 4,000 rows where kTuneFoldsMax folds are taken: the
 // mean of so many fits gains by it what one fit loses, and more (docs/tuning_trials.md).
