@@ -51,8 +51,9 @@ void labels_of(const Dataset& data, std::span<const std::uint32_t> rows, Rows& l
   labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
 }
 
-std::uint32_t row_that_counts(const Dataset& data, const UnitRows& units, std::size_t unit, std::string_view salt) {
-  const auto rows = units.of(unit);
+// Evenly among `rows` of a unit, which are in file order, by a hash.
+std::uint32_t drawn_by_hash(const Dataset& data, std::span<const std::uint32_t> rows, std::string_view salt) {
+  const std::size_t unit = data.units[rows.front()];
   const double place = to_unit_interval(unit_hash(salt, "row", data.unit_keys[unit]));
   return rows[std::min(rows.size() - 1, static_cast<std::size_t>(place * static_cast<double>(rows.size())))];
 }
@@ -72,10 +73,12 @@ class Splitter {
 
  private:
   Status place_certify();
-  Status place_certify_by_time(const std::vector<bool>& forced);
-  void place_certify_by_hash(const std::vector<bool>& forced);
+  void place_certify_by_time(const std::vector<bool>& barred);
+  void place_certify_by_hash(const std::vector<bool>& barred);
   void place_tune();
-  std::vector<bool> units_forced_to_fit() const;
+  std::vector<bool> units_barred_from_certify() const;
+  std::vector<bool> units_barred_from_tune() const;
+  Rows rows_that_may_count(std::size_t unit) const;
   std::vector<std::size_t> units_by_label(bool outside_certify_only) const;
   Error too_few_units() const;
   Error none_left(const std::string& purpose) const;
@@ -86,8 +89,9 @@ class Splitter {
   const SplitOptions& options_;
   UnitRows units_;
   std::vector<Part> parts_;
-  std::vector<bool> too_few_;  // by label
-  std::vector<bool> chosen_;   // by unit
+  std::vector<bool> too_few_;        // by label
+  std::vector<bool> chosen_;         // by unit
+  std::vector<std::int64_t> times_;  // by row, where certify takes the newest
   SplitShares shares_;
 };
 
@@ -120,55 +124,76 @@ std::vector<std::size_t> Splitter::units_by_label(bool outside_certify_only) con
   return counts;
 }
 
-std::vector<bool> Splitter::units_forced_to_fit() const {
-  std::vector<bool> forced = shares_.certify > 0 ? chosen_ : std::vector<bool>(units_.count());
-  for (std::size_t row = 0; row < data_.size(); ++row)
-    if (too_few_[data_.labels[row]]) forced[data_.units[row]] = true;
-  return forced;
+// Of a unit that certifies: not those of a label with too few units, and by time the newest of the others. A rare label
+// must not keep the whole unit from certifying: a group with many rows has one sooner than a group with few.
+Rows Splitter::rows_that_may_count(std::size_t unit) const {
+  Rows rows;
+  for (const std::uint32_t row : units_.of(unit)) {
+    if (too_few_[data_.labels[row]]) continue;
+    if (!times_.empty() && !rows.empty()) {
+      if (times_[row] < times_[rows.back()]) continue;
+      if (times_[row] > times_[rows.back()]) rows.clear();
+    }
+    rows.push_back(row);
+  }
+  return rows;
 }
 
-void Splitter::place_certify_by_hash(const std::vector<bool>& forced) {
+// Those of which no row may count.
+std::vector<bool> Splitter::units_barred_from_certify() const {
+  std::vector<bool> barred = chosen_;
   for (std::size_t unit = 0; unit < units_.count(); ++unit)
-    if (!forced[unit] && to_unit_interval(unit_hash(options_.salt, "certify", data_.unit_keys[unit])) < shares_.certify)
+    if (rows_that_may_count(unit).empty()) barred[unit] = true;
+  return barred;
+}
+
+// What a label with too few units has outside certify is all fitted on.
+std::vector<bool> Splitter::units_barred_from_tune() const {
+  std::vector<bool> barred = shares_.certify > 0 ? chosen_ : std::vector<bool>(units_.count());
+  for (std::size_t row = 0; row < data_.size(); ++row)
+    if (too_few_[data_.labels[row]]) barred[data_.units[row]] = true;
+  return barred;
+}
+
+void Splitter::place_certify_by_hash(const std::vector<bool>& barred) {
+  for (std::size_t unit = 0; unit < units_.count(); ++unit)
+    if (!barred[unit] && to_unit_interval(unit_hash(options_.salt, "certify", data_.unit_keys[unit])) < shares_.certify)
       parts_[unit] = Part::kCertify;
 }
 
-Status Splitter::place_certify_by_time(const std::vector<bool>& forced) {
-  SMIDGEN_ASSIGN(const std::vector<std::int64_t> times, order_times(data_));
+void Splitter::place_certify_by_time(const std::vector<bool>& barred) {
   struct Age {
     std::int64_t time;
     std::uint64_t hash;
     std::uint32_t unit;
   };
   std::vector<Age> ages;
-  for (std::uint32_t unit = 0; unit < units_.count(); ++unit) {
-    if (forced[unit]) continue;
-    std::int64_t newest = times[units_.of(unit)[0]];
-    for (const std::uint32_t row : units_.of(unit)) newest = std::max(newest, times[row]);
-    ages.push_back({newest, unit_hash(options_.salt, "certify", data_.unit_keys[unit]), unit});
-  }
+  for (std::uint32_t unit = 0; unit < units_.count(); ++unit)
+    if (!barred[unit])
+      ages.push_back({times_[rows_that_may_count(unit).front()],
+                      unit_hash(options_.salt, "certify", data_.unit_keys[unit]), unit});
   std::sort(ages.begin(), ages.end(), [](const Age& a, const Age& b) {
     return std::tuple(b.time, a.hash, a.unit) < std::tuple(a.time, b.hash, b.unit);
   });
   const auto random = std::count(chosen_.begin(), chosen_.end(), false);
   const auto wanted = static_cast<std::size_t>(std::llround(shares_.certify * static_cast<double>(random)));
   for (std::size_t i = 0; i < std::min(wanted, ages.size()); ++i) parts_[ages[i].unit] = Part::kCertify;
-  return Ok{};
 }
 
 Status Splitter::place_certify() {
-  const std::vector<bool> forced = units_forced_to_fit();
-  if (data_.times.empty())
-    place_certify_by_hash(forced);
-  else
-    SMIDGEN_TRY(place_certify_by_time(forced));
-  // A label all of whose units fell to certify could not be learned: it goes to fit like one with too few.
+  if (data_.times.empty()) {
+    place_certify_by_hash(units_barred_from_certify());
+  } else {
+    SMIDGEN_ASSIGN(times_, order_times(data_));
+    place_certify_by_time(units_barred_from_certify());
+  }
+  // A label all of whose units fell to certify could not be learned: it counts as one with too few.
   const std::vector<std::size_t> left = units_by_label(/*outside_certify_only=*/true);
   for (std::size_t label = 0; label < left.size(); ++label)
     if (left[label] == 0) too_few_[label] = true;
-  const std::vector<bool> forced_now = units_forced_to_fit();
+  const std::vector<bool> barred_now = units_barred_from_certify();
   for (std::size_t unit = 0; unit < units_.count(); ++unit)
-    if (forced_now[unit]) parts_[unit] = Part::kFit;
+    if (barred_now[unit]) parts_[unit] = Part::kFit;
   if (std::find(parts_.begin(), parts_.end(), Part::kCertify) == parts_.end()) return none_left("certify on");
   return Ok{};
 }
@@ -181,12 +206,12 @@ void Splitter::place_tune() {
   };
   std::vector<Place> places;
   std::size_t rest = 0;
-  const std::vector<bool> forced = units_forced_to_fit();
+  const std::vector<bool> barred = units_barred_from_tune();
   const std::string purpose = "tune " + std::to_string(options_.seed);
   for (std::uint32_t unit = 0; unit < units_.count(); ++unit) {
     if (parts_[unit] == Part::kCertify) continue;
     ++rest;
-    if (!forced[unit])
+    if (!barred[unit])
       places.push_back({chosen_[unit], unit_hash(options_.salt, purpose, data_.unit_keys[unit]), unit});
   }
   std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
@@ -218,7 +243,7 @@ Split Splitter::collect() const {
     const auto rows = units_.of(unit);
     if (parts_[unit] == Part::kCertify) {
       ++split.units_certify;
-      split.certify.push_back(row_that_counts(data_, units_, unit, options_.salt));
+      split.certify.push_back(drawn_by_hash(data_, rows_that_may_count(unit), options_.salt));
       split.rows_unused += rows.size() - 1;
       certified[data_.labels[split.certify.back()]] = true;
     } else if (parts_[unit] == Part::kTune) {
@@ -348,8 +373,9 @@ Status refuse_chosen(const Dataset& data) {
       .hint("leave those out, or certify on random rows with --test FILE");
 }
 
-Result<Split> make_split(const Dataset& data, const SplitOptions& options) {
-  if (!options.certify_elsewhere) SMIDGEN_TRY(refuse_chosen(data));
+namespace {
+
+Result<Split> split_by_source(const Dataset& data, const SplitOptions& options) {
   const LabelSources sources = label_sources(data);
   if (sources.human_rows.empty() || sources.model_rows == 0 || options.certify_elsewhere)
     return Splitter(data, options).run();
@@ -359,6 +385,20 @@ Result<Split> make_split(const Dataset& data, const SplitOptions& options) {
         .in(data.path)
         .hint("leave the models' rows out, or certify on newer rows that people labelled with --test FILE");
   return split_people(data, sources, options);
+}
+
+}  // namespace
+
+Result<Split> make_split(const Dataset& data, const SplitOptions& options) {
+  if (!options.certify_elsewhere) SMIDGEN_TRY(refuse_chosen(data));
+  SMIDGEN_ASSIGN(Split split, split_by_source(data, options));
+  std::vector<bool> learned(data.label_names.size()), present(data.label_names.size());
+  for (const Rows* rows : {&split.fit, &split.tune})
+    for (const std::uint32_t row : *rows) learned[data.labels[row]] = true;
+  for (const std::uint32_t label : data.labels) present[label] = true;
+  for (std::uint32_t label = 0; label < learned.size(); ++label)
+    if (present[label] && !learned[label]) split.labels_not_learned.push_back(label);
+  return split;
 }
 
 std::vector<bool> chosen_units(const Dataset& data) {
@@ -371,7 +411,7 @@ std::vector<bool> chosen_units(const Dataset& data) {
 std::vector<std::uint32_t> one_row_per_unit(const Dataset& data, std::string_view salt) {
   const UnitRows units(data);
   Rows rows;
-  for (std::size_t unit = 0; unit < units.count(); ++unit) rows.push_back(row_that_counts(data, units, unit, salt));
+  for (std::size_t unit = 0; unit < units.count(); ++unit) rows.push_back(drawn_by_hash(data, units.of(unit), salt));
   std::sort(rows.begin(), rows.end());
   return rows;
 }

@@ -4,12 +4,14 @@
 // wholly to fit: what was picked because it is hard, or typical, is no sample of the rows to come, so nothing may be
 // certified on it. Tune takes such a unit only where certify is empty and there are too few others.
 //
-// Whole units move, never rows: the parts share no text and no group. Whether a unit is certified on is a fixed salted
+// Whole units move, never rows: no unit is in two parts. (Groups may share texts: count_known_texts.) Of a unit that
+// certifies one row counts, none of a label with too few units: those rows are then not used at all, for whether the
+// others certify must not hang on them. Whether a unit is certified on is a fixed salted
 // hash of its key against a threshold, not a matter of the seed or of its place in the file. So trying seeds cannot
 // shop for a lucky split, and as rows are added the threshold (400 units, then 20 %) only falls: a unit may leave
 // certify for fit or tune, none ever goes the other way. Two exceptions, both by label and both reported: a label that
 // grows to 5 units becomes certifiable, and with it units that were fitted on before; and with a time column certify is
-// the newest units by definition.
+// the newest units by definition, and the newest row of each counts.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +29,7 @@ namespace smidgen {
 inline constexpr char kDefaultSplitSalt[] = "smidgen-1";
 inline constexpr std::size_t kUnitsMinToSplit = 20;
 inline constexpr std::size_t kUnitsMinToTrain = 10;  // where nothing is certified on
-inline constexpr std::size_t kUnitsMinPerLabel = 5;  // a label with fewer goes wholly to fit
+inline constexpr std::size_t kUnitsMinPerLabel = 5;  // a label with fewer certifies nothing
 
 // Shares of all units; they sum to 1.
 struct SplitShares {
@@ -48,8 +50,10 @@ struct SplitOptions {
 struct Split {
   std::vector<std::uint32_t> fit, tune, certify;  // row numbers, rising; certify has one row a unit
   std::size_t units_fit = 0, units_tune = 0, units_certify = 0;
-  std::size_t rows_unused = 0;                      // rows of certify units beside the chosen one
-  std::vector<std::uint32_t> labels_too_few;        // wholly in fit: fewer than 5 units, or all of them fell to certify
+  std::size_t rows_unused = 0;                      // rows of certify units beside the one that counts
+  std::vector<std::uint32_t> labels_too_few;        // fewer than 5 units, or all of them fell to certify: no row of
+                                                    // these certifies, and outside of certify's units all are in fit
+  std::vector<std::uint32_t> labels_not_learned;    // of these: all rows stand in units that certify by another row
   std::vector<std::uint32_t> labels_not_certified;  // no row in certify (labels_too_few among them)
   SplitShares shares;                               // as asked for; the parts differ by chance
   std::string salt;
@@ -59,10 +63,11 @@ struct Split {
 };
 
 // Where people gave some of the labels and models others (Dataset::sources), only people's certify.
-// By time when data.times is not empty: certify takes the newest units, a unit being as new as its newest row (equal
-// times are ordered by hash). Fails (kBadData) with the number of units needed when there are too few, or when times
-// cannot be compared; kUsage where times meet labels of both people and models: what those labelled would be as new as
-// what certifies. kUsage, too, where groups or times meet chosen rows (refuse_chosen).
+// By time when data.times is not empty: certify takes the newest units, a unit being as new as its newest row of a
+// label with enough units, which is the one that counts (equal times are ordered by hash). Fails (kBadData) with the
+// number of units needed when there are too few, or when times cannot be compared; kUsage where times meet labels of
+// both people and models: what those labelled would be as new as what certifies. kUsage, too, where groups or times
+// meet chosen rows (refuse_chosen).
 Result<Split> make_split(const Dataset& data, const SplitOptions& options);
 
 // kUsage when `data` has chosen rows and is grouped or has times: one chosen row would take its whole group, or the

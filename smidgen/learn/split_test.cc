@@ -295,6 +295,53 @@ TEST(Split, LabelsWithFewUnitsGoWhollyToFit) {
   }
 }
 
+// A group certifies by its hash alone, whatever rare labels some of its rows have: large groups have one more often.
+TEST(Split, RareLabelsDoNotDecideWhichUnitsCertify) {
+  std::string csv = "text,label,g\n", common = csv;
+  for (int group = 0; group < 300; ++group) {
+    const std::string g = std::to_string(group);
+    for (int copy = 0; copy < 2; ++copy)
+      (copy == 0 ? csv : common) += "a " + g + ",l" + std::to_string(group % 2) + "," + g + "\n";
+    if (group % 3 == 0) csv += "b " + g + ",rare " + g + "," + g + "\n";
+    if (group % 3 == 1) csv += "b " + g + ",l" + std::to_string(group % 2) + "," + g + "\n";
+  }
+  ReadOptions options;
+  options.group_column = "g";
+  const Dataset data = dataset_of(csv, options), without = dataset_of(common, options);
+  const Split split = split_of(data);
+  EXPECT_EQ(keys_of(data, split.certify), keys_of(without, split_of(without).certify));
+  std::size_t mixed = 0;
+  std::set<std::string> unlearned;
+  for (const std::uint32_t row : split.certify) {
+    EXPECT_LT(data.label_names[data.labels[row]].size(), 3U) << "no rare label counts";
+    mixed += std::stoi(data.unit_keys[data.units[row]]) % 3 == 0 ? 1 : 0;
+  }
+  EXPECT_GT(mixed, 20U);
+  EXPECT_EQ(split.labels_too_few.size(), 100U);
+  EXPECT_EQ(split.labels_not_learned.size(), mixed) << "each stands in one group";
+  for (const Rows& part : {split.fit, split.tune})
+    EXPECT_TRUE(disjoint(keys_of(data, part), keys_of(data, split.certify)));
+}
+
+TEST(Split, ByTimeTheNewestRowOfAUnitCounts) {
+  std::string csv = "text,label,g,t\n";
+  for (int month = 0; month < 10; ++month)
+    for (int group = 0; group < 100; ++group)
+      csv += "t" + std::to_string(month) + ",l" + std::to_string(month % 2) + "," + std::to_string(group) + "," +
+             std::to_string(100 * month + group) + "\n";
+  csv += "late,rare,50,2000\n";
+  ReadOptions options;
+  options.group_column = "g";
+  options.time_column = "t";
+  const Dataset data = dataset_of(csv, options);
+  const Split split = split_of(data);
+  EXPECT_EQ(split.units_certify, 40U);
+  for (const std::uint32_t row : split.certify) EXPECT_GE(std::stoi(data.times[row]), 960);
+  for (const Rows& part : {split.fit, split.tune})
+    for (const std::uint32_t row : part)
+      EXPECT_TRUE(data.texts[row] == "late" || std::stoi(data.times[row]) < 960) << row;
+}
+
 TEST(Split, EveryLabelCanBeLearned) {
   for (std::size_t salt = 0; salt < 60; ++salt) {
     const Dataset data = dataset_of(csv_of(100, 20));  // 5 units a label
