@@ -159,6 +159,9 @@ void declare_pick(CLI::App& verb, PickOptions& o, RawOptions& raw) {
       ->check(kSplit)
       ->type_name("F/T/C");
   verb.add_option("--test", o.test, "certify on this untouched file instead")->check(kName)->type_name("FILE");
+  verb.add_option("--test-labels-from", o.test_labels_from, "who labelled that file: human, or a model")
+      ->check(kName)
+      ->type_name("NAME");
   verb.add_flag("--new-certification-split", o.new_certification_split, "draw other certification rows (recorded)");
   verb.add_option("--rungs", o.rungs, "rungs to try: linear,static,encoder [all]")
       ->delimiter(',')
@@ -373,6 +376,14 @@ Status finish_pick(PickOptions& o, const RawOptions& raw) {
     SMIDGEN_ASSIGN(o.split, parse_split_shares(raw.split));
   }
   SMIDGEN_TRY(check_streams({o.data, o.test}));
+  if (o.test.empty() && !o.test_labels_from.empty())
+    return Error::usage("--test-labels-from says who labelled the file of --test, which is missing")
+        .hint("add --test FILE, or say --labels-from");
+  // Who labelled the data need not have labelled what certifies, and the certificate says whose labels it is about.
+  if (!o.test.empty() && o.test_labels_from.empty() && o.read.source_column.empty() && !o.read.labels_from.empty() &&
+      o.read.labels_from != kHumanSource)
+    return Error::usage("--labels-from does not say who labelled " + o.test)
+        .hint("add --test-labels-from human, or the name of the model that did");
   if (o.risk == "all" && o.read.extra_column.empty())
     return Error::usage("--risk all counts the large model's errors too, and so needs its answers")
         .hint("name their column with --large-answers COLUMN, or use --risk selective");

@@ -38,7 +38,8 @@ struct PickOptions {
   std::optional<double> latency_ms_max, memory_mb_max, minutes_max, coverage_min;
   bool allow_uncertified = false;
   std::optional<SplitShares> split;
-  std::string test;  // --test FILE: certify on this file
+  std::string test;              // --test FILE: certify on this file
+  std::string test_labels_from;  // who labelled that, where no column says it
   bool new_certification_split = false;
   std::vector<std::string> rungs;       // empty: all that can be trained
   bool exits = false;                   // rungs after inner layers of the encoder

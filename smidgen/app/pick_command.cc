@@ -122,7 +122,12 @@ int run_pick(const PickOptions& options, App& app) {
   if (!data.ok()) return app.fail(data.error());
   std::optional<Dataset> test;
   if (!options.test.empty()) {
-    auto loaded = load_data(options.test, options.read, app);
+    ReadOptions read = options.read;
+    if (!options.test_labels_from.empty()) {
+      read.labels_from = options.test_labels_from;
+      read.soft_column.clear();  // only labels certify
+    }
+    auto loaded = load_data(options.test, read, app);
     if (!loaded.ok()) return app.fail(loaded.error());
     test = std::move(*loaded);
     request->test = &*test;

@@ -215,7 +215,7 @@ void caveats(const PickReport& report, Paper& paper) {
         fmt::format("too few distinct rows to say anything about {}: ", counted(labels.size(), "label", "labels"));
     text += joined({labels.begin(), labels.begin() + static_cast<std::ptrdiff_t>(shown)}, ", ");
     if (shown < labels.size()) text += fmt::format(" and {} more", with_thousands(labels.size() - shown));
-    paper.sentence("note:", text + ". All their rows were trained on, nothing is claimed for them.");
+    paper.sentence("note:", text + ". Nothing is claimed for them.");
   }
   if (report.rows_cut > 0) {
     const std::string rows = counted(report.rows_cut, "held-out row is", "held-out rows are");

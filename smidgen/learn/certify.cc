@@ -69,7 +69,7 @@ std::vector<std::string> assumptions(const CertificationOptions& options) {
                 "right",
                 options.labels_from, options.labels_from, options.labels_from),
       "the bundle runs unchanged and at the certified precision",
-      "the target was set before these rows were looked at, and each repeated attempt on the same rows was counted",
+      "the target was set before these rows were looked at",
   };
   if (options.people_only)
     list.push_back(

@@ -49,7 +49,18 @@ struct CertifySet {
   std::vector<std::uint8_t> large_correct;
   std::vector<std::uint64_t> label_units;  // per label, for the early refusal
   std::string split_id, salt;
+  std::vector<std::string> reservations;  // further assumptions of the certificate
 };
+
+// "card, loan and 75 more"
+std::string some_names(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 8;
+  const std::size_t shown = std::min(kShown, names.size());
+  std::string words;
+  for (std::size_t i = 0; i < shown; ++i) words += (i == 0 ? "" : ", ") + names[i];
+  if (shown < names.size()) words += fmt::format(" and {} more", names.size() - shown);
+  return words;
+}
 
 Result<std::vector<std::uint8_t>> large_correct_of(const Dataset& data, std::span<const std::uint32_t> rows) {
   if (data.extras.size() != data.size())
@@ -61,22 +72,23 @@ Result<std::vector<std::uint8_t>> large_correct_of(const Dataset& data, std::spa
   return correct;
 }
 
-// Choosing must not decide which groups of a test file certify: neither by a chosen row in it, nor by one in the
-// training data, which would bar its group as known.
-Status refuse_chosen_groups(const Dataset& data, const Dataset& test) {
-  if (!test.grouped) return Ok{};
-  SMIDGEN_TRY(refuse_chosen(test));
-  const std::vector<bool> chosen = chosen_units(data);
-  std::unordered_set<std::string> keys;
-  for (std::size_t unit = 0; unit < chosen.size(); ++unit)
-    if (chosen[unit]) keys.insert(data.unit_keys[unit]);
-  for (std::size_t row = 0; row < test.size(); ++row)
-    if (keys.contains(test.unit_keys[test.units[row]]))
-      return Error::bad_data("a group that also has rows sampled as \"chosen\" in the training data")
-          .in(test.path)
-          .at_line(test.lines[row])
-          .hint("leave that group out of the training data: choosing must not decide which groups certify");
-  return Ok{};
+// The data without the units that it has by choice alone and the test file has as well: choosing must not decide which
+// units certify. Those that it has by chance do not certify (certify_set_of_test). Nothing when there are none.
+std::optional<Dataset> leave_to_test(const Dataset& data, const Dataset& test, PickReport& report) {
+  std::vector<bool> leaves(data.unit_keys.size());
+  for (const std::uint32_t row : rows_sharing_units(data, test)) leaves[data.units[row]] = true;
+  for (std::uint32_t row = 0; row < data.size(); ++row)
+    if (data.chosen.empty() || data.chosen[row] == 0) leaves[data.units[row]] = false;
+  std::vector<std::uint32_t> rows;
+  for (std::uint32_t row = 0; row < data.size(); ++row)
+    if (!leaves[data.units[row]]) rows.push_back(row);
+  if (rows.size() == data.size()) return std::nullopt;
+  report.notes.push_back(
+      fmt::format("{} of {} units of {} were chosen and also stand in {}: they are not trained on, so that choosing "
+                  "does not decide what certifies.",
+                  with_commas(static_cast<std::size_t>(std::count(leaves.begin(), leaves.end(), true))),
+                  with_commas(data.unit_keys.size()), data.path, test.path));
+  return select_rows(data, rows);
 }
 
 // Units of a test file that do not certify, each under the first reason that holds.
@@ -100,7 +112,7 @@ std::string in_words(const Dropped& dropped, const Dataset& test) {
 Result<CertifySet> certify_set_of_test(const Dataset& data, const Dataset& test, const PickRequest& request,
                                        PickReport& report) {
   const std::unordered_set<std::string> known(data.unit_keys.begin(), data.unit_keys.end());
-  SMIDGEN_TRY(refuse_chosen_groups(data, test));
+  if (test.grouped) SMIDGEN_TRY(refuse_chosen(test));
   CertifySet set;
   set.salt = request.split.salt;
   std::vector<std::uint32_t> rows;
@@ -155,6 +167,33 @@ Result<CertifySet> certify_set_of_split(const Dataset& data, const Split& split,
     SMIDGEN_ASSIGN(set.large_correct, large_correct_of(data, split.certify));
   }
   return set;
+}
+
+// What the certificate must say of the units that certify, beside what every one says.
+void add_reservations(const Dataset& data, const Split& split, const PickRequest& request, CertifySet& certify) {
+  const Dataset& of = request.test != nullptr ? *request.test : data;
+  if (const std::size_t both = count_units_also_chosen(of); both > 0)
+    certify.reservations.push_back(fmt::format(
+        "{} with a row drawn at random did not certify, because another of the unit's rows was chosen for its text; "
+        "nothing is claimed for units like {}",
+        both == 1 ? "one unit" : with_commas(both) + " units", both == 1 ? "it" : "them"));
+  if (!of.grouped) return;
+  std::unordered_set<std::string> trained;
+  for (const Rows* rows : {&split.fit, &split.tune})
+    for (const std::uint32_t row : *rows) trained.insert(unit_key(data.texts[row]));
+  std::unordered_map<std::string, std::size_t> count;
+  std::vector<std::string> keys;
+  for (const std::string_view text : certify.texts) ++count[keys.emplace_back(unit_key(text))];
+  std::size_t known = 0, repeated = 0;
+  for (const std::string& key : keys) {
+    known += trained.contains(key) ? 1 : 0;
+    repeated += count[key] > 1 ? 1 : 0;
+  }
+  if (known + repeated > 0)
+    certify.reservations.push_back(fmt::format(
+        "groups are drawn independently of each other although they share texts: of the {} certified units {} count by "
+        "a text that was also trained on, {} by one that another of them has, too",
+        with_commas(keys.size()), with_commas(known), with_commas(repeated)));
 }
 
 std::string unit_in_words(const Dataset& data, const PickRequest& request) {
@@ -215,6 +254,12 @@ void describe_split(const Dataset& data, const Split& split, const CertifySet& c
         fmt::format("{} of {} units were chosen by `plan`: they are fitted on, never certified on, and the shares are "
                     "of the others.",
                     with_commas(split.units_chosen), with_commas(data.unit_keys.size())));
+  if (!split.labels_not_learned.empty()) {
+    std::vector<std::string> names;
+    for (const std::uint32_t label : split.labels_not_learned) names.push_back(data.label_names[label]);
+    report.notes.push_back("No row to learn from: " + some_names(names) +
+                           ". What units that certify hold beside the row that counts is not trained on.");
+  }
 }
 
 // What an escalated row costs, and how that was worked out. The price decides which candidate is cheaper, so the rows
@@ -247,16 +292,6 @@ Status price(const Dataset& data, const Split& split, const PickRequest& request
   return Ok{};
 }
 
-// "card, loan and 75 more"
-std::string some_of(const Dataset& data) {
-  constexpr std::size_t kShown = 8;
-  const std::size_t shown = std::min(kShown, data.label_names.size());
-  std::string words;
-  for (std::size_t i = 0; i < shown; ++i) words += (i == 0 ? "" : ", ") + data.label_names[i];
-  if (shown < data.label_names.size()) words += fmt::format(" and {} more", data.label_names.size() - shown);
-  return words;
-}
-
 Result<std::vector<LabelTarget>> label_targets(const Dataset& data, const PickRequest& request) {
   std::vector<LabelTarget> targets;
   for (const NamedTarget& named : request.targets) {
@@ -265,7 +300,7 @@ Result<std::vector<LabelTarget>> label_targets(const Dataset& data, const PickRe
       const std::string_view near = nearest_name(named.label, data.label_names);
       return Error::usage("no label \"" + named.label + "\" in the data")
           .hint((near.empty() ? "" : "did you mean \"" + std::string(near) + "\"? ") + "the labels are " +
-                some_of(data));
+                some_names(data.label_names));
     }
     targets.push_back({named.recall ? LabelTarget::Kind::kRecall : LabelTarget::Kind::kPrecision,
                        static_cast<std::uint32_t>(at - data.label_names.begin()), named.value});
@@ -611,9 +646,11 @@ void complete(const Story& story, const CertifySet& certify, const PickReport& r
   certificate.split_salt = certify.salt;
   certificate.version = kVersion;
   certificate.attempts = report.attempts;
-  if (!counted)
-    certificate.assumptions.push_back(
-        "earlier attempts on these rows could not be counted; `attempts` is that of this run alone");
+  certificate.assumptions.insert(certificate.assumptions.end(), certify.reservations.begin(),
+                                 certify.reservations.end());
+  certificate.assumptions.push_back(
+      counted ? "each attempt on the same rows is counted in `attempts`"
+              : "earlier attempts on these rows could not be counted; `attempts` is that of this run alone");
   if (certify.salt != kDefaultSplitSalt)
     certificate.assumptions.push_back("the certified rows were drawn anew with the salt " + certify.salt +
                                       "; attempts on other draws of the same file are not in `attempts`");
@@ -630,7 +667,7 @@ bool count_attempt(const std::string& state_folder, const CertifySet& certify, P
   } else {
     report.notes.push_back("Earlier attempts on this split could not be counted: " + attempts.error().message() + ".");
   }
-  return attempts.ok();
+  return attempts.ok() && log.warning().empty();
 }
 
 // The part that touches certify rows: from the fixed plan to the written bundle.
@@ -690,14 +727,17 @@ Status check_request(const PickRequest& request) {
 
 }  // namespace
 
-Result<PickReport> pick(const Dataset& data, const PickRequest& request, const PickServices& services, ThreadPool& pool,
-                        const Watcher& watcher) {
+Result<PickReport> pick(const Dataset& given, const PickRequest& request, const PickServices& services,
+                        ThreadPool& pool, const Watcher& watcher) {
   const auto start = steady_now();
   PickReport report;
   SMIDGEN_TRY(check_request(request));
   SMIDGEN_TRY(check_bundle_target(request.out, request.force));
   SMIDGEN_ASSIGN(const WorkFolder work, WorkFolder::create(request.out));
-  describe(data, request, services, pool, report);
+  describe(given, request, services, pool, report);
+  const std::optional<Dataset> without =
+      request.test != nullptr ? leave_to_test(given, *request.test, report) : std::nullopt;
+  const Dataset& data = without ? *without : given;
   SplitOptions split_options = request.split;
   split_options.certify_elsewhere = request.test != nullptr;
   SMIDGEN_ASSIGN(const Split split, make_split(data, split_options));
@@ -706,6 +746,7 @@ Result<PickReport> pick(const Dataset& data, const PickRequest& request, const P
                                                 : certify_set_of_split(data, split, request);
   SMIDGEN_ASSIGN(CertifySet certify, std::move(certify_result));
   describe_split(data, split, certify, request, report);
+  add_reservations(data, split, request, certify);
   certify.label_units.assign(data.label_names.size(), 0);
   for (const std::uint32_t label : certify.labels) ++certify.label_units[label];
   SMIDGEN_ASSIGN(CertificationOptions options, certification_options(data, certify, request));

@@ -392,12 +392,11 @@ Result<Split> split_by_source(const Dataset& data, const SplitOptions& options) 
 Result<Split> make_split(const Dataset& data, const SplitOptions& options) {
   if (!options.certify_elsewhere) SMIDGEN_TRY(refuse_chosen(data));
   SMIDGEN_ASSIGN(Split split, split_by_source(data, options));
-  std::vector<bool> learned(data.label_names.size()), present(data.label_names.size());
+  std::vector<bool> learned(data.label_names.size());
   for (const Rows* rows : {&split.fit, &split.tune})
     for (const std::uint32_t row : *rows) learned[data.labels[row]] = true;
-  for (const std::uint32_t label : data.labels) present[label] = true;
   for (std::uint32_t label = 0; label < learned.size(); ++label)
-    if (present[label] && !learned[label]) split.labels_not_learned.push_back(label);
+    if (!learned[label]) split.labels_not_learned.push_back(label);
   return split;
 }
 
@@ -406,6 +405,14 @@ std::vector<bool> chosen_units(const Dataset& data) {
   for (std::size_t row = 0; row < data.chosen.size(); ++row)
     if (data.chosen[row] != 0) chosen[data.units[row]] = true;
   return chosen;
+}
+
+std::size_t count_units_also_chosen(const Dataset& data) {
+  std::vector<bool> both = chosen_units(data), by_chance(data.unit_keys.size());
+  for (std::size_t row = 0; row < data.chosen.size(); ++row)
+    if (data.chosen[row] == 0) by_chance[data.units[row]] = true;
+  for (std::size_t unit = 0; unit < both.size(); ++unit) both[unit] = both[unit] && by_chance[unit];
+  return static_cast<std::size_t>(std::count(both.begin(), both.end(), true));
 }
 
 std::vector<std::uint32_t> one_row_per_unit(const Dataset& data, std::string_view salt) {

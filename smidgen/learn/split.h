@@ -4,7 +4,7 @@
 // wholly to fit: what was picked because it is hard, or typical, is no sample of the rows to come, so nothing may be
 // certified on it. Tune takes such a unit only where certify is empty and there are too few others.
 //
-// Whole units move, never rows: no unit is in two parts. (Groups may share texts: count_known_texts.) Of a unit that
+// Whole units move, never rows: no unit is in two parts. (Groups may share texts; `pick` counts those.) Of a unit that
 // certifies one row counts, none of a label with too few units: those rows are then not used at all, for whether the
 // others certify must not hang on them. Whether a unit is certified on is a fixed salted
 // hash of its key against a threshold, not a matter of the seed or of its place in the file. So trying seeds cannot
@@ -53,7 +53,7 @@ struct Split {
   std::size_t rows_unused = 0;                      // rows of certify units beside the one that counts
   std::vector<std::uint32_t> labels_too_few;        // fewer than 5 units, or all of them fell to certify: no row of
                                                     // these certifies, and outside of certify's units all are in fit
-  std::vector<std::uint32_t> labels_not_learned;    // of these: all rows stand in units that certify by another row
+  std::vector<std::uint32_t> labels_not_learned;    // of these: no row in fit or tune
   std::vector<std::uint32_t> labels_not_certified;  // no row in certify (labels_too_few among them)
   SplitShares shares;                               // as asked for; the parts differ by chance
   std::string salt;
@@ -77,6 +77,8 @@ Status refuse_chosen(const Dataset& data);
 
 // By unit: whether one of its rows was chosen for its text.
 std::vector<bool> chosen_units(const Dataset& data);
+// Units with a row that was chosen and one that was not: the second would certify, were it not for the first.
+std::size_t count_units_also_chosen(const Dataset& data);
 
 // The one row that counts for each unit, in row order. Where it must not depend on the order of the file or on a seed
 // (rows that certify): drawn evenly among the unit's rows by a hash of salt and unit.
