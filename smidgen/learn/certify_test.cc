@@ -206,6 +206,33 @@ TEST(Certify, OffersNoTargetThatTheCertifyCountsRefute) {
   for (const auto& lower : outcome->refusal->lower_targets) EXPECT_LE(lower.accuracy, shown);
 }
 
+// The first of hundreds of candidates is chosen for its few errors on tune; that it has more on the certify rows says
+// little of the others.
+TEST(Certify, LowerTargetsAreNotFarBelowWhatTheyAnswer) {
+  double offered = 0, answered = 0;
+  int refused = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    const ScorePool tune = easy_pool(2 * seed, 600), certify = easy_pool(2 * seed + 1, 250);
+    CertificationOptions options = usual_options(2, certify.size());
+    options.accuracy = 0.985;
+    const auto plan = CertificationPlan::make(tune_of(tune), options);
+    const Held held = held_of(certify);
+    const auto outcome = test_plan(*plan, held.rows);
+    ASSERT_TRUE(outcome.ok());
+    if (!outcome->refusal || outcome->refusal->lower_targets.empty()) continue;
+    const auto& lower = outcome->refusal->lower_targets.front();
+    options.accuracy = lower.accuracy;
+    const auto again = test_plan(*CertificationPlan::make(tune_of(tune), options), held.rows);
+    if (!again->chosen) continue;
+    ++refused;
+    offered += lower.coverage;
+    answered += again->certificate.coverage;
+  }
+  ASSERT_GT(refused, 10);
+  EXPECT_GT(offered, 0.93 * answered) << refused;
+  EXPECT_LT(offered, 1.07 * answered) << refused;
+}
+
 TEST(Certify, AnotherCandidateThatPassedMayBeTaken) {
   const ScorePool tune = easy_pool(3, 1500), certify = easy_pool(4, 2000);
   const auto plan = CertificationPlan::make(tune_of(tune), usual_options(2, 2000));

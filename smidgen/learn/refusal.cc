@@ -99,32 +99,38 @@ std::optional<RefusalFacts::FurtherUnits> further_units(const CertificationPlan&
   return further;
 }
 
-// Wrong answers per answer, never 0: a count of none is not a rate of none.
-double error_rate_of(const Tally& t, bool risk_all) {
-  const std::uint64_t wrong = t.errors + (risk_all ? t.escalated_errors : 0);
-  return (static_cast<double>(wrong) + 0.5) / (static_cast<double>(risk_all ? t.units : t.answered) + 1);
+// Errors of the first candidate per certify unit beyond those per tune unit: what tune left out of sight.
+struct Unseen {
+  double errors = 0, escalated_errors = 0;
+};
+Unseen unseen_by_tune(const Tally& tune, const Tally& certify) {
+  const auto more = [&](std::uint64_t there, std::uint64_t here) {
+    return std::max(0.0, static_cast<double>(there) / static_cast<double>(certify.units) -
+                             static_cast<double>(here) / static_cast<double>(tune.units));
+  };
+  return {more(certify.errors, tune.errors), more(certify.escalated_errors, tune.escalated_errors)};
 }
 
-// A candidate's tune counts as they would be if tune flattered it as much as it flattered the first one.
-Tally sobered(const Tally& tune, double factor) {
-  const auto more = [&](std::uint64_t errors, std::uint64_t most) {
-    return std::min(most, static_cast<std::uint64_t>(std::ceil(static_cast<double>(errors) * factor)));
+// A candidate's tune counts with those errors: rows that the most promising candidate answers, others answer, too.
+Tally sobered(const Tally& tune, const Unseen& unseen) {
+  const auto with = [&](std::uint64_t errors, double more, std::uint64_t most) {
+    return std::min(most, errors + static_cast<std::uint64_t>(std::ceil(more * static_cast<double>(tune.units))));
   };
   Tally t = tune;
-  t.errors = more(t.errors, t.answered);
-  t.escalated_errors = more(t.escalated_errors, t.units - t.answered);
+  t.errors = with(t.errors, unseen.errors, t.answered);
+  t.escalated_errors = with(t.escalated_errors, unseen.escalated_errors, t.units - t.answered);
   return t;
 }
 
 // Lower accuracies and the largest coverage predicted to pass at each, from tune counts. The certify rows have shown
 // what the first candidate, the most promising of all, is worth: nothing is offered that its counts there refute, and
-// where they were worse than its tune counts, those of the others are taken to be worse by the same factor.
+// what it got wrong there beyond its tune counts is added to those of the others. As a number and not as a factor: the
+// first of hundreds was chosen for its few errors on tune, and is flattered by them as the others are not.
 std::vector<RefusalFacts::LowerTarget> lower_targets(const CertificationPlan& plan, const CandidateTest& first) {
   std::vector<RefusalFacts::LowerTarget> list;
   const Criteria& asked = plan.criteria();
   const double log_delta = std::log(asked.delta);
-  const double factor = std::max(1.0, error_rate_of(first.tally, asked.risk_all) /
-                                          error_rate_of(plan.candidates()[first.candidate].tune, asked.risk_all));
+  const Unseen unseen = unseen_by_tune(plan.candidates()[first.candidate].tune, first.tally);
   for (const double step : kSteps) {
     Criteria criteria = asked;
     criteria.alpha += step;
@@ -132,7 +138,7 @@ std::vector<RefusalFacts::LowerTarget> lower_targets(const CertificationPlan& pl
     if (log_p_value(first.tally, criteria) > std::log(asked.delta / 2)) continue;  // beyond the bound that is printed
     double best = static_cast<double>(first.tally.answered) / static_cast<double>(first.tally.units);
     for (const Candidate& c : plan.candidates())
-      if (log_p_predicted(sobered(c.tune, factor), criteria) <= log_delta) best = std::max(best, c.coverage);
+      if (log_p_predicted(sobered(c.tune, unseen), criteria) <= log_delta) best = std::max(best, c.coverage);
     const bool better = best > (list.empty() ? 0 : list.back().coverage);
     if (better) list.push_back({1 - criteria.alpha, best});
     if (best >= 1) break;
