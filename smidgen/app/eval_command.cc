@@ -237,6 +237,14 @@ Status check_labels_meet(const Bundle& bundle, const Dataset& data, const std::s
       .hint(fmt::format("the bundle answers {}; --label-column names another column", some(known)));
 }
 
+// The rows a bundle was picked on are mostly those it was trained on.
+void warn_of_known_rows(const Bundle& bundle, const Dataset& data, const App& app) {
+  if (bundle.certificate && bundle.certificate->data_sha256 == data.sha256)
+    app.warn(
+        "the bundle was picked on this very file: it has learned from most of these rows, and new ones will be "
+        "answered less well");
+}
+
 void warn_of_unknown_labels(const Findings& findings, const App& app) {
   const std::size_t unknown = findings.names.size() - findings.labels_known;
   if (unknown == 0) return;
@@ -277,6 +285,7 @@ int run_eval(const EvalOptions& options, App& app) {
   const auto answers = answer_all(*classifier, *data, app);
   if (!answers.ok()) return app.fail(answers.error());
   const Findings findings = measure(classifier->bundle(), *data, *answers);
+  warn_of_known_rows(classifier->bundle(), *data, app);
   warn_of_unknown_labels(findings, app);
   if (const LabelSources sources = label_sources(*data); sources.model_rows > 0)
     app.warn(fmt::format("{} of {} labels are from {}: what is right there is agreement with it, not with people",

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <system_error>
 
@@ -22,12 +21,6 @@ std::string processor_name() {
 
 std::string machine_in_words(std::size_t threads) {
   return fmt::format("{}, {}, {} thread{}", processor_name(), kernels().name, threads, threads == 1 ? "" : "s");
-}
-
-std::string own_program() {
-  std::error_code code;
-  const auto path = std::filesystem::read_symlink("/proc/self/exe", code);
-  return code ? "smidgen" : path.string();
 }
 
 std::uint64_t last_level_cache_bytes() {

@@ -1,6 +1,7 @@
 // `pick`: reads the data, finds the models, hands both to learn/pick, and shows what came out.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <random>
 
 #include "smidgen/app/commands.h"
@@ -78,12 +79,23 @@ Result<double> run_memory_mb(const std::string& bundle, const std::string& jsonl
   const std::string here = jsonl.starts_with('-') ? "./" : "";
   const std::string rows = here + jsonl, stats = rows + ".stats", log = rows + ".log";
   SMIDGEN_ASSIGN(const ProcessOutcome outcome,
-                 run_process({own_program(), "run", here + bundle, rows, "--out", rows + ".answers", "--stats", stats,
+                 run_process({kOwnProgram, "run", here + bundle, rows, "--out", rows + ".answers", "--stats", stats,
                               "--force", "--quiet", "--no-settings"},
                              log));
   if (outcome.exit_code != 0) return Error::internal("a trial `run` of the bundle failed: " + outcome.output);
   SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::load(stats, kStatsBytesMax));
   return json_number(document.root(), "memory_peak_mb", 0, 1e9);
+}
+
+// The page beside the bundle replaces another as little as one that was named. Where the bundle is there, too, that is
+// the better thing to say.
+Status keep_page(const PickOptions& options) {
+  if (!options.report.empty()) return keep_existing(options.report, options.force);
+  std::error_code code;
+  const std::string page = pick_page_path(options.out);
+  if (options.force || std::filesystem::exists(options.out, code) || !std::filesystem::is_regular_file(page, code))
+    return Ok{};
+  return Error(ErrorKind::kCannotCreate, "already exists").in(page).hint("name another with --report, or pass --force");
 }
 
 int print(const PickReport& report, const App& app) {
@@ -117,7 +129,7 @@ int run_pick(const PickOptions& options, App& app) {
   for (const std::string& input : {options.data, options.test, options.prices})
     for (const Status& status : {keep_input(page, {&input, 1}), keep_contents(options.out, input)})
       if (!status.ok()) return app.fail(status.error());
-  if (const Status status = keep_existing(options.report, options.force); !status.ok()) return app.fail(status.error());
+  if (const Status status = keep_page(options); !status.ok()) return app.fail(status.error());
   auto data = load_data(options.data, options.read, app);
   if (!data.ok()) return app.fail(data.error());
   std::optional<Dataset> test;

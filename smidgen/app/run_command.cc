@@ -325,7 +325,7 @@ int finish(App& app, const RunOptions& options, const PipelineSummary& summary, 
   if (out != nullptr)
     if (const Status status = out->finish(); !status.ok()) return app.fail(status.error());
   if (summary.bad == 0) return 0;
-  if (app.global.quiet || !options.texts.empty()) return 65;
+  if (!options.texts.empty()) return 65;
   app.warn(fmt::format("{} of {} rows could not be read; their lines carry `error`, the first: {}",
                        with_thousands(summary.bad), with_thousands(summary.rows),
                        for_terminal(summary.first_bad, kErrorCharactersMax)));
