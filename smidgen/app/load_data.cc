@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
 #include "smidgen/app/nearest.h"
 #include "smidgen/text/column_names.h"
@@ -25,6 +26,9 @@ Result<Dataset> load_data(const std::string& path, const ReadOptions& read, cons
   auto data = Dataset::load(path, watched);
   if (!data.ok()) return missing_file(std::move(data).error(), path);
   say_delimiter(path, data->delimiter_found, app);
+  if (data->rows_unlabelled > 0)
+    app.warn(for_terminal(path, 200) + ": the last " + counted(data->rows_unlabelled, "row has", "rows have") +
+             " no label yet and " + (data->rows_unlabelled == 1 ? "is" : "are") + " left out");
   return data;
 }
 

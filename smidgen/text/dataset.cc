@@ -142,11 +142,15 @@ class Collector {
  private:
   Status add_soft(Record& record);
   void add_source(Record& record);
+  Error no_label(std::uint64_t line) const {
+    return row_error(name_, line, "the label is empty").hint("label the row or remove it");
+  }
   void keep_soft_of_labels();
 
   std::string name_, labels_from_;
   bool has_times_, has_extras_, has_soft_, has_sources_;
   Dataset data_;
+  std::uint64_t first_unlabelled_ = 0;  // line
   Numbering labels_, units_, sources_;
   std::vector<std::string> soft_names_;  // labels that probabilities name, some of which no row may have
   Numbering soft_numbers_;
@@ -180,10 +184,15 @@ void Collector::add_source(Record& record) {
 
 Status Collector::add(Record& record) {
   if (record.error) return std::move(*record.error);
+  // Of what `plan` asked for the end may be missing yet, but no row between: which ones are left out would say
+  // something about them.
+  const bool to_come = record.label.empty() && record.soft.empty() && !record.sampled.empty();
+  if (to_come && data_.rows_unlabelled++ == 0) first_unlabelled_ = record.line;
+  if (to_come) return Ok{};
+  if (data_.rows_unlabelled > 0) return no_label(first_unlabelled_);
   if (has_soft_) SMIDGEN_TRY(add_soft(record));
   if (has_sources_) add_source(record);
-  if (record.label.empty())
-    return row_error(name_, record.line, "the label is empty").hint("label the row or remove it");
+  if (record.label.empty()) return no_label(record.line);
   if (record.label.size() > Dataset::kLabelBytesMax)
     return row_error(name_, record.line,
                      "the label has more than " + std::to_string(Dataset::kLabelBytesMax) + " bytes")
@@ -281,6 +290,7 @@ void sort_sources(Dataset& data) {
 }
 
 Result<Dataset> Collector::finish() {
+  if (data_.size() == 0 && data_.rows_unlabelled > 0) return no_label(first_unlabelled_);
   if (data_.size() == 0) return Error::bad_data("has no rows").in(name_).hint("write at least two labelled rows");
   if (data_.label_names.size() == 1)
     return Error::bad_data("every row has the label " + quoted_for_message(data_.label_names[0]))

@@ -37,6 +37,7 @@ struct Dataset {
   // on. Empty when no row was.
   std::vector<std::uint8_t> chosen;
   std::vector<std::uint64_t> lines;  // 1-based line of each row
+  std::size_t rows_unlabelled = 0;   // at the end of the file, of those that `plan` asked for ("sampled"); left out
   // Where a teacher gave probabilities (ReadOptions::soft_column): of each row; without any it has no rows.
   SoftLabels soft;
   // Who gave each label, index into source_names (sorted); empty when nothing was said about it: people did.

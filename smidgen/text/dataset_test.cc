@@ -119,6 +119,16 @@ TEST(Dataset, UnitsAreGroupsWhenAsked) {
   EXPECT_EQ(data.extras, (std::vector<std::string>{"p", "", "q"}));
 }
 
+TEST(Dataset, WhatPlanAskedForMayEndUnlabelled) {
+  const Dataset data = dataset_of("label,text,sampled\na,1,random\nb,2,chosen\n,3,random\n ,4,chosen\n");
+  EXPECT_EQ(data.size(), 2U);
+  EXPECT_EQ(data.rows_unlabelled, 2U);
+  const std::string refused = "f.csv:3: the label is empty; label the row or remove it";
+  EXPECT_EQ(error_of("label,text,sampled\na,1,random\n,2,random\nb,3,random\n"), refused) << "a gap";
+  EXPECT_EQ(error_of("label,text,sampled\na,1,random\n,2,\n"), refused) << "not of a plan";
+  EXPECT_EQ(error_of("label,text,sampled\n,1,random\n"), "f.csv:2: the label is empty; label the row or remove it");
+}
+
 TEST(Dataset, KnowsWhichRowsWereChosen) {
   const Dataset data = dataset_of("label,text,sampled\na,1,\nb,2,random\na,3, chosen \nb,4,random\n");
   EXPECT_EQ(data.chosen, (std::vector<std::uint8_t>{0, 0, 1, 0}));
