@@ -1,8 +1,8 @@
 #include "smidgen/app/nearest.h"
 
 #include <algorithm>
-#include <numeric>
-#include <utility>
+
+#include "smidgen/text/column_names.h"
 
 namespace smidgen {
 
@@ -33,25 +33,11 @@ std::optional<std::string> beginning(std::string_view word, const std::vector<st
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates) {
   std::optional<std::string> best;
   std::size_t best_distance = std::min(std::max<std::size_t>(1, word.size() / 3) + 1, word.size());
-  for (const std::string& candidate : candidates) {
-    std::vector<std::size_t> row(candidate.size() + 1);
-    std::iota(row.begin(), row.end(), 0U);
-    std::vector<std::size_t> before, last = row;  // the rows of two characters and one character ago
-    for (std::size_t i = 1; i <= word.size(); ++i) {
-      before = std::exchange(last, row);
-      std::size_t diagonal = std::exchange(row[0], i);
-      for (std::size_t j = 1; j <= candidate.size(); ++j) {
-        std::size_t change = diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1);
-        const bool swapped = i > 1 && j > 1 && word[i - 1] == candidate[j - 2] && word[i - 2] == candidate[j - 1];
-        if (swapped) change = std::min(change, before[j - 2] + 1);
-        diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, change}));
-      }
-    }
-    if (row.back() < best_distance) {
-      best_distance = row.back();
+  for (const std::string& candidate : candidates)
+    if (const std::size_t distance = edit_distance(word, candidate); distance < best_distance) {
+      best_distance = distance;
       best = candidate;
     }
-  }
   return best;
 }
 

@@ -126,6 +126,10 @@ int run_pick(const PickOptions& options, App& app) {
   auto request = request_from(options, app, notes);
   if (!request.ok()) return app.fail(request.error());
   const std::string page = options.report.empty() ? pick_page_path(options.out) : options.report;
+  std::error_code code;
+  for (const std::string& input : {options.data, options.test, options.prices})
+    if (std::filesystem::is_directory(input, code))
+      return app.fail(missing_file(Error::no_input("is a folder, a file is wanted").in(input), input));
   for (const std::string& input : {options.data, options.test, options.prices})
     for (const Status& status : {keep_input(page, {&input, 1}), keep_contents(options.out, input)})
       if (!status.ok()) return app.fail(status.error());

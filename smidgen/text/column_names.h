@@ -16,7 +16,8 @@ bool can_delimit(char c);
 // "comma", "semicolon", "tab", "vertical bar", else the character in single quotes.
 std::string delimiter_in_words(char delimiter);
 
-// Levenshtein distance over bytes, ASCII letters compared without case. Cost: product of the lengths.
+// How many bytes to insert, delete, change or swap with the next (each swapped pair left as it then is: optimal string
+// alignment), ASCII letters compared without case. Cost: product of the lengths.
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
 // The name nearest to `wanted`, or empty when none is near: within a third of the letters, at least one. Names of more

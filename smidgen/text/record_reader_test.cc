@@ -571,7 +571,10 @@ TEST(ColumnNames, NearestByEditDistance) {
   EXPECT_EQ(edit_distance("kitten", "sitting"), 3U);
   EXPECT_EQ(edit_distance("", "abc"), 3U);
   EXPECT_EQ(edit_distance("LABEL", "label"), 0U);
-  EXPECT_EQ(nearest_name("label", {"text", "lable", "labels"}), "labels");
+  EXPECT_EQ(edit_distance("lable", "label"), 1U) << "two letters swapped";
+  EXPECT_EQ(edit_distance("ca", "abc"), 3U) << "a swapped pair is left as it is";
+  EXPECT_EQ(nearest_name("label", {"text", "lables", "labels"}), "labels");
+  EXPECT_EQ(nearest_name("text", {"id", "txet"}), "txet");
   EXPECT_EQ(nearest_name("label", {"text", "category"}), "");
   EXPECT_EQ(quoted_for_message("\xc3\xa9\xc3\xa9\n", 3), "\"\xc3\xa9...\"");
 }
