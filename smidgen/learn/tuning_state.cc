@@ -22,13 +22,15 @@ namespace {
 constexpr auto kKept = std::chrono::hours(24 * 30);
 constexpr std::uint64_t kPlanBytesMax = 1000;
 
-void remove_old(const std::string& parent) {
+// All but the one named `kept`.
+void remove_old(const std::string& parent, const std::string& kept) {
   std::error_code code, ignored;
   const auto now = fs::file_time_type::clock::now();
   std::vector<fs::path> old;
   for (fs::directory_iterator it(parent, code), end; !code && it != end; it.increment(code)) {
+    const std::string name = it->path().filename().string();
     const auto changed = fs::last_write_time(it->path(), ignored);
-    if (!ignored && it->path().filename().string().size() == 64 && now - changed > kKept) old.push_back(it->path());
+    if (!ignored && name.size() == 64 && name != kept && now - changed > kKept) old.push_back(it->path());
   }
   for (const fs::path& path : old) fs::remove_all(path, ignored);
 }
@@ -55,11 +57,12 @@ std::optional<TunePlan> plan_of(const std::string& text) {
 
 Result<TuningState> TuningState::open(const std::string& parent, const std::string& key) {
   if (parent.empty()) return TuningState("");
-  std::error_code code;
+  remove_old(parent, key);
+  std::error_code code, ignored;
   const std::string folder = parent + "/" + key;
   fs::create_directories(folder, code);
   if (code) return Error(ErrorKind::kCannotCreate, "cannot create folder: " + code.message()).in(folder);
-  remove_old(parent);
+  fs::last_write_time(folder, fs::file_time_type::clock::now(), ignored);  // somebody came back to it
   return TuningState(folder);
 }
 
