@@ -156,7 +156,7 @@ class Tuning {
     const std::size_t taken = report.out_of_patience ? best_epoch(report.epochs) + 1 : report.epochs.size();
     plan.epochs = std::clamp<std::size_t>(taken, 1, plan.epochs);
     resumed_ = resumed_ || report.resumed_steps > 0;
-    if (!report.note.empty()) note_ += (note_.empty() ? "" : " ") + report.note;
+    if (!report.note.empty()) add_note(report.note);
     return Fitted{std::move(trainable), std::move(start.head), !report.out_of_patience};
   }
 
@@ -229,6 +229,12 @@ class Tuning {
   bool resumed() const { return resumed_; }
   const std::string& note() const { return note_; }
   TuningState& state() { return state_; }
+  // Says so when the state has a file of this name: it was not what it should be.
+  void note_damaged(const std::string& name) {
+    if (state_.holds(name))
+      add_note(fmt::format("What was kept of fine-tuning could not be read and was done anew ({}/{} is damaged).",
+                           state_.folder(), name));
+  }
 
   // A hash of all that decides what comes out here.
   Result<std::string> key() const {
@@ -296,8 +302,10 @@ class Tuning {
   Status finish_part(std::size_t part, TunePlan& plan, std::size_t weights, double seconds_left) {
     const auto [on, off] = without(parts_[part], plan);
     if (on.empty() || off.empty()) return Ok{};
-    if (const std::optional<FinishedPart> kept = state_.part(part);
-        kept && same_parts(kept->plan, plan) && kept->weights.size() == weights) {
+    const std::optional<FinishedPart> kept = state_.part(part);
+    const bool whole = kept && kept->weights.size() == weights;
+    if (!whole) note_damaged(fmt::format("part-{}", part));
+    if (whole && same_parts(kept->plan, plan)) {
       resumed_ = true;
       plan = kept->plan;
       if (kept->to_its_end) members_.add(kept->weights);
@@ -337,9 +345,11 @@ class Tuning {
   // What the mean says is kept; by_one, which is rare, is found again.
   Result<FinishedFold> finish_fold(std::size_t fold, const Rows& on, const Rows& off, const TunePlan& plan,
                                    bool by_one) {
-    if (std::optional<FinishedFold> kept = state_.fold(fold, off.size() * rows_.label_count, options_.exits.size());
-        !by_one && kept && same_parts(kept->plan, plan))
-      return std::move(*kept);
+    if (!by_one) {
+      std::optional<FinishedFold> kept = state_.fold(fold, off.size() * rows_.label_count, options_.exits.size());
+      if (!kept) note_damaged(fmt::format("fold-{}", fold));
+      if (kept && same_parts(kept->plan, plan)) return std::move(*kept);
+    }
     SMIDGEN_ASSIGN(Fitted fitted, without_fold(fold, plan, by_one));
     FinishedFold finished{score_rows(fitted.encoder, fitted.head, tokens(off).ids), plan, {}};
     if (!options_.exits.empty()) {
@@ -382,6 +392,8 @@ class Tuning {
     std::copy_n(head.last(of_bias).begin(), of_bias, fitted.head.bias.begin());
     fitted.encoder.take_weights(weights.first(weights.size() - of_head));
   }
+
+  void add_note(const std::string& note) { note_ += (note_.empty() ? "" : " ") + note; }
 
   const TrainingRows& rows_;
   const Encoder& encoder_;
@@ -484,6 +496,7 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
   if (const std::optional<TunePlan> kept = tuning.state().plan()) {
     tuned.plan = *kept;
   } else {
+    tuning.note_damaged("plan");
     watcher.report("timing", 0);
     SMIDGEN_ASSIGN(const double speed, tuning.speed());
     tuned.plan = plan_tuning(rows.size(), rows.label_count, speed, left());

@@ -548,6 +548,8 @@ TEST_F(TunedEncoderTest, ADamagedStateIsNoReasonToFail) {
     EXPECT_EQ((*again)->fits, kPairs + 1) << file;
     EXPECT_EQ((*again)->head.weights, (*whole)->head.weights) << file;
     EXPECT_EQ((*again)->out_of_fold, (*whole)->out_of_fold) << file << ' ' << content;
+    const std::string said = file.starts_with("checkpoint") ? "could not be read" : state + "/" + file + " is damaged";
+    EXPECT_NE((*again)->note.find(said), std::string::npos) << file << ": " << (*again)->note;
   };
   for (const std::string plan :
        {"8 0 1 5", "8 1 1 5", "8 4 1 5", "8 6 1 5", "8 5 0 5", "8 5 3 5", "8 3 2 5", "1000000 3 1 5", "8 3 1 nan"})
@@ -561,6 +563,7 @@ TEST_F(TunedEncoderTest, ADamagedStateIsNoReasonToFail) {
   }
   expect_whole("fold-0", "");
   expect_whole("part-0", "");
+  EXPECT_EQ(run(0)->value().note, "");
   expect_whole("checkpoint-" + std::to_string(kPairs), "no checkpoint");
 }
 

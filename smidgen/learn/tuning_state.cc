@@ -136,6 +136,11 @@ Status TuningState::keep(std::size_t fold_number, const FinishedFold& fold) cons
                              {{"plan", text_of(fold.plan)}});
 }
 
+bool TuningState::holds(const std::string& name) const {
+  std::error_code code;
+  return !folder_.empty() && fs::exists(folder_ + "/" + name, code);
+}
+
 std::string TuningState::checkpoint(std::size_t part) const {
   return folder_.empty() ? "" : fmt::format("{}/checkpoint-{}", folder_, part);
 }

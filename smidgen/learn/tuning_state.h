@@ -50,6 +50,8 @@ class TuningState {
   // When it was kept, is whole and has as many scores and exits.
   std::optional<FinishedFold> fold(std::size_t fold_number, std::size_t scores, std::size_t exits = 0) const;
   Status keep(std::size_t fold_number, const FinishedFold& fold) const;
+  // Whether there is a file of this name, "plan", "part-3" or "fold-0", readable or not.
+  bool holds(const std::string& name) const;
   // Where part `part` keeps its checkpoint; empty when nothing is kept.
   std::string checkpoint(std::size_t part) const;
   void remove() const;
