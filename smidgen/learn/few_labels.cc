@@ -19,7 +19,8 @@ namespace smidgen {
 namespace {
 
 constexpr std::size_t kHalves = 2, kStepsMin = 25, kStepsMax = 600, kPasses = 8;
-constexpr std::size_t kStepsToJudge = 3;  // after these the time of the whole is known well enough
+constexpr std::size_t kStepsToJudge = 3;  // after these the time of the whole is known well enough,
+constexpr double kFirstStepsCost = 2;     // before them within this: the first step pays for memory
 constexpr double kHeadC = 4;
 constexpr double kNamesGainMin = 0.25;      // of what the most frequent label leaves wrong
 constexpr std::size_t kNameCopies = 4;      // rows that the name of a label is worth
@@ -148,13 +149,15 @@ class Contrast {
     std::vector<float> start = trainable.weights();
     const ContrastOptions options = contrast_options(on.ids.size(), options_.seed);
     const double before = work_done_, share = work_of(on.ids.size()) / static_cast<double>(options.steps);
+    if (before == 0) seconds_before_ = seconds();
     std::size_t steps = 0;
     Watcher inner = watcher_;
     inner.cancelled = [&] { return over_budget_ || watcher_.stop_requested(); };
     inner.progress = [&](const ProgressEvent& event) {
       work_done_ = before + share * static_cast<double>(++steps);
-      seconds_expected_ = seconds_since(start_) * work_ / work_done_;
-      over_budget_ = steps >= kStepsToJudge && seconds_expected_ > options_.seconds_max;
+      seconds_expected_ = seconds_before_ + (seconds() - seconds_before_) * work_ / work_done_;
+      const double at_most = before > 0 || steps >= kStepsToJudge ? 1 : kFirstStepsCost;
+      over_budget_ = seconds_expected_ > at_most * options_.seconds_max;
       watcher_.report("contrasting", work_done_ / work_, event.detail);
     };
     SMIDGEN_TRY(contrast(trainable, on, rows_.label_count, options, inner));
@@ -216,6 +219,7 @@ class Contrast {
   std::vector<std::vector<std::int32_t>> ids_, name_ids_;
   std::vector<Rows> parts_;
   SteadyTime start_ = steady_now();
+  double seconds_before_ = 0;  // the first step
   double work_ = 0, work_done_ = 0, seconds_expected_ = 0, share_ = 1;
   bool over_budget_ = false;
 };
@@ -275,6 +279,10 @@ Result<std::optional<ContrastedEncoder>> contrast_encoder(const TrainingRows& ro
                                                           const EmbeddingMatrix& embeddings, const TuneOptions& options,
                                                           ThreadPool& pool, const Watcher& watcher,
                                                           std::string& why_not) {
+  if (options.seconds_max <= 0) {
+    why_not = "The encoder was not moved by contrast: no minutes were left for it.";
+    return std::optional<ContrastedEncoder>();
+  }
   std::vector<std::string> names = texts_of_names(rows);
   std::string note;
   EmbeddingMatrix named;
@@ -302,10 +310,10 @@ Result<std::optional<ContrastedEncoder>> contrast_encoder(const TrainingRows& ro
   };
   ContrastedEncoder found;
   TunedEncoder& tuned = found.moved;
-  SMIDGEN_ASSIGN(found.frozen_out_of_fold, contrast.frozen_out_of_fold(embeddings, named));
   auto out_of_fold = contrast.out_of_fold();
   if (!out_of_fold.ok() && contrast.over_budget()) return too_long();
   SMIDGEN_ASSIGN(tuned.out_of_fold, std::move(out_of_fold));
+  SMIDGEN_ASSIGN(found.frozen_out_of_fold, contrast.frozen_out_of_fold(embeddings, named));
   auto all = contrast.move(0);
   if (!all.ok() && contrast.over_budget()) return too_long();
   if (!all.ok()) return std::move(all).error();

@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <thread>
 
 #include "smidgen/learn/head_trainer.h"
 #include "smidgen/model/encoder_rung.h"
@@ -198,19 +200,32 @@ TEST_F(FewLabelsTest, FitsWhatATeacherSays) {
 
 TEST_F(FewLabelsTest, StopsEarlyWhenTimeIsShort) {
   TuneOptions options;
-  options.seconds_max = 1e-6;
   options.folder = folder_;
   std::string why_not;
-  std::size_t reports = 0;
+  std::size_t asked = 0;  // once a step; by head fits on the frozen encoder as well
+  double seconds_a_step = 0;
   Watcher watcher;
-  watcher.progress = [&](const ProgressEvent&) { ++reports; };
-  const auto moved =
-      contrast_encoder(rows_of(40, 2), encoder_, embed(rows_of(40, 2)), options, pool_, watcher, why_not);
-  ASSERT_TRUE(moved.ok());
-  EXPECT_FALSE(moved->has_value());
-  EXPECT_NE(why_not.find("minutes here, 0.0 were left"), std::string::npos) << why_not;
-  EXPECT_LE(reports, 4U);
-  EXPECT_FALSE(fs::exists(folder_));
+  watcher.cancelled = [&] {
+    ++asked;
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds_a_step));
+    return false;
+  };
+  const auto expect_none = [&](double seconds_max, const std::string& why, std::size_t steps_max) {
+    options.seconds_max = seconds_max;
+    asked = 0;
+    const auto moved =
+        contrast_encoder(rows_of(40, 2), encoder_, embed(rows_of(40, 2)), options, pool_, watcher, why_not);
+    ASSERT_TRUE(moved.ok());
+    EXPECT_FALSE(moved->has_value());
+    EXPECT_NE(why_not.find(why), std::string::npos) << why_not;
+    EXPECT_LE(asked, steps_max);
+    EXPECT_FALSE(fs::exists(folder_));
+  };
+  expect_none(0, "no minutes were left", 0);
+  expect_none(-5, "no minutes were left", 0);
+  expect_none(1e-6, "minutes here, 0.0 were left", 1);
+  seconds_a_step = 0.2;  // of 75 and more
+  expect_none(10, "minutes here, 0.2 were left", 3);
 }
 
 TEST_F(FewLabelsTest, IsCancelledAndSaysWhatIsImpossible) {

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <thread>
 
 #include "smidgen/base/atomic_file.h"
 #include "smidgen/base/file.h"
@@ -567,16 +569,34 @@ TEST_F(TunedEncoderTest, ADamagedStateIsNoReasonToFail) {
   expect_whole("checkpoint-" + std::to_string(kPairs), "no checkpoint");
 }
 
+// Of the speed trial's seven batches only those are taken that something can still come of.
 TEST_F(TunedEncoderTest, SaysWhyNotWhenTimeIsShort) {
-  TuneOptions options;
-  options.seconds_max = 1e-6;
-  options.folder = folder_;
-  std::string why_not;
-  const auto tuned = tune_encoder(rows_, *encoder_, embeddings_, options, pool_, {}, why_not);
-  ASSERT_TRUE(tuned.ok());
-  EXPECT_FALSE(tuned->has_value());
-  EXPECT_NE(why_not.find("minutes"), std::string::npos) << why_not;
-  EXPECT_FALSE(fs::exists(folder_));
+  TuneOptions options = options_with_state();
+  std::size_t batches = 0;
+  double seconds_a_batch = 0;
+  Watcher watcher;
+  watcher.cancelled = [&] {
+    ++batches;
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds_a_batch));
+    return false;
+  };
+  const auto expect_none = [&](double seconds_max, const std::string& why, std::size_t batches_max) {
+    options.seconds_max = seconds_max;
+    batches = 0;
+    const auto tuned = tune_encoder(rows_, *encoder_, embeddings_, options, pool_, watcher, why_not_);
+    ASSERT_TRUE(tuned.ok());
+    EXPECT_FALSE(tuned->has_value());
+    EXPECT_NE(why_not_.find(why), std::string::npos) << why_not_;
+    EXPECT_LE(batches, batches_max);
+    EXPECT_FALSE(fs::exists(options.folder));
+    EXPECT_TRUE(fs::is_empty(options.state_folder));
+  };
+  expect_none(0, "no minutes were left", 0);
+  expect_none(-5, "no minutes were left", 0);
+  // The least, two epochs on two folds, is 1,200 rows, or 37 batches.
+  seconds_a_batch = 0.2;
+  expect_none(3, "the least that makes sense takes", 1);
+  expect_none(5, "the least that makes sense takes", 2);
 }
 
 }  // namespace
