@@ -68,7 +68,8 @@ struct FineTuneReport {
   double seconds = 0, rows_per_second = 0;  // of all runs that took part
   std::size_t resumed_steps = 0;            // that a checkpoint saved
   bool out_of_patience = false;
-  std::string note;  // a sentence for the user: the checkpoint was damaged; may be empty
+  bool out_of_time = false;  // it ended where its schedule was cut, while its rate was still up
+  std::string note;          // a sentence for the user: the checkpoint was damaged; may be empty
 };
 
 // Softmax cross-entropy of a head on embeddings, averaged over the batch by class weight (and the targets' weight of

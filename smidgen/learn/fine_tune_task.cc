@@ -145,6 +145,7 @@ class Run {
     if (options_.seconds_max <= 0 || done >= epochs_) return;
     const double left = options_.seconds_max - seconds(), each = seconds() / static_cast<double>(done);
     epochs_ = std::min(epochs_, done + (left <= 0 ? 0 : static_cast<std::size_t>(left / each)));
+    report_.out_of_time = epochs_ == done;
   }
 
   void judge(FineTuneEpoch& epoch) {
@@ -206,12 +207,12 @@ class Run {
     for (const FineTuneEpoch& epoch : report_.epochs)
       ends += fmt::format("{} {} {} {} {} ", epoch.loss, epoch.accuracy, epoch.held_loss, epoch.held_accuracy,
                           epoch.seconds);
-    SMIDGEN_TRY(
-        write_training_file(options_.checkpoint, std::move(tensors),
-                            {{"key", key()},
-                             {"state", fmt::format("{} {} {} {} {} {} {} {:d}", report_.steps, at_, random_.state(),
-                                                   loss_sum_, right_, epochs_, seconds(), report_.out_of_patience)},
-                             {"epochs", ends}}));
+    SMIDGEN_TRY(write_training_file(
+        options_.checkpoint, std::move(tensors),
+        {{"key", key()},
+         {"state", fmt::format("{} {} {} {} {} {} {} {:d} {:d}", report_.steps, at_, random_.state(), loss_sum_, right_,
+                               epochs_, seconds(), report_.out_of_patience, report_.out_of_time)},
+         {"epochs", ends}}));
     saved_ = steady_now();
     save_seconds_ = seconds_since(start);
     return Ok{};
@@ -273,7 +274,7 @@ class Run {
   Status read_place(const Safetensors& file, Place& place) const {
     std::istringstream state(text_of(file, "state")), ends(text_of(file, "epochs"));
     state >> place.report.steps >> place.at >> place.random >> place.loss_sum >> place.right >> place.epochs >>
-        place.seconds >> place.report.out_of_patience;
+        place.seconds >> place.report.out_of_patience >> place.report.out_of_time;
     if (!state) return Error::bad_data("is not a checkpoint");
     FineTuneEpoch epoch;
     while (ends >> epoch.loss >> epoch.accuracy >> epoch.held_loss >> epoch.held_accuracy >> epoch.seconds) {

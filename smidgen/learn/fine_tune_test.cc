@@ -158,6 +158,9 @@ TEST(FineTune, StopsWhenAskedAndCutsItsScheduleToTheTime) {
   const auto report = fine_tune(*encoder, head, order_task(64), options, {});
   ASSERT_TRUE(report.ok());
   EXPECT_EQ(report->epochs.size(), 1U);
+  EXPECT_TRUE(report->out_of_time);
+  options.epochs = 1;
+  EXPECT_FALSE(fine_tune(*encoder, head, order_task(64), options, {})->out_of_time);  // it is all that was wanted
 }
 
 TEST(FineTune, CountsTheEpochsThatAreWorseByMoreThanChance) {
@@ -320,6 +323,29 @@ TEST_F(CheckpointTest, OfOtherHeldRowsIsNotLookedAt) {
   EXPECT_EQ(resumed(0), 3U);
 }
 
+TEST_F(CheckpointTest, KnowsThatTimeWasOver) {
+  fs::create_directories(folder_);
+  const auto train = [&](std::size_t stop_at) {
+    ThreadPool pool(1);
+    auto encoder = TrainableEncoder::load(kTiny, Precision::kF32, kernels(), pool);
+    Random random(3);
+    SoftmaxHead head = random_head(random, 2);
+    FineTuneOptions options;
+    options.seconds_max = 1e-9;
+    options.checkpoint = (folder_ / "checkpoint").string();
+    Watcher watcher;
+    std::size_t asked = 0;
+    watcher.cancelled = [&] { return ++asked == stop_at; };
+    return fine_tune(*encoder, head, order_task(100), options, watcher);
+  };
+  ASSERT_FALSE(train(4).ok());  // four batches an epoch: with the last
+  const auto report = train(0);
+  ASSERT_TRUE(report.ok()) << report.error().message();
+  EXPECT_EQ(report->resumed_steps, 4U);
+  EXPECT_EQ(report->epochs.size(), 1U);
+  EXPECT_TRUE(report->out_of_time);
+}
+
 TEST_F(CheckpointTest, KnowsThatPatienceWasLost) {
   fs::create_directories(folder_);
   const TokenRows held = opposite_task(60);
@@ -404,10 +430,11 @@ TEST_F(CheckpointTest, AnImpossibleOneBeginsAnewAndSaysSo) {
   for (std::uint32_t i = 0; i < 100; ++i) twice[i] = i / 2, beyond[i] = i + 1000000;
   expect_anew("", "", twice);
   expect_anew("", "", beyond);
-  // steps, rows done, random, loss, right, epochs, seconds, out of patience; of 100 rows in batches of 16, 3 epochs.
+  // steps, rows done, random, loss, right, epochs, seconds, out of patience, of time; of 100 rows in batches of 16, 3
+  // epochs.
   for (const char* state :
-       {"5 100 7 1 0 3 1 0", "5 81 7 1 0 3 1 0", "5 80 7 1 0 1000000000 1 0", "5 80 7 1 0 0 1 0", "6 80 7 1 0 3 1 0",
-        "5 80 7 nan 0 3 1 0", "5 80 7 1 90 3 1 0", "5 80 7 1 0 3 -1 0", "5", "x"})
+       {"5 100 7 1 0 3 1 0 0", "5 81 7 1 0 3 1 0 0", "5 80 7 1 0 1000000000 1 0 0", "5 80 7 1 0 0 1 0 0",
+        "6 80 7 1 0 3 1 0 0", "5 80 7 nan 0 3 1 0 0", "5 80 7 1 90 3 1 0 0", "5 80 7 1 0 3 -1 0 0", "5", "x"})
     expect_anew("state", state, {});
   expect_anew("epochs", "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 ", {});
   expect_anew("epochs", "nonsense", {});

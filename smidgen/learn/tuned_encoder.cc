@@ -31,7 +31,7 @@ constexpr std::size_t kRowsOfLabelForPairs = 64;  // else a fit on three folds o
 constexpr std::size_t kTrialBatches = 6;
 constexpr std::size_t kHeldUnitsMin = 50;  // fewer say nothing about when to stop
 constexpr std::size_t kPatience = 3;       // epochs in a row that are worse than the best
-constexpr int kRecipe = 5;                 // of plan, stopping and mean: state of another is not gone on with
+constexpr int kRecipe = 6;                 // of plan, stopping and mean: state of another is not gone on with
 static_assert(kTuneFoldsMax <= kFolds);
 constexpr std::size_t kRowsToJudgeMean = 2000;
 constexpr double kShareOfExits = 0.15;  // of the budget, kept for them: reading all rows again, and heads on them
@@ -135,7 +135,7 @@ class Tuning {
   struct Fitted {
     TrainableEncoder encoder;
     SoftmaxHead head;
-    bool to_its_end = true;  // of its schedule: patience did not end it
+    bool to_its_end = true;  // of its schedule: neither patience nor time ended it
   };
   // Part `part` of parts_ or, behind them, the last; held: rows it is judged on after each epoch, each of its own unit,
   // may be empty. Its schedule is cut, at least to one epoch, when its share of the time that is left is not enough;
@@ -170,7 +170,8 @@ class Tuning {
     plan.epochs = std::clamp<std::size_t>(taken, 1, plan.epochs);
     resumed_ = resumed_ || report.resumed_steps > 0;
     if (!report.note.empty()) add_note(report.note);
-    return Fitted{std::move(trainable), std::move(start.head), !report.out_of_patience};
+    const bool to_its_end = !report.out_of_patience && !report.out_of_time;
+    return Fitted{std::move(trainable), std::move(start.head), to_its_end};
   }
 
   Result<Fitted> fit_last(TunePlan& plan, double seconds_left) {
@@ -212,11 +213,12 @@ class Tuning {
   }
   double exit_seconds() const { return exit_seconds_; }
 
-  // Gives the last fit, on all rows, the mean of its weights and those of the parts: the same start, the same
-  // schedule and other rows end in one valley, whose middle answers unseen rows better than its rim (Wortsman et al.,
-  // "Model soups", 2022). Were there a ridge between them, the mean would have forgotten what each of them learnt: when
-  // on its own rows it is not at least half of the way from what the other fits answer right of rows they have not
-  // seen to what the last fit does, that one stays as it is. Returns how many fits were averaged, 1 for none.
+  // Gives the last fit, on all rows, the mean of the weights of the parts and, came it to its end, its own: the same
+  // start, the same schedule and other rows end in one valley, whose middle answers unseen rows better than its rim
+  // (Wortsman et al., "Model soups", 2022). Were there a ridge between them, the mean would have forgotten what each of
+  // them learnt: when on its own rows it is not at least half of the way from what the other fits answer right of rows
+  // they have not seen to what the last fit does, that one stays as it is. Returns how many fits were averaged, 1 for
+  // none.
   std::size_t average(Fitted& last, std::span<const float> out_of_fold) {
     if (members_.count() == 0) return 1;
     const std::vector<float> own = weights_of(last);
@@ -232,7 +234,7 @@ class Tuning {
       return score_quality(scores, judged.labels, rows_.label_count).accuracy;
     };
     const double least = (accuracy(unseen) + accuracy(score_rows(last.encoder, last.head, judged.ids))) / 2;
-    members_.add(own);
+    if (last.to_its_end) members_.add(own);
     take_weights(last, members_.value());
     if (accuracy(score_rows(last.encoder, last.head, judged.ids)) >= least) return members_.count();
     take_weights(last, own);
@@ -337,7 +339,7 @@ class Tuning {
     return state_.keep(part, std::move(finished));
   }
 
-  // The mean of the parts that left `fold` out and came to their end (of those that patience ended, when no other did),
+  // The mean of the parts that left `fold` out and came to their end (of those that ended early, when no other did),
   // or the first of them.
   Result<Fitted> without_fold(std::size_t fold, const TunePlan& plan, bool by_one) {
     WeightMean mean, of_stopped;

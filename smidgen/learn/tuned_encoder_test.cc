@@ -402,6 +402,36 @@ TEST_F(TunedEncoderTest, AFoldIsScoredByAFitThatPatienceEndedWhenThereIsNoOther)
   EXPECT_EQ(said, wanted);
 }
 
+// A fit that time ended while its rate was up is left out of the mean, as one that patience ended; the others take as
+// many epochs and come to their end.
+TEST_F(TunedEncoderTest, AFitThatTimeEndedIsNotAveraged) {
+  TuneOptions options = options_with_state();
+  for (const std::string slow : {"part 1 of 4", "part 4 of 4"}) {
+    fs::remove_all(folder_);
+    ASSERT_FALSE(tune(options, 5).ok());
+    const std::string key = fs::directory_iterator(options.state_folder)->path().filename();
+    const TuningState state = *TuningState::open(options.state_folder, key);
+    ASSERT_TRUE(state.keep(TunePlan{2, 3, 1}).ok());
+    options.seconds_max = 4;
+    bool slept = false;
+    Watcher watcher;
+    watcher.progress = [&](const ProgressEvent& event) {
+      if (slept || event.stage.find(slow) == std::string_view::npos) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2500));  // more than half of what is left
+      slept = true;
+    };
+    const auto tuned = tune_encoder(rows_, *encoder_, embeddings_, options, pool_, watcher, why_not_);
+    ASSERT_TRUE(tuned.ok()) << tuned.error().message();
+    EXPECT_EQ((*tuned)->plan.epochs, 1U) << slow;
+    EXPECT_EQ((*tuned)->fits, 3U) << slow;
+    for (std::size_t part = 0; part < 3; ++part) {
+      const std::optional<FinishedPart> finished = state.part(part);
+      ASSERT_TRUE(finished.has_value()) << slow;
+      EXPECT_EQ(finished->to_its_end, part > 0 || slow != "part 1 of 4") << part;
+    }
+  }
+}
+
 TEST_F(TunedEncoderTest, GoesOnWhereItWasStopped) {
   TuneOptions options = options_with_state();
   const auto run = [&](std::size_t stop_at) { return tune(options, stop_at); };

@@ -16,8 +16,8 @@
 namespace smidgen {
 
 // What a finished fit on some of the folds leaves: its weights (of encoder, then head), whether it came to the end of
-// its schedule (patience did not end it), and the plan as it was after it, for later parts take as many epochs as the
-// first found best. In one file, so that no kill comes between them.
+// its schedule (neither patience nor time ended it), and the plan as it was after it, for later parts take as many
+// epochs as the first found best. In one file, so that no kill comes between them.
 struct FinishedPart {
   std::vector<float> weights;
   bool to_its_end = true;
