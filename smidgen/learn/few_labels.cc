@@ -11,6 +11,7 @@
 
 #include "smidgen/base/clock.h"
 #include "smidgen/learn/head_trainer.h"
+#include "smidgen/learn/moved_encoder.h"
 #include "smidgen/learn/score_quality.h"
 #include "smidgen/learn/training_rows.h"
 
@@ -86,10 +87,14 @@ class Contrast {
   double seconds_expected() const { return seconds_expected_; }
   bool over_budget() const { return over_budget_; }
 
-  // Of the share of the way that has the lower loss at its best temperature, which share() then is.
+  // Of the share of the way that has the lower loss at its best temperature, which share() then is, in the precision
+  // that will run: where that of the frozen encoder costs too much, in the slower one.
   Result<std::vector<float>> out_of_fold() {
     const std::size_t labels = rows_.label_count;
-    std::vector<std::vector<float>> scores(kShares.size(), std::vector<float>(rows_.size() * labels));
+    std::vector<Precision> precisions = {encoder_.precision()};
+    if (const std::optional<Precision> slower = slower_precision(encoder_)) precisions.push_back(*slower);
+    std::vector<std::vector<float>> scores(precisions.size() * kShares.size(),
+                                           std::vector<float>(rows_.size() * labels));
     for (std::size_t half = 0; half < kHalves; ++half) {
       Rows off;
       for (const std::uint32_t row : parts_[0])
@@ -97,19 +102,33 @@ class Contrast {
       SMIDGEN_ASSIGN(Moved moved, move(1 + half));
       for (std::size_t which = 0; which < kShares.size(); ++which) {
         SMIDGEN_ASSIGN(const SoftmaxHead head, settle(moved, kShares[which]));
-        const std::vector<float> part = score_rows(moved.encoder, head, tokens(off).ids);
-        for (std::size_t i = 0; i < off.size(); ++i)
-          std::copy_n(part.begin() + static_cast<std::ptrdiff_t>(i * labels), labels,
-                      scores[which].begin() + static_cast<std::ptrdiff_t>(off[i] * labels));
+        const TemporaryFolder copy(options_.folder + "_of_half");
+        SMIDGEN_TRY(write_moved(encoder_, moved.encoder, copy.path()));
+        for (std::size_t i = 0; i < precisions.size(); ++i) {
+          SMIDGEN_ASSIGN(const auto written, load_moved(encoder_, copy.path(), precisions[i]));
+          SMIDGEN_ASSIGN(const auto part, score_as_run(*written, head, tokens(off).ids, pool_, watcher_));
+          place_scores(part, off, labels, scores[i * kShares.size() + which]);
+        }
       }
     }
-    std::vector<double> loss;
-    for (const std::vector<float>& one : scores) loss.push_back(score_quality(one, rows_.labels, labels).log_loss);
-    const auto best = static_cast<std::size_t>(std::min_element(loss.begin(), loss.end()) - loss.begin());
-    share_ = kShares[best];
+    std::vector<ScoreQuality> quality;
+    for (const std::vector<float>& one : scores) quality.push_back(score_quality(one, rows_.labels, labels));
+    const auto best_in = [&](std::size_t precision) {
+      const auto first = quality.begin() + static_cast<std::ptrdiff_t>(precision * kShares.size());
+      const auto best = std::min_element(first, first + static_cast<std::ptrdiff_t>(kShares.size()),
+                                         [](const auto& a, const auto& b) { return a.log_loss < b.log_loss; });
+      return static_cast<std::size_t>(best - quality.begin());
+    };
+    std::size_t best = best_in(0);
+    if (const std::size_t slower = best_in(precisions.size() - 1);
+        quality[slower].accuracy - quality[best].accuracy > options_.precision_cost_max)
+      best = slower;
+    share_ = kShares[best % kShares.size()];
+    runs_in_ = precisions[best / kShares.size()];
     return std::move(scores[best]);
   }
   double share() const { return share_; }
+  Precision runs_in() const { return runs_in_; }
 
   // The same of heads on the frozen encoder's embeddings; names (labels, dimensions): of the names, when they count.
   Result<std::vector<float>> frozen_out_of_fold(const EmbeddingMatrix& embeddings, const EmbeddingMatrix& names) {
@@ -218,6 +237,7 @@ class Contrast {
   const Watcher& watcher_;
   std::vector<std::vector<std::int32_t>> ids_, name_ids_;
   std::vector<Rows> parts_;
+  Precision runs_in_ = encoder_.precision();
   SteadyTime start_ = steady_now();
   double seconds_before_ = 0;  // the first step
   double work_ = 0, work_done_ = 0, seconds_expected_ = 0, share_ = 1;
@@ -318,7 +338,8 @@ Result<std::optional<ContrastedEncoder>> contrast_encoder(const TrainingRows& ro
   if (!all.ok() && contrast.over_budget()) return too_long();
   if (!all.ok()) return std::move(all).error();
   SMIDGEN_ASSIGN(tuned.head, contrast.settle(*all, contrast.share()));
-  SMIDGEN_ASSIGN(tuned.encoder, write_moved(encoder, all->encoder, options.folder));
+  SMIDGEN_TRY(write_moved(encoder, all->encoder, options.folder));
+  SMIDGEN_ASSIGN(tuned.encoder, load_moved(encoder, options.folder, contrast.runs_in()));
   tuned.share = contrast.share();
   tuned.note = std::move(note);
   tuned.plan = {0, kHalves, contrast.seconds()};

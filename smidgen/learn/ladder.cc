@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <numeric>
 #include <string_view>
 #include <system_error>
@@ -218,6 +219,7 @@ Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMat
             Ladder& ladder) {
   TuneOptions tuning;
   tuning.seconds_max = seconds;
+  if (options.precision) tuning.precision_cost_max = std::numeric_limits<double>::infinity();
   tuning.folder = options.tuned_folder;
   if (options.exits) tuning.exits = exit_layers(encoder.config().body.layers);
   tuning.seed = options.seed;
@@ -242,6 +244,7 @@ Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMat
   if (!(moved.log_loss < frozen.log_loss)) return Ok{};
   rung.out_of_fold = std::move(tuned->out_of_fold);
   SMIDGEN_ASSIGN(rung.rung, EncoderRung::create(tuned->encoder, std::move(tuned->head)));
+  rung.precision = tuned->encoder->precision();
   rung.chosen = fmt::format("fine-tuned for {} epochs, {}{}", tuned->plan.epochs,
                             tuned->fits > 1 ? fmt::format("mean of {} fits, ", tuned->fits) : "",
                             precision_name(tuned->encoder->precision()));
@@ -254,6 +257,7 @@ Status move_by_contrast(const TrainingRows& rows, const Encoder& encoder, const 
                         TrainedRung& rung, std::vector<std::string>& notes) {
   TuneOptions tuning;
   tuning.seconds_max = seconds;
+  if (options.precision) tuning.precision_cost_max = std::numeric_limits<double>::infinity();
   tuning.folder = options.tuned_folder + "_by_contrast";
   tuning.seed = options.seed;
   std::string why_not;
@@ -277,6 +281,7 @@ Status move_by_contrast(const TrainingRows& rows, const Encoder& encoder, const 
   if (!moved->note.empty()) notes.push_back(moved->note);
   rung.out_of_fold = std::move(moved->out_of_fold);
   SMIDGEN_ASSIGN(rung.rung, EncoderRung::create(moved->encoder, std::move(moved->head)));
+  rung.precision = moved->encoder->precision();
   rung.chosen = fmt::format("moved by contrast{}, {}",
                             moved->share < 1 ? fmt::format(" {:.0f} % of the way", 100 * moved->share) : "",
                             precision_name(moved->encoder->precision()));

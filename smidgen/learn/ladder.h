@@ -71,7 +71,8 @@ struct LadderOptions {
   std::string state_key;     // what beside rows and encoder must be the same for that: the whole budget
 };
 
-// The encoder computes in int8, else in bf16, when its out-of-fold accuracy is at most this much below that of f32.
+// The encoder computes in int8, else in bf16, when its out-of-fold accuracy is at most this much below that of f32. One
+// that moved computes so only when it is at most this much below that of the precision it was trained in.
 inline constexpr double kPrecisionCostMax = 0.003;
 
 struct TrainedRung {

@@ -14,6 +14,7 @@
 #include "smidgen/base/sha256.h"
 #include "smidgen/base/version.h"
 #include "smidgen/learn/head_trainer.h"
+#include "smidgen/learn/moved_encoder.h"
 #include "smidgen/learn/score_quality.h"
 #include "smidgen/learn/training_rows.h"
 #include "smidgen/learn/tuning_state.h"
@@ -31,7 +32,7 @@ constexpr std::size_t kRowsOfLabelForPairs = 64;  // else a fit on three folds o
 constexpr std::size_t kTrialBatches = 6;
 constexpr std::size_t kHeldUnitsMin = 50;  // fewer say nothing about when to stop
 constexpr std::size_t kPatience = 3;       // epochs in a row that are worse than the best
-constexpr int kRecipe = 6;                 // of plan, stopping and mean: state of another is not gone on with
+constexpr int kRecipe = 7;                 // of plan, stopping, mean, scores: state of another is not gone on with
 static_assert(kTuneFoldsMax <= kFolds);
 constexpr std::size_t kRowsToJudgeMean = 2000;
 constexpr double kShareOfExits = 0.15;  // of the budget, kept for them: reading all rows again, and heads on them
@@ -50,23 +51,6 @@ bool same_parts(const TunePlan& a, const TunePlan& b) {
 TuningState nothing_kept() {
   return std::move(TuningState::open("", "")).value();
 }
-
-// Not there before, and gone when this is, whatever happened.
-class TemporaryFolder {
- public:
-  explicit TemporaryFolder(std::string path) : path_(std::move(path)) { remove(); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() { remove(); }
-  const std::string& path() const { return path_; }
-
- private:
-  void remove() const {
-    std::error_code code;
-    std::filesystem::remove_all(path_, code);
-  }
-  std::string path_;
-};
 
 // Of the weights of fits, (encoder, then head).
 class WeightMean {
@@ -188,22 +172,32 @@ class Tuning {
     return Ok{};
   }
 
-  // Each fold's by the parts that left it out: by their mean, or by the first of them alone.
+  // Each fold's by the parts that left it out: by their mean, or by the first of them alone. As the encoder that is
+  // kept will run: where its precision costs too much, in the slower one, from here on.
   Result<std::vector<float>> out_of_fold(const TunePlan& plan, bool by_one) {
     exits_.clear();
-    std::vector<float> scores(rows_.size() * rows_.label_count);
+    std::vector<float> scores(rows_.size() * rows_.label_count), in_training(scores.size());
     for (std::size_t fold = 0; fold < plan.folds; ++fold) {
       const auto [on, off] = without({fold}, plan);
       if (on.empty() || off.empty()) continue;
       SMIDGEN_ASSIGN(const FinishedFold found, finish_fold(fold, on, off, plan, by_one));
       place_scores(found.scores, off, rows_.label_count, scores);
+      place_scores(found.in_training, off, rows_.label_count, in_training);
       for (std::size_t i = 0; i < found.exits.size(); ++i) {
         if (exits_.size() == i) exits_.push_back({{}, std::vector<float>(scores.size()), found.exits[i].c, false});
         place_scores(found.exits[i].scores, off, rows_.label_count, exits_[i].out_of_fold);
       }
     }
-    return scores;
+    const auto accuracy = [&](std::span<const float> said) {
+      return score_quality(said, rows_.labels, rows_.label_count).accuracy;
+    };
+    const std::optional<Precision> slower = slower_precision(encoder_);
+    const double cost = accuracy(in_training) - accuracy(scores);
+    if (!slower || runs_in_ == *slower || cost <= options_.precision_cost_max) return scores;
+    runs_in_ = *slower;
+    return out_of_fold(plan, by_one);
   }
+  Precision runs_in() const { return runs_in_; }
 
   // Heads after inner layers of what is kept, with the C and the scores of those of the folds.
   Result<std::vector<TrainedExit>> exits(const Encoder& kept) {
@@ -361,19 +355,28 @@ class Tuning {
   Result<FinishedFold> finish_fold(std::size_t fold, const Rows& on, const Rows& off, const TunePlan& plan,
                                    bool by_one) {
     if (!by_one) {
-      std::optional<FinishedFold> kept = state_.fold(fold, off.size() * rows_.label_count, options_.exits.size());
-      if (!kept) note_damaged(fmt::format("fold-{}", fold));
+      std::optional<FinishedFold> kept =
+          state_.fold(fold, runs_in_, off.size() * rows_.label_count, options_.exits.size());
+      if (!kept) note_damaged(fmt::format("fold-{}-{}", fold, precision_name(runs_in_)));
       if (kept && same_parts(kept->plan, plan)) return std::move(*kept);
     }
-    SMIDGEN_ASSIGN(Fitted fitted, without_fold(fold, plan, by_one));
-    FinishedFold finished{score_rows(fitted.encoder, fitted.head, tokens(off).ids), plan, {}};
+    const TokenRows held = tokens(off);
+    const TemporaryFolder copy(options_.folder + "_of_fold");
+    FinishedFold finished{{}, {}, plan, {}};
+    SoftmaxHead head;
+    {  // not in memory beside what it is read as
+      SMIDGEN_ASSIGN(Fitted fitted, without_fold(fold, plan, by_one));
+      finished.in_training = score_rows(fitted.encoder, fitted.head, held.ids);
+      SMIDGEN_TRY(write_moved(encoder_, fitted.encoder, copy.path()));
+      head = std::move(fitted.head);
+    }
+    SMIDGEN_ASSIGN(const std::shared_ptr<const Encoder> written, load_moved(encoder_, copy.path(), runs_in_));
+    SMIDGEN_ASSIGN(finished.scores, score_as_run(*written, head, held.ids, pool_, watcher_));
     if (!options_.exits.empty()) {
-      const TemporaryFolder copy(options_.folder + "_of_fold");
-      SMIDGEN_ASSIGN(const std::shared_ptr<const Encoder> written, write_moved(encoder_, fitted.encoder, copy.path()));
       SMIDGEN_ASSIGN(std::vector<TunedExit> exits, fit_exits(*written, on, off));
       for (TunedExit& exit : exits) finished.exits.push_back({exit.c, std::move(exit.scores)});
     }
-    if (!by_one) SMIDGEN_TRY(state_.keep(fold, finished));
+    if (!by_one) SMIDGEN_TRY(state_.keep(fold, runs_in_, finished));
     return finished;
   }
 
@@ -417,6 +420,7 @@ class Tuning {
   ThreadPool& pool_;
   const Watcher& watcher_;
   TuningState state_ = nothing_kept();
+  Precision runs_in_ = encoder_.precision();  // the encoder that is kept
   bool resumed_ = false;
   std::string note_;
   std::vector<std::vector<std::int32_t>> ids_;
@@ -471,21 +475,6 @@ double estimated_tuning_minutes(std::size_t rows, std::size_t labels, double emb
   return seconds / kShareOfMostFolds / (exits ? 1 - kShareOfExits : 1) / 60;
 }
 
-Result<std::shared_ptr<const Encoder>> write_moved(const Encoder& encoder, TrainableEncoder& moved,
-                                                   const std::string& folder) {
-  std::error_code code;
-  std::filesystem::create_directories(folder, code);
-  if (code) return Error(ErrorKind::kCannotCreate, "cannot create folder: " + code.message()).in(folder);
-  SMIDGEN_TRY(encoder.save_for_other_weights(folder));
-  SMIDGEN_TRY(moved.save_weights(folder + "/" + moved.config().body_prefix + "model.safetensors"));
-  EncoderOptions as_before;
-  as_before.tokens_max = encoder.tokens_max();
-  as_before.kernels = &encoder.kernels();
-  as_before.precision = encoder.precision();
-  SMIDGEN_ASSIGN(Encoder loaded, Encoder::load(folder, as_before));
-  return std::make_shared<const Encoder>(std::move(loaded));
-}
-
 Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const Encoder& encoder,
                                                  const EmbeddingMatrix& embeddings, const TuneOptions& options,
                                                  ThreadPool& pool, const Watcher& watcher, std::string& why_not) {
@@ -537,7 +526,8 @@ Result<std::optional<TunedEncoder>> tune_encoder(const TrainingRows& rows, const
   if (tuned.fits == 1 && tuned.plan.left_out > 1) {  // one fit is kept: what a mean says is not to be expected of it
     SMIDGEN_ASSIGN(tuned.out_of_fold, tuning.out_of_fold(tuned.plan, true));
   }
-  SMIDGEN_ASSIGN(tuned.encoder, write_moved(encoder, fitted.encoder, options.folder));
+  SMIDGEN_TRY(write_moved(encoder, fitted.encoder, options.folder));
+  SMIDGEN_ASSIGN(tuned.encoder, load_moved(encoder, options.folder, tuning.runs_in()));
   if (!options.exits.empty()) {
     SMIDGEN_ASSIGN(tuned.exits, tuning.exits(*tuned.encoder));
     tuned.exit_seconds = tuning.exit_seconds();

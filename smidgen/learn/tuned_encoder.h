@@ -32,7 +32,10 @@ namespace smidgen {
 struct TuneOptions {
   double seconds_max = 0;  // for everything here
   std::string folder;      // where the tuned encoder is written; must not exist; FOLDER_of_fold is used meanwhile
-  double c = 16;           // of the head on the frozen body that tuning starts from
+  // Of out-of-fold accuracy, that the precision of the frozen encoder may cost; else that of training is taken.
+  // Infinite: it was asked for.
+  double precision_cost_max = kPrecisionCostMax;
+  double c = 16;  // of the head on the frozen body that tuning starts from
   std::uint64_t seed = 1;
   FineTuneOptions recipe;          // rates (see tuning_rate), batches, dropout, smoothing; tune_encoder sets the rest
   std::vector<std::size_t> exits;  // layers after which a head is wanted as well (exits.h), rising; not by contrast
@@ -65,7 +68,7 @@ double estimated_tuning_minutes(std::size_t rows, std::size_t labels, double emb
                                 bool exits);
 
 struct TunedEncoder {
-  std::shared_ptr<const Encoder> encoder;  // of `folder`
+  std::shared_ptr<const Encoder> encoder;  // of `folder`, in the precision out_of_fold is of
   SoftmaxHead head;
   std::vector<float> out_of_fold;  // (rows, labels) log-probabilities
   std::vector<TrainedExit> exits;  // as TuneOptions::exits
@@ -78,11 +81,6 @@ struct TunedEncoder {
   std::string note;      // a sentence for the user, may be empty
   std::string leftover;  // folder to remove when what this is for stands; may be empty
 };
-
-// Writes the files of `encoder` with the weights of `moved` into `folder`, which is made, and loads them with the
-// options `encoder` was loaded with. Errors: a folder or file that cannot be written.
-Result<std::shared_ptr<const Encoder>> write_moved(const Encoder& encoder, TrainableEncoder& moved,
-                                                   const std::string& folder);
 
 // embeddings: of rows.texts by the frozen `encoder`. Nothing when the budget is too small; `why_not` then says so in a
 // sentence. Errors: Error::cancelled(), an encoder that cannot be trained, a disk that is full.

@@ -3,18 +3,22 @@
 #include "smidgen/learn/tuned_encoder.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <filesystem>
+#include <limits>
 #include <thread>
 
 #include "smidgen/base/atomic_file.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/random.h"
 #include "smidgen/base/sha256.h"
+#include "smidgen/learn/moved_encoder.h"
 #include "smidgen/learn/score_quality.h"
 #include "smidgen/learn/tuning_state.h"
 #include "smidgen/model/encoder_rung.h"
@@ -146,7 +150,7 @@ class TunedEncoderTest : public testing::Test {
       if (of_first_fold) rows_.labels[i] = 1 - rows_.labels[i];
     }
   }
-  // What was said of the rows of a fold, and what the mean of the weights of `parts` says.
+  // What was said of the rows of a fold, and what the mean of the weights of `parts` says as it would run.
   std::pair<std::vector<float>, std::vector<float>> scores_of_fold(const TunedEncoder& tuned, std::size_t fold,
                                                                    const std::vector<std::size_t>& parts) {
     const TuningState state = *TuningState::open(folder_ + "/state", fs::path(tuned.leftover).filename());
@@ -168,10 +172,14 @@ class TunedEncoderTest : public testing::Test {
       encoder_->tokenizer().encode(rows_.texts[row], encoder_->tokens_max(), ids.emplace_back());
       said.insert(said.end(), {tuned.out_of_fold[2 * row], tuned.out_of_fold[2 * row + 1]});
     }
-    return {said, score_rows(encoder, head, ids)};
+    const TemporaryFolder copy(folder_ + "/copy");
+    EXPECT_TRUE(write_moved(*encoder_, encoder, copy.path()).ok());
+    const auto written = *load_moved(*encoder_, copy.path(), tuned.encoder->precision());
+    return {said, *score_as_run(*written, head, ids, pool_, {})};
   }
 
   std::size_t asked_ = 0;
+  std::vector<std::vector<float>> said_;
   std::string why_not_;
   ThreadPool pool_{2};
   TrainingRows rows_ = order_rows(300);
@@ -328,7 +336,8 @@ TEST_F(TunedEncoderTest, TheMeanOfAllFitsIsKeptUnlessItIsWorse) {
   FinishedPart elsewhere = second;
   for (float& weight : elsewhere.weights) weight += 3 * static_cast<float>(random.normal());
   ASSERT_TRUE(state.keep(1, elsewhere).ok());
-  for (std::size_t fold = 0; fold < kTuneFoldsMax; ++fold) fs::remove(state.folder() + "/fold-" + std::to_string(fold));
+  for (std::size_t fold = 0; fold < kTuneFoldsMax; ++fold)
+    fs::remove(state.folder() + "/fold-" + std::to_string(fold) + "-f32");
   const Kept last = run();
   ASSERT_EQ(last.tuned.fits, 1U);
   for (std::size_t fold = 0; fold < kTuneFoldsMax; ++fold) {  // one fit is kept, and expected
@@ -361,6 +370,67 @@ TEST_F(TunedEncoderTest, AFoldIsScoredByTheMeanOfTheFitsThatLeftItOut) {
     const auto [said, wanted] = scores_of_fold(**tuned, fold, without);
     EXPECT_EQ(said, wanted) << fold;
   }
+}
+
+// In int8 when that was asked for; in the precision of training when int8 costs more than it may, here less than
+// nothing.
+TEST_F(TunedEncoderTest, IsScoredInThePrecisionItWillRunIn) {
+  EncoderOptions int8;
+  int8.precision = Precision::kInt8;
+  encoder_ = std::make_unique<Encoder>(*Encoder::load(kTiny, int8));
+  TuneOptions options = options_with_state();
+  options.exits = {1};
+  const auto expect_scores_in = [&](Precision precision, std::size_t stop_at) {
+    fs::remove_all(options.folder);
+    if (stop_at > 0) {
+      ASSERT_FALSE(tune(options, stop_at).ok());
+    }
+    const auto tuned = tune(options, 0);
+    ASSERT_TRUE(tuned.ok()) << tuned.error().message();
+    EXPECT_EQ((*tuned)->encoder->precision(), precision);
+    EXPECT_FALSE(fs::exists(options.folder + "_of_fold"));
+    const std::vector<std::vector<std::size_t>> parts = parts_of((*tuned)->plan);
+    for (std::size_t fold = 0; fold < kTuneFoldsMax; ++fold) {
+      std::vector<std::size_t> without;
+      for (std::size_t part = 0; part < parts.size(); ++part)
+        if (std::find(parts[part].begin(), parts[part].end(), fold) != parts[part].end()) without.push_back(part);
+      const auto [said, wanted] = scores_of_fold(**tuned, fold, without);
+      EXPECT_EQ(said, wanted) << fold;
+    }
+    said_.push_back((*tuned)->out_of_fold);
+    said_.push_back((*tuned)->exits[0].out_of_fold);
+  };
+  options.precision_cost_max = std::numeric_limits<double>::infinity();
+  expect_scores_in(Precision::kInt8, 0);
+  const std::size_t all = asked_;
+  options.precision_cost_max = -1;
+  const Precision training = TrainableEncoder::fast_precision(kernels());
+  expect_scores_in(training, 0);
+  fs::remove_all(options.state_folder);
+  expect_scores_in(training, all - 10);
+  ASSERT_EQ(said_.size(), 6U);
+  for (const std::size_t of : {0U, 1U}) {  // the last layer, the exit
+    EXPECT_NE(said_[of], said_[2 + of]);
+    EXPECT_EQ(said_[2 + of], said_[4 + of]) << "goes on where it was stopped";
+  }
+}
+
+TEST_F(TunedEncoderTest, AFullDiskIsAnErrorThatSaysWhere) {
+  TuneOptions options = options_with_state();
+  options.state_folder = "";
+  rlimit before = {}, small = {};
+  getrlimit(RLIMIT_FSIZE, &before);
+  small = before;
+  small.rlim_cur = 8192;  // bytes a file may have: less than the weights
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &small);
+  const auto tuned = tune(options, 0);
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  ASSERT_FALSE(tuned.ok());
+  EXPECT_EQ(tuned.error().kind(), ErrorKind::kIo);
+  EXPECT_NE(tuned.error().message().find(options.folder + "_of_fold"), std::string::npos) << tuned.error().message();
+  EXPECT_FALSE(fs::exists(options.folder + "_of_fold"));
 }
 
 // Rows of folds 1 and 3 with other labels leave the part that left both out as it was, to the bit, and no other.
@@ -495,14 +565,14 @@ TEST_F(TunedEncoderTest, ExitsGoOnWhereverTheyWereStopped) {
   expect_whole("stopped at the end");
   EXPECT_LT(asked_, all / 4);
   const TuningState state = *TuningState::open(options.state_folder, fs::path((*whole)->leftover).filename());
-  FinishedFold fold = *state.fold(1, 120, 1);
-  EXPECT_FALSE(state.fold(1, 120, 2).has_value());
+  FinishedFold fold = *state.fold(1, Precision::kF32, 120, 1);
+  EXPECT_FALSE(state.fold(1, Precision::kF32, 120, 2).has_value());
   fold.exits[0].c = -1;
-  ASSERT_TRUE(state.keep(1, fold).ok());
-  EXPECT_FALSE(state.fold(1, 120, 1).has_value());
+  ASSERT_TRUE(state.keep(1, Precision::kF32, fold).ok());
+  EXPECT_FALSE(state.fold(1, Precision::kF32, 120, 1).has_value());
   expect_whole("another C");
   fold.exits.clear();
-  ASSERT_TRUE(state.keep(1, fold).ok());
+  ASSERT_TRUE(state.keep(1, Precision::kF32, fold).ok());
   expect_whole("no exits");
 }
 
@@ -588,12 +658,12 @@ TEST_F(TunedEncoderTest, ADamagedStateIsNoReasonToFail) {
     expect_whole("plan", plan + " " + sha256_hex(plan) + "\n");  // with the digest that it should have
   expect_whole("plan", "nonsense");
   expect_whole("plan", "8 2 1 5\n");
-  for (const std::string file : {"fold-1", "part-1"}) {
+  for (const std::string file : {"fold-1-f32", "part-1"}) {
     std::string content = *read_file(state + "/" + file, 1 << 20);
     content[content.size() - 3] = static_cast<char>(content[content.size() - 3] ^ 1);
     expect_whole(file, content);
   }
-  expect_whole("fold-0", "");
+  expect_whole("fold-0-f32", "");
   expect_whole("part-0", "");
   EXPECT_EQ(run(0)->value().note, "");
   expect_whole("checkpoint-" + std::to_string(kPairs), "no checkpoint");

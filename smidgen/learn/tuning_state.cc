@@ -105,14 +105,15 @@ Status TuningState::keep(std::size_t part_number, FinishedPart part) {
   return Ok{};
 }
 
-std::optional<FinishedFold> TuningState::fold(std::size_t fold_number, std::size_t scores, std::size_t exits) const {
+std::optional<FinishedFold> TuningState::fold(std::size_t fold_number, Precision precision, std::size_t scores,
+                                              std::size_t exits) const {
   if (folder_.empty()) return std::nullopt;
-  const auto file = open_training_file(fmt::format("{}/fold-{}", folder_, fold_number));
+  const auto file = open_training_file(fmt::format("{}/fold-{}-{}", folder_, fold_number, precision_name(precision)));
   if (!file.ok()) return std::nullopt;
-  auto kept = file->floats("scores", {scores});
+  auto kept = file->floats("scores", {scores}), in_training = file->floats("in_training", {scores});
   const std::optional<TunePlan> plan = plan_of(text_of(*file, "plan"));
-  if (!kept.ok() || !plan) return std::nullopt;
-  FinishedFold fold{std::move(kept).value(), *plan, {}};
+  if (!kept.ok() || !in_training.ok() || !plan) return std::nullopt;
+  FinishedFold fold{std::move(kept).value(), std::move(in_training).value(), *plan, {}};
   for (std::size_t exit = 0; exit < exits; ++exit) {
     auto said = file->floats(fmt::format("exit_{}", exit), {scores});
     const auto c = file->floats(fmt::format("exit_{}_c", exit), {1});
@@ -122,9 +123,11 @@ std::optional<FinishedFold> TuningState::fold(std::size_t fold_number, std::size
   return fold;
 }
 
-Status TuningState::keep(std::size_t fold_number, const FinishedFold& fold) const {
+Status TuningState::keep(std::size_t fold_number, Precision precision, const FinishedFold& fold) const {
   if (folder_.empty()) return Ok{};
-  std::vector<NamedTensor> tensors = {{"scores", DType::kF32, {fold.scores.size()}, as_bytes(fold.scores)}};
+  std::vector<NamedTensor> tensors = {
+      {"scores", DType::kF32, {fold.scores.size()}, as_bytes(fold.scores)},
+      {"in_training", DType::kF32, {fold.in_training.size()}, as_bytes(fold.in_training)}};
   std::vector<float> c;
   for (const FinishedFold::Exit& exit : fold.exits) c.push_back(static_cast<float>(exit.c));
   for (std::size_t i = 0; i < c.size(); ++i) {
@@ -132,8 +135,8 @@ Status TuningState::keep(std::size_t fold_number, const FinishedFold& fold) cons
     tensors.push_back({fmt::format("exit_{}", i), DType::kF32, {said.size()}, as_bytes(said)});
     tensors.push_back({fmt::format("exit_{}_c", i), DType::kF32, {1}, as_bytes(std::span<const float>(&c[i], 1))});
   }
-  return write_training_file(fmt::format("{}/fold-{}", folder_, fold_number), std::move(tensors),
-                             {{"plan", text_of(fold.plan)}});
+  return write_training_file(fmt::format("{}/fold-{}-{}", folder_, fold_number, precision_name(precision)),
+                             std::move(tensors), {{"plan", text_of(fold.plan)}});
 }
 
 bool TuningState::holds(const std::string& name) const {

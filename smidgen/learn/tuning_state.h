@@ -24,14 +24,14 @@ struct FinishedPart {
   TunePlan plan;
 };
 
-// The scores of a fold's rows by the fits that left it out, and those of its exits with their C, which the first fold
-// finds for all.
+// The scores of a fold's rows by the fits that left it out, in the precision that will run and in that of training, and
+// those of its exits with their C, which the first fold finds for all.
 struct FinishedFold {
   struct Exit {
     double c = 0;
     std::vector<float> scores;
   };
-  std::vector<float> scores;
+  std::vector<float> scores, in_training;
   TunePlan plan;
   std::vector<Exit> exits;
 };
@@ -48,9 +48,10 @@ class TuningState {
   std::optional<FinishedPart> part(std::size_t part_number) const;
   Status keep(std::size_t part_number, FinishedPart part);
   // When it was kept, is whole and has as many scores and exits.
-  std::optional<FinishedFold> fold(std::size_t fold_number, std::size_t scores, std::size_t exits = 0) const;
-  Status keep(std::size_t fold_number, const FinishedFold& fold) const;
-  // Whether there is a file of this name, "plan", "part-3" or "fold-0", readable or not.
+  std::optional<FinishedFold> fold(std::size_t fold_number, Precision precision, std::size_t scores,
+                                   std::size_t exits = 0) const;
+  Status keep(std::size_t fold_number, Precision precision, const FinishedFold& fold) const;
+  // Whether there is a file of this name, "plan", "part-3" or "fold-0-int8", readable or not.
   bool holds(const std::string& name) const;
   // Where part `part` keeps its checkpoint; empty when nothing is kept.
   std::string checkpoint(std::size_t part) const;
