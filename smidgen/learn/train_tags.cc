@@ -12,6 +12,7 @@
 #include "smidgen/learn/fine_tune_tokens.h"
 #include "smidgen/learn/headed_folder.h"
 #include "smidgen/model/encoder_heads.h"
+#include "smidgen/model/special_tokens.h"
 #include "smidgen/model/tag_pieces.h"
 #include "smidgen/text/dataset.h"
 
@@ -137,6 +138,9 @@ Status fit(const TaggedRows& data, const std::vector<std::uint32_t>& which, cons
   const std::size_t positions = model.encoder.config().body.positions, window = window_of(options, positions);
   if (window > positions)
     return Error::usage(fmt::format("a window of {} tokens; this model reads {}", window, positions));
+  if (const std::size_t specials = special_count(*model.tokenizer); window <= specials)
+    return Error::usage(
+        fmt::format("a window of {} tokens; {} special tokens leave no room for a word", window, specials));
   SMIDGEN_ASSIGN(const TagRows rows, pieces_of(data, which, tags.numbers, *model.tokenizer, window, pool, watcher));
   HeadedTask task{"tags", HeadKind::kTokens, std::move(tags.names), tag_recipe(), {}};
   task.recipe.epochs = tag_epochs(rows.ids.size());

@@ -215,6 +215,8 @@ TEST_F(TrainTags, RefusesWhatCannotBeLearnt) {
   EXPECT_EQ(train(data).error().what(), "there is only one tag; nothing is to be learnt");
   options_.window = 64;
   EXPECT_EQ(train(some_rows(20)).error().what(), "a window of 64 tokens; this model reads 40");
+  options_.window = 2;
+  EXPECT_EQ(train(some_rows(20)).error().what(), "a window of 2 tokens; 2 special tokens leave no room for a word");
 }
 
 }  // namespace

@@ -5,6 +5,12 @@
 
 namespace smidgen {
 
+std::size_t special_count(const Tokenizer& tokenizer) {
+  std::vector<std::int32_t> around;
+  tokenizer.add_special_tokens({}, SIZE_MAX, around);
+  return around.size();
+}
+
 SpecialTokens::SpecialTokens(const Tokenizer& tokenizer) {
   constexpr std::size_t kNoLimit = std::size_t{1} << 30;
   std::vector<std::int32_t> around;

@@ -10,6 +10,9 @@
 
 namespace smidgen {
 
+// How many stand around a text: with fewer tokens it cannot be encoded.
+std::size_t special_count(const Tokenizer& tokenizer);
+
 class SpecialTokens {
  public:
   explicit SpecialTokens(const Tokenizer& tokenizer);

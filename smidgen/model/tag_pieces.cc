@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "smidgen/model/special_tokens.h"
+
 namespace smidgen {
 
 namespace {
@@ -20,27 +22,23 @@ std::vector<std::uint32_t> words_of(std::span<const TextSpan> spans, std::span<c
   return words;
 }
 
-// How many special tokens stand around a text, and before it: two probes of one token each differ where it stands,
-// whatever the special tokens are.
-struct Specials {
-  std::size_t all = 0, before = 0;
-};
-
-Specials specials_of(const Tokenizer& tokenizer) {
+// How many special tokens stand before a text: two probes of one token each differ where it stands, whatever the
+// special tokens are.
+std::size_t specials_before(const Tokenizer& tokenizer) {
   std::vector<std::int32_t> a, b;
   const std::int32_t ids[] = {0, 1};
   tokenizer.add_special_tokens({&ids[0], 1}, SIZE_MAX, a);
   tokenizer.add_special_tokens({&ids[1], 1}, SIZE_MAX, b);
-  const auto before = std::mismatch(a.begin(), a.end(), b.begin()).first - a.begin();
-  return {a.size() - 1, static_cast<std::size_t>(before)};
+  return static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin()).first - a.begin());
 }
 
 }  // namespace
 
 void cut_pieces(const Tokenizer& tokenizer, std::span<const std::int32_t> ids, std::span<const std::uint32_t> words,
                 std::size_t tokens_max, const std::function<void(TagPiece)>& take) {
-  const Specials specials = specials_of(tokenizer);
-  const std::size_t room = tokens_max > specials.all ? tokens_max - specials.all : 1;
+  const std::size_t before = specials_before(tokenizer), specials = special_count(tokenizer);
+  SMIDGEN_CHECK(tokens_max > specials);
+  const std::size_t room = tokens_max - specials;
   std::vector<std::int32_t> plain;
   TagPiece piece;
   const auto close = [&] {
@@ -55,7 +53,7 @@ void cut_pieces(const Tokenizer& tokenizer, std::span<const std::int32_t> ids, s
     if (plain.size() + size > room) close();
     piece.cut = piece.cut || size < end - first;
     piece.words.push_back(words[first]);
-    piece.tokens.push_back(static_cast<std::uint32_t>(specials.before + plain.size()));
+    piece.tokens.push_back(static_cast<std::uint32_t>(before + plain.size()));
     const auto from = ids.begin() + static_cast<std::ptrdiff_t>(first);
     plain.insert(plain.end(), from, from + static_cast<std::ptrdiff_t>(size));
   }

@@ -23,7 +23,7 @@ struct TagPiece {
 };
 
 // Of plain ids, each with the number of its word; tokens of a word stand together. `take` gets the pieces in order: a
-// text is never there as a whole. tokens_max: specials included.
+// text is never there as a whole. tokens_max: specials included, and more than they are.
 void cut_pieces(const Tokenizer& tokenizer, std::span<const std::int32_t> ids, std::span<const std::uint32_t> words,
                 std::size_t tokens_max, const std::function<void(TagPiece)>& take);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "smidgen/model/special_tokens.h"
 #include "smidgen/model/tag_entities.h"
 #include "smidgen/text/unicode_tables.h"
 
@@ -119,7 +120,13 @@ Result<Tagger> Tagger::load(const std::string& folder, const Kernels* kernels) {
         .in(folder)
         .hint("give the folder of a model ..ForTokenClassification");
   SMIDGEN_ASSIGN(std::unique_ptr<Tokenizer> tokenizer, load_tokenizer(folder, encoder.body_config()));
-  return Tagger(std::move(encoder), std::move(tokenizer));
+  Tagger tagger(std::move(encoder), std::move(tokenizer));
+  if (const std::size_t specials = special_count(*tagger.tokenizer_); tagger.window() <= specials)
+    return Error::bad_data("this model reads " + std::to_string(tagger.window()) + " tokens; its tokenizer's " +
+                           std::to_string(specials) + " special tokens leave no room for a word")
+        .in(folder)
+        .hint("take tokenizer and weights from the same model");
+  return tagger;
 }
 
 std::size_t Tagger::window() const {

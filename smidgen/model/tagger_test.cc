@@ -171,6 +171,41 @@ TEST_F(TaggerTest, BytesThatAreNotTextReadAsReplacements) {
   EXPECT_EQ(found.entities[0].end, 10U);
 }
 
+// Positions for [CLS] and [SEP], and none for a word.
+TEST_F(TaggerTest, RefusesModelsWithoutRoomForAWord) {
+  ASSERT_TRUE(make("tiny_questions").ok());
+  const auto cut_to = [&](std::size_t positions) {
+    fs::remove(folder_ + "/config.json");
+    fs::copy(kGolden + "tiny_questions/config.json", folder_ + "/config.json");
+    change("config.json", "ForQuestionAnswering\"", "ForTokenClassification\"");
+    change("config.json", "\"max_position_embeddings\": 64",
+           R"("id2label": {"0": "B-X", "1": "O"}, "max_position_embeddings": )" + std::to_string(positions));
+    const std::string path = folder_ + "/model.safetensors", old = *read_file(path, 1 << 24);
+    const auto file = Safetensors::from_bytes(old);
+    std::vector<NamedTensor> tensors;
+    for (const std::string& name : file->names()) {
+      const TensorView* view = file->find(name);
+      tensors.push_back({name, view->dtype, view->shape, view->bytes});
+      if (!name.ends_with("position_embeddings.weight")) continue;
+      tensors.back().bytes = view->bytes.substr(0, view->bytes.size() / view->shape[0] * positions);
+      tensors.back().shape[0] = positions;
+    }
+    ASSERT_TRUE(write_safetensors(path, tensors).ok());
+  };
+  cut_to(3);
+  const auto least = Tagger::load(folder_);
+  ASSERT_TRUE(least.ok()) << least.error().message();
+  EXPECT_EQ(tag(*least, {"good bad good"}).size(), 1U);
+  for (const std::size_t positions : {2U, 1U}) {
+    cut_to(positions);
+    const auto tagger = Tagger::load(folder_);
+    ASSERT_FALSE(tagger.ok());
+    EXPECT_EQ(tagger.error().kind(), ErrorKind::kBadData);
+    EXPECT_EQ(tagger.error().what(), "this model reads " + std::to_string(positions) +
+                                         " tokens; its tokenizer's 2 special tokens leave no room for a word");
+  }
+}
+
 TEST_F(TaggerTest, RefusesOtherHeads) {
   const auto other = Tagger::load(kGolden + "tiny_questions");
   ASSERT_FALSE(other.ok());
