@@ -12,6 +12,7 @@
 #include "smidgen/base/sha256.h"
 #include "smidgen/learn/checkpoint_file.h"
 #include "smidgen/tensor/safetensors.h"
+#include "smidgen/text/tokenizer_files.h"
 
 namespace smidgen {
 
@@ -24,9 +25,6 @@ constexpr const char* kConfigFile = "config.json";
 constexpr const char* kWeightsFile = "model.safetensors";
 constexpr const char* kWriterKey = "writer";  // of the weights' metadata: what --force may replace
 constexpr const char* kWriter = "smidgen train";
-constexpr const char* kTokenizerFiles[] = {
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",        "vocab.json",
-    "merges.txt",     "spiece.model",          "sentencepiece.bpe.model", "added_tokens.json"};
 
 // Of transformers: "BertForQuestionAnswering".
 std::string class_name(Architecture architecture, HeadKind kind) {

@@ -3,6 +3,7 @@
 
 #include "smidgen/base/out_of_memory.h"
 #include "smidgen/model/encoder.h"
+#include "smidgen/text/tokenizer_files.h"
 
 namespace smidgen {
 
@@ -16,7 +17,7 @@ Result<Encoder> Encoder::load(const std::string& folder, const EncoderOptions& o
         .in(folder)
         .hint("take tokenizer and weights from the same model");
   encoder.tokenizer_ = std::move(tokenizer);
-  for (const char* name : {"tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json"}) {
+  for (const char* name : kTokenizerFiles) {
     std::error_code ignored;
     if (std::filesystem::is_regular_file(std::filesystem::path(body) / name, ignored))
       encoder.config_.files.push_back(encoder.config_.body_prefix + name);

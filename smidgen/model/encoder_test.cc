@@ -409,6 +409,22 @@ TEST_F(EncoderFolder, ReadsABodyInItsOwnFolder) {
   fs::remove_all(copy);
 }
 
+// RoBERTa's folders may have vocab.json and merges.txt alone.
+TEST_F(EncoderFolder, SavesATokenizerOfTwoFiles) {
+  for (const char* name : {"tokenizer.json", "vocab.txt"}) fs::remove(folder_ / name);
+  write("vocab.json", R"({"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "a": 4, "b": 5, "ab": 6})");
+  write("merges.txt", "#version: 0.2\na b\n");
+  const fs::path copy = folder_.string() + "_copy";
+  fs::create_directories(copy);
+  const auto encoder = Encoder::load(folder_.string());
+  ASSERT_TRUE(encoder.ok()) << encoder.error().message();
+  ASSERT_TRUE(encoder->save(copy.string()).ok());
+  const auto again = Encoder::load(copy.string());
+  ASSERT_TRUE(again.ok()) << again.error().message();
+  EXPECT_EQ(again->tokenizer().fingerprint(), encoder->tokenizer().fingerprint());
+  fs::remove_all(copy);
+}
+
 TEST_F(EncoderFolder, SavesWhatItRead) {
   const fs::path copy = folder_.string() + "_copy";
   fs::create_directories(copy);

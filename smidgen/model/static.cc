@@ -10,14 +10,13 @@
 #include "smidgen/base/file.h"
 #include "smidgen/base/json.h"
 #include "smidgen/tensor/safetensors.h"
+#include "smidgen/text/tokenizer_files.h"
 
 namespace smidgen {
 
 namespace {
 
 constexpr std::size_t kLanes = 16;
-constexpr const char* kTokenizerFiles[] = {"tokenizer.json", "vocab.txt", "tokenizer_config.json",
-                                           "special_tokens_map.json"};
 
 // y += factor * x, in blocks of a constant length that compilers vectorize.
 void add_scaled(const std::int8_t* x, float factor, float* y, std::size_t n) {

@@ -150,6 +150,22 @@ TEST_F(StaticFolder, RefusesFilesThatDoNotFit) {
   EXPECT_NE(model.error().message().find("weights"), std::string::npos) << model.error().message();
 }
 
+// RoBERTa's folders may have vocab.json and merges.txt alone.
+TEST(StaticModel, SavesATokenizerOfTwoFiles) {
+  const fs::path folder = fs::path(testing::TempDir()) / ("smidgen_static_bpe_" + std::to_string(getpid()));
+  fs::remove_all(folder);
+  fs::create_directories(folder / "copy");
+  std::ofstream(folder / "vocab.json") << R"({"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "a": 4, "b": 5, "ab": 6})";
+  std::ofstream(folder / "merges.txt") << "#version: 0.2\na b\n";
+  const auto model = StaticModel::create(StaticTable::quantize(random_vectors(64), kDimensions), folder.string());
+  ASSERT_TRUE(model.ok()) << model.error().message();
+  ASSERT_TRUE(model->save((folder / "copy").string()).ok());
+  const auto loaded = StaticModel::load((folder / "copy").string());
+  ASSERT_TRUE(loaded.ok()) << loaded.error().message();
+  EXPECT_EQ(loaded->tokenizer().fingerprint(), model->tokenizer().fingerprint());
+  fs::remove_all(folder);
+}
+
 TEST(StaticModel, RefusesATableSmallerThanTheTokenizer) {
   const auto model = StaticModel::create(StaticTable::quantize(random_vectors(40), kDimensions), kTiny);
   ASSERT_FALSE(model.ok());
