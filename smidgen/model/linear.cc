@@ -16,8 +16,8 @@ namespace smidgen {
 namespace {
 
 constexpr std::uint32_t kEmptySlot = ~0U;
-constexpr std::uint32_t kRowsMax = (1U << 24) - 1;  // a row number shares 32 bits with the idf code
-constexpr std::uint32_t kNoRowShort = kRowsMax;
+// A row number shares 32 bits with the idf code; the largest is the empty slot's.
+constexpr std::uint32_t kNoRowShort = (1U << 24) - 2, kRowsMax = kNoRowShort;
 constexpr float kLogProbabilityMin = -50.0F;
 
 // 1 + log count.
@@ -64,13 +64,14 @@ Result<NgramBlock> block_named(std::string_view name) {
 Result<LinearParts> read_config(const std::string& path) {
   SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::load(path, 1 << 20));
   const auto root = document.root();
-  SMIDGEN_TRY(json_integer(root, "format", 1, 1));
+  SMIDGEN_ASSIGN(const std::int64_t format, json_integer(root, "format", 1, LinearParts::kFormat));
   SMIDGEN_ASSIGN(const std::string kind, json_string(root, "kind"));
   if (kind != "linear") return Error::bad_data("`kind` is not \"linear\"");
   LinearParts parts;
   SMIDGEN_ASSIGN(const std::int64_t labels, json_integer(root, "labels", 2, 1 << 20));
   SMIDGEN_ASSIGN(const std::int64_t points, json_integer(root, "code_points_max", 1, 1 << 24));
   SMIDGEN_ASSIGN(const double idf_max, json_number(root, "idf_max", 1, 100));
+  parts.format = static_cast<int>(format);
   parts.labels = static_cast<std::size_t>(labels);
   parts.code_points_max = static_cast<std::size_t>(points);
   parts.idf_max = static_cast<float>(idf_max);
@@ -116,11 +117,12 @@ Status LinearParts::validate() const {
         .hint("the file is damaged: train or fetch the model again");
   };
   const std::size_t rows = scales.size(), features = feature_hash.size();
+  if (format < 1 || format > kFormat) return bad(fmt::format("format {}", format));
   if (labels < 2 || labels > (1U << 20)) return bad(fmt::format("{} labels", labels));
   if (blocks.empty() || blocks.size() > kNgramBlocks) return bad(fmt::format("{} feature blocks", blocks.size()));
   if (code_points_max < 1 || code_points_max > (1U << 24)) return bad("`code_points_max` out of range");
   if (!(idf_max >= 1 && idf_max <= 100)) return bad("`idf_max` must be in 1..100");
-  if (rows >= kRowsMax) return bad(fmt::format("{} rows of weights, more than {}", rows, kRowsMax - 1));
+  if (rows > kRowsMax) return bad(fmt::format("{} rows of weights, more than {}", rows, kRowsMax));
   if (weights.size() != rows * outputs())
     return bad(fmt::format("{} weights for {} rows of {}", weights.size(), rows, outputs()));
   if (bias.size() != outputs()) return bad(fmt::format("{} numbers in `bias`, not {}", bias.size(), outputs()));
@@ -174,7 +176,10 @@ void LinearRung::build_table() {
   slots_.assign(size, {0, kEmptySlot});
   for (std::size_t f = 0; f < parts_.feature_hash.size(); ++f) {
     const std::uint64_t hash = parts_.feature_hash[f];
-    const std::uint32_t row = parts_.feature_row[f] == LinearParts::kNoRow ? kNoRowShort : parts_.feature_row[f];
+    const bool pruned = parts_.feature_row[f] == LinearParts::kNoRow;
+    if (parts_.format == 1 && pruned && parts_.feature_idf[f] == 255)
+      continue;  // where it had the empty slot's payload
+    const std::uint32_t row = pruned ? kNoRowShort : parts_.feature_row[f];
     const Slot slot = {static_cast<std::uint32_t>(hash >> 32), row << 8 | parts_.feature_idf[f]};
     std::size_t at = hash & (size - 1);
     while (slots_[at].payload != kEmptySlot && slots_[at].fingerprint != slot.fingerprint) at = (at + 1) & (size - 1);
@@ -266,7 +271,7 @@ void LinearRung::score(TextBatch& batch, std::span<const std::uint32_t> rows, Ru
 
 Status LinearRung::save(const std::string& folder) const {
   nlohmann::ordered_json config;
-  config["format"] = 1;
+  config["format"] = parts_.format;
   config["kind"] = "linear";
   config["labels"] = parts_.labels;
   for (const NgramBlock block : parts_.blocks) config["blocks"].push_back(to_string(block));

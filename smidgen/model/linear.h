@@ -10,7 +10,8 @@
 // Folder (docs/bundles.md): config.json {format, kind, labels, blocks, code_points_max, idf_max} and
 // model.safetensors:
 //   feature_hash U64 (features)   rising; the n-gram's hash
-//   feature_row  U32 (features)   row of weights; kNoRow: counts for the length only (its weights were pruned)
+//   feature_row  U32 (features)   row of weights; kNoRow: counts for the length only (its weights were pruned). In
+//                                 format 1 such a feature with the idf code 255 counts for nothing, as when it was made
 //   feature_idf  U8  (features)   idf = 1 + code / 255 * (idf_max - 1)
 //   weights      I8  (rows, outputs)   outputs = labels, or 1 with two labels
 //   scales       F32 (rows)
@@ -30,6 +31,8 @@ namespace smidgen {
 // The model as plain numbers: what training hands over and what the files hold.
 struct LinearParts {
   static constexpr std::uint32_t kNoRow = ~0U;
+  static constexpr int kFormat = 2;
+  int format = kFormat;  // 1: scored as the versions scored that wrote it (feature_row)
   std::size_t labels = 0;
   std::vector<NgramBlock> blocks;
   std::size_t code_points_max = kNgramCodePointsMax;
@@ -47,7 +50,7 @@ struct LinearParts {
 
 class LinearRung : public Rung {
  public:
-  // At most 2^24 - 1 rows of weights (kBadData).
+  // At most 2^24 - 2 rows of weights (kBadData).
   static Result<std::unique_ptr<LinearRung>> create(LinearParts parts);
   static Result<std::unique_ptr<LinearRung>> load(const std::string& folder, std::size_t labels);
 

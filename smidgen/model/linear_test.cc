@@ -47,7 +47,9 @@ LinearParts random_parts(std::size_t labels, std::uint64_t seed) {
     parts.feature_hash.push_back(hash);
     parts.feature_row.push_back(random.below(5) == 0 ? LinearParts::kNoRow
                                                      : static_cast<std::uint32_t>(random.below(rows)));
-    parts.feature_idf.push_back(static_cast<std::uint8_t>(random.below(256)));
+    // Pruned features are rare ones mostly, whose idf is the largest.
+    const bool rarest = parts.feature_row.back() == LinearParts::kNoRow && random.below(2) == 0;
+    parts.feature_idf.push_back(static_cast<std::uint8_t>(rarest ? 255 : random.below(256)));
   }
   for (std::size_t i = 0; i < rows * parts.outputs(); ++i) {
     parts.weights.push_back(static_cast<std::int8_t>(static_cast<int>(random.below(255)) - 127));
@@ -119,6 +121,44 @@ TEST(LinearRung, ScoresAsThePlainTwin) {
       for (std::size_t k = 0; k < fast.size(); ++k) EXPECT_NEAR(fast[k], plain[k], 2e-4) << labels << ' ' << text;
     }
   }
+}
+
+// A pruned feature with the largest idf code has what an empty slot had before format 2: it counted for nothing, and
+// does so in bundles of that time.
+TEST(LinearRung, FormatOneScoresAsItDid) {
+  LinearParts old = random_parts(3, 3);
+  old.format = 1;
+  const LinearParts changed = [&] {
+    LinearParts parts = old;
+    for (std::size_t f = parts.feature_hash.size(); f-- > 0;) {
+      if (parts.feature_row[f] != LinearParts::kNoRow || parts.feature_idf[f] != 255) continue;
+      const auto at = static_cast<std::ptrdiff_t>(f);
+      parts.feature_hash.erase(parts.feature_hash.begin() + at);
+      parts.feature_row.erase(parts.feature_row.begin() + at);
+      parts.feature_idf.erase(parts.feature_idf.begin() + at);
+    }
+    return parts;
+  }();
+  ASSERT_LT(changed.feature_hash.size(), old.feature_hash.size());
+  const auto rung = LinearRung::create(old);
+  ASSERT_TRUE(rung.ok()) << rung.error().message();
+  const std::string folder = fresh_folder("format_one");
+  ASSERT_TRUE((*rung)->save(folder).ok());
+  const auto loaded = LinearRung::load(folder, 3);
+  ASSERT_TRUE(loaded.ok()) << loaded.error().message();
+  EXPECT_EQ((*loaded)->parts().format, 1);
+  LinearParts now = old;
+  now.format = LinearParts::kFormat;
+  const auto renewed = LinearRung::create(now);
+  bool differs = false;
+  for (const char* text : kTexts) {
+    const std::vector<float> fast = scores_of(**loaded, text);
+    const std::vector<double> plain = plain_scores(changed, text);
+    for (std::size_t k = 0; k < fast.size(); ++k) EXPECT_NEAR(fast[k], plain[k], 2e-4) << text;
+    differs = differs || fast != scores_of(**renewed, text);
+  }
+  EXPECT_TRUE(differs);
+  std::filesystem::remove_all(folder);
 }
 
 TEST(LinearRung, AnswersDoNotDependOnNeighboursOrRepetition) {
@@ -218,7 +258,7 @@ TEST(LinearRung, DamagedFilesAreErrorsNotCrashes) {
   for (const char* config :
        {"", "{}", R"({"format":1,"kind":"linear","labels":3,"blocks":["nonsense"],"code_points_max":5,"idf_max":2})",
         R"({"format":1,"kind":"linear","labels":3,"blocks":[],"code_points_max":5,"idf_max":2})",
-        R"({"format":2,"kind":"linear","labels":3,"blocks":["words"],"code_points_max":5,"idf_max":2})",
+        R"({"format":3,"kind":"linear","labels":3,"blocks":["words"],"code_points_max":5,"idf_max":2})",
         R"({"format":1,"kind":"linear","labels":3,"blocks":["words"],"code_points_max":0,"idf_max":2})"}) {
     std::ofstream(folder + "/config.json", std::ios::binary) << config;
     auto loaded = LinearRung::load(folder, 3);
