@@ -67,6 +67,7 @@ Result<TrainingModel> TrainingModel::load(const std::string& folder, bool pairs,
     return Error::bad_data("its tokenizer does not say how to put a question and a passage together")
         .in(folder)
         .hint("take tokenizer and weights from the same model");
+  if (pairs) SMIDGEN_TRY(check_segments(folder, *tokenizer, config.body));
   return TrainingModel{std::move(encoder), std::move(tokenizer), precision};
 }
 

@@ -328,6 +328,19 @@ TEST_F(TrainQuestions, RefusesWhatCannotBe) {
   EXPECT_EQ(long_question.error().what().find("question "), 0U) << long_question.error().message();
 }
 
+TEST_F(TrainQuestions, RefusesSegmentsTheEncoderDoesNotHave) {
+  options_.encoder = folder_ + "/encoder";
+  fs::copy(kTiny, options_.encoder, fs::copy_options::recursive);
+  std::string json = bytes(kTiny + "/tokenizer.json");
+  const std::string one = "\"type_id\": 1";
+  ASSERT_NE(json.find(one), std::string::npos);
+  std::ofstream(options_.encoder + "/tokenizer.json") << json.replace(json.find(one), one.size(), "\"type_id\": 256");
+  const auto summary = train(some_questions(20));
+  ASSERT_FALSE(summary.ok());
+  EXPECT_EQ(summary.error().what(),
+            "the tokenizer has segment 256 in a pair of texts, the encoder 2 segments, from 0 on");
+}
+
 TEST_F(TrainQuestions, EpochsFallWithTheRows) {
   EXPECT_EQ(question_epochs(100), 10U);
   EXPECT_EQ(question_epochs(88000), 2U);

@@ -214,6 +214,19 @@ Result<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& folder, con
   return tokenizer;
 }
 
+Status check_segments(const std::string& folder, const Tokenizer& tokenizer, const BodyConfig& body) {
+  const PairTemplate* pair = tokenizer.pair_template();
+  if (pair == nullptr || body.types <= 1) return Ok{};  // such an encoder takes no segments
+  std::int32_t largest = std::max(pair->first_segment, pair->second_segment);
+  for (const auto* place : {&pair->before, &pair->between, &pair->after})
+    for (const PairTemplate::Special& special : *place) largest = std::max(largest, special.segment);
+  if (static_cast<std::size_t>(largest) < body.types) return Ok{};
+  return Error::bad_data("the tokenizer has segment " + std::to_string(largest) + " in a pair of texts, the encoder " +
+                         std::to_string(body.types) + " segments, from 0 on")
+      .in(folder)
+      .hint("take tokenizer and weights from the same model");
+}
+
 void HeadedEncoder::forward(const EncoderBody::Batch& batch, Scratch& scratch) const {
   body_.forward(batch, scratch.body_);
   head_.apply(scratch.body_.output(), batch.lengths, scratch.head_, scratch.logits_);

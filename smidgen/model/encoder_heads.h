@@ -99,5 +99,7 @@ class HeadedEncoder {
 
 // The tokenizer of a folder whose encoder is `body`; kBadData when its ids are more than the encoder's embeddings.
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& folder, const BodyConfig& body);
+// kBadData when the tokenizer's pairs have a segment for which the encoder has no embedding.
+Status check_segments(const std::string& folder, const Tokenizer& tokenizer, const BodyConfig& body);
 
 }  // namespace smidgen

@@ -86,6 +86,7 @@ Result<QuestionAnswerer> QuestionAnswerer::load(const std::string& folder, const
   SMIDGEN_ASSIGN(std::unique_ptr<Tokenizer> tokenizer, load_tokenizer(folder, encoder.body_config()));
   if (tokenizer->pair_template() == nullptr)
     return Error::bad_data("the tokenizer does not say how to put a question and a passage together").in(folder);
+  SMIDGEN_TRY(check_segments(folder, *tokenizer, encoder.body_config()));
   return QuestionAnswerer(std::move(encoder), std::move(tokenizer));
 }
 

@@ -7,7 +7,9 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 
+#include "smidgen/base/file.h"
 #include "smidgen/base/json.h"
 
 namespace smidgen {
@@ -110,6 +112,28 @@ TEST(QuestionAnswerer, RefusesWhatItCannotDo) {
       std::string::npos);
   EXPECT_EQ(refusal("good", passage, {.window = 12, .stride = 7}), "answered");
   EXPECT_NE(refusal(std::string(80, '.'), passage, {}), "answered");
+}
+
+// 256 is 0 to whoever keeps a byte of it.
+TEST(QuestionAnswerer, RefusesSegmentsTheEncoderDoesNotHave) {
+  const fs::path folder = fs::path(testing::TempDir()) / ("smidgen_segments_" + std::to_string(::getpid()));
+  const std::string json = *read_file(kGolden + "tiny_questions/tokenizer.json", 1 << 20);
+  const std::string one = "\"type_id\": 1";
+  for (std::size_t at = json.find(one); at != std::string::npos; at = json.find(one, at + 1)) {
+    for (const char* segment : {"2", "256"}) {
+      fs::remove_all(folder);
+      fs::copy(kGolden + "tiny_questions", folder);
+      std::string changed = json;
+      std::ofstream(folder / "tokenizer.json")
+          << changed.replace(at, one.size(), "\"type_id\": " + std::string(segment));
+      const auto model = QuestionAnswerer::load(folder.string());
+      ASSERT_FALSE(model.ok());
+      EXPECT_EQ(model.error().kind(), ErrorKind::kBadData);
+      EXPECT_EQ(model.error().what(), "the tokenizer has segment " + std::string(segment) +
+                                          " in a pair of texts, the encoder 2 segments, from 0 on");
+    }
+  }
+  fs::remove_all(folder);
 }
 
 TEST(QuestionAnswerer, RefusesFoldersWithoutItsHead) {
