@@ -3,6 +3,7 @@
 
 #include "smidgen/base/out_of_memory.h"
 #include "smidgen/model/encoder.h"
+#include "smidgen/model/special_tokens.h"
 #include "smidgen/text/tokenizer_files.h"
 
 namespace smidgen {
@@ -16,6 +17,11 @@ Result<Encoder> Encoder::load(const std::string& folder, const EncoderOptions& o
                            " tokens, the encoder only " + std::to_string(encoder.vocabulary_size()) + " embeddings")
         .in(folder)
         .hint("take tokenizer and weights from the same model");
+  if (const std::size_t specials = special_count(*tokenizer); encoder.tokens_max() < specials)
+    return Error(options.tokens_max == 0 ? ErrorKind::kBadData : ErrorKind::kUsage,
+                 "reads " + std::to_string(encoder.tokens_max()) + " tokens of a text; its tokenizer's " +
+                     std::to_string(specials) + " special tokens do not fit")
+        .in(folder);
   encoder.tokenizer_ = std::move(tokenizer);
   for (const char* name : kTokenizerFiles) {
     std::error_code ignored;

@@ -319,6 +319,21 @@ TEST_F(EncoderFolder, ReadsLimitsFromTheFolder) {
   EXPECT_NE(long_one.error().message().find("this encoder can read 2..40 tokens"), std::string::npos);
 }
 
+TEST_F(EncoderFolder, RefusesLimitsBelowItsSpecialTokens) {
+  replace("tokenizer.json", "\"Sequence\"", "\"SpecialToken\": {\"id\": \"[CLS]\"}}, {\"Sequence\"");
+  const auto refusal = [&](const EncoderOptions& options) {
+    const auto encoder = Encoder::load(folder_.string(), options);
+    return encoder.ok() ? Error::internal("loaded") : encoder.error();
+  };
+  const std::string reason = "reads 2 tokens of a text; its tokenizer's 3 special tokens do not fit";
+  EXPECT_EQ(refusal({3}).what(), "loaded");
+  EXPECT_EQ(refusal({2}).what(), reason);
+  EXPECT_EQ(refusal({2}).kind(), ErrorKind::kUsage);
+  write("sentence_bert_config.json", R"({"max_seq_length": 2})");
+  EXPECT_EQ(refusal({}).what(), reason);
+  EXPECT_EQ(refusal({}).kind(), ErrorKind::kBadData);
+}
+
 TEST_F(EncoderFolder, RefusesWhatItDoesNotBuildByName) {
   const struct {
     const char *file, *from, *to, *message;

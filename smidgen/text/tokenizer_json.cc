@@ -21,7 +21,11 @@ Result<std::int32_t> read_pair(Json part, std::string_view key) {
   return static_cast<std::int32_t>(id);
 }
 
-// The ids of special token `name` in `special_tokens`.
+Error too_many_specials() {
+  return refused("post_processor", "adds more than " + std::to_string(kSpecialAroundMax) + " special tokens");
+}
+
+// Appends the ids of special token `name` in `special_tokens`.
 Status read_special(Json part, std::string_view name, std::vector<std::int32_t>& ids) {
   Json special, entry;
   simdjson::dom::array list;
@@ -33,8 +37,7 @@ Status read_special(Json part, std::string_view name, std::vector<std::int32_t>&
     std::int64_t id = -1;
     if (value.get(id) != simdjson::SUCCESS || id < 0 || id >= kTokenIdsMax)
       return refused("post_processor.special_tokens", "has an id that is not an integer for " + shown(name));
-    if (ids.size() >= kSpecialAroundMax)
-      return refused("post_processor", "adds more than " + std::to_string(kSpecialAroundMax) + " special tokens");
+    if (ids.size() >= kSpecialAroundMax) return too_many_specials();
     ids.push_back(static_cast<std::int32_t>(id));
   }
   return Ok{};
@@ -69,6 +72,7 @@ Status read_single(Json part, TokenRules& rules) {
     SMIDGEN_ASSIGN(const Piece piece, read_piece(json, "post_processor.single"));
     if (piece.special) {
       SMIDGEN_TRY(read_special(part, piece.id, sequence_seen ? rules.after : rules.before));
+      if (rules.before.size() + rules.after.size() > kSpecialAroundMax) return too_many_specials();
     } else if (sequence_seen || piece.id != "A") {
       return refused("post_processor.single", "must hold sequence A exactly once");
     } else {
@@ -97,8 +101,7 @@ Status read_pair_template(Json part, TokenRules& rules) {
     std::vector<std::int32_t> ids;
     SMIDGEN_TRY(read_special(part, piece.id, ids));
     for (const std::int32_t id : ids) place.push_back({id, piece.segment});
-    if (pair.special_count() > kSpecialAroundMax)
-      return refused("post_processor", "adds more than " + std::to_string(kSpecialAroundMax) + " special tokens");
+    if (pair.special_count() > kSpecialAroundMax) return too_many_specials();
   }
   if (seen == 2) rules.pair = std::move(pair);
   return Ok{};

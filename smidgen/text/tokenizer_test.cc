@@ -206,6 +206,11 @@ const std::vector<std::pair<std::string, std::function<void(Json&)>>> kHostile =
     {"does not define \"[CLS]\"", [](Json& j) { j["post_processor"]["special_tokens"].erase("[CLS]"); }},
     {"more than 16 special tokens",
      [](Json& j) { j["post_processor"]["special_tokens"]["[CLS]"]["ids"] = std::vector<int>(17, 2); }},
+    {"more than 16 special tokens",  // before and after together
+     [](Json& j) {
+       j["post_processor"]["special_tokens"]["[CLS]"]["ids"] = std::vector<int>(8, 2);
+       j["post_processor"]["special_tokens"]["[SEP]"]["ids"] = std::vector<int>(9, 3);
+     }},
     {"id 99, which is no token", [](Json& j) { j["post_processor"]["special_tokens"]["[SEP]"]["ids"] = {99}; }},
     {"not an integer", [](Json& j) { j["post_processor"]["special_tokens"]["[SEP]"]["ids"] = {-3}; }},
     {"pair of token and id",
