@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -422,6 +423,17 @@ TEST(LowMatrix, QuantizesEachColumnByItsOwnScale) {
   for (std::size_t i = 0; i < line.size(); ++i) EXPECT_EQ(matrix.panels()[i], line[i]) << i;
   EXPECT_EQ(matrix.panels()[kLineBytes], 128);
   EXPECT_EQ(matrix.lines(), 16U);
+}
+
+TEST(LowMatrix, ColumnsBelowTheSmallestScaleAreZeros) {
+  const float least = std::numeric_limits<float>::denorm_min(), small = 127 * std::numeric_limits<float>::min();
+  const std::vector<float> b = {least, 1e-38F, small, -least, 1e-36F, -small};  // (2, 3)
+  const LowMatrix matrix = LowMatrix::pack(Precision::kInt8, b.data(), 2, 3, 3, 1, nullptr);
+  EXPECT_EQ(matrix.scales()[0], 0);
+  EXPECT_EQ(matrix.scales()[1], 0);
+  EXPECT_EQ(matrix.scales()[2], std::numeric_limits<float>::min());
+  const std::vector<int> line = {128, 128, 128, 128, 128, 128, 128, 128, 255, 1};
+  for (std::size_t i = 0; i < line.size(); ++i) EXPECT_EQ(matrix.panels()[i], line[i]) << i;
 }
 
 TEST(Precision, HasNames) {

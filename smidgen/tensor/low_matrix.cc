@@ -3,11 +3,19 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "smidgen/base/result.h"
 
 namespace smidgen {
+
+namespace {
+
+// A column whose weights are all smaller has no scale that is a normal number: it is zeros.
+constexpr float kLargestMin = 127.0F * std::numeric_limits<float>::min();
+
+}  // namespace
 
 std::uint16_t bf16_of(float x) {
   const auto bits = std::bit_cast<std::uint32_t>(x);
@@ -52,11 +60,12 @@ LowMatrix LowMatrix::pack_into(float* storage, Precision precision, const float*
     const float* from = b + j * column_stride;
     float largest = 0;
     for (std::size_t i = 0; i < k; ++i) largest = std::max(largest, std::fabs(from[i * row_stride]));
+    if (int8 && largest < kLargestMin) continue;
     if (int8) packed.scales_[j] = largest / 127.0F;
     for (std::size_t i = 0; i < k; ++i) {
       const float x = from[i * row_stride];
       if (int8) {
-        const float q = largest > 0 ? std::nearbyint(x * (127.0F / largest)) : 0.0F;
+        const float q = std::nearbyint(x * (127.0F / largest));
         column[i / 4 * kLineBytes + i % 4] = static_cast<std::uint8_t>(static_cast<int>(q) + 128);
       } else {
         const std::uint16_t half = bf16_of(x);
