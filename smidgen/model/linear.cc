@@ -9,6 +9,7 @@
 
 #include "smidgen/base/file.h"
 #include "smidgen/base/json.h"
+#include "smidgen/base/probe_run.h"
 #include "smidgen/tensor/linear_kernels.h"
 #include "smidgen/tensor/safetensors.h"
 
@@ -164,13 +165,17 @@ Result<std::unique_ptr<LinearRung>> LinearRung::create(LinearParts parts) {
   for (int code = 0; code < 256; ++code) {
     rung->idf_of_code_[code] = 1.0F + static_cast<float>(code) / 255.0F * (p.idf_max - 1.0F);
   }
-  rung->build_table();
+  SMIDGEN_TRY(rung->build_table());
   return rung;
 }
 
 // At most half full. Two n-grams with the same fingerprint in one probe run (once in 10^5 models) would be mistaken for
 // each other: the one with the larger hash is left out.
-void LinearRung::build_table() {
+Status LinearRung::build_table() {
+  const auto crowded = [] {
+    return Error::bad_data("linear model: `feature_hash` crowds one place of the table")
+        .hint("the file is damaged: train or fetch the model again");
+  };
   std::size_t size = 64;
   while (size < parts_.feature_hash.size() * 2) size *= 2;
   slots_.assign(size, {0, kEmptySlot});
@@ -181,10 +186,13 @@ void LinearRung::build_table() {
       continue;  // where it had the empty slot's payload
     const std::uint32_t row = pruned ? kNoRowShort : parts_.feature_row[f];
     const Slot slot = {static_cast<std::uint32_t>(hash >> 32), row << 8 | parts_.feature_idf[f]};
-    std::size_t at = hash & (size - 1);
-    while (slots_[at].payload != kEmptySlot && slots_[at].fingerprint != slot.fingerprint) at = (at + 1) & (size - 1);
+    std::size_t at = hash & (size - 1), probes = 0;
+    for (; slots_[at].payload != kEmptySlot && slots_[at].fingerprint != slot.fingerprint; at = (at + 1) & (size - 1))
+      if (++probes > kProbeRunMax) return crowded();
     if (slots_[at].payload == kEmptySlot) slots_[at] = slot;
   }
+  if (!probe_runs_are_short(size, [&](std::size_t at) { return slots_[at].payload != kEmptySlot; })) return crowded();
+  return Ok{};
 }
 
 std::unique_ptr<Rung::Scratch> LinearRung::make_scratch() const {

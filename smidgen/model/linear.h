@@ -50,7 +50,7 @@ struct LinearParts {
 
 class LinearRung : public Rung {
  public:
-  // At most 2^24 - 2 rows of weights (kBadData).
+  // At most 2^24 - 2 rows of weights, and hashes that do not crowd the table (kBadData).
   static Result<std::unique_ptr<LinearRung>> create(LinearParts parts);
   static Result<std::unique_ptr<LinearRung>> load(const std::string& folder, std::size_t labels);
 
@@ -74,7 +74,7 @@ class LinearRung : public Rung {
   };
   class LinearScratch;
   LinearRung() = default;
-  void build_table();
+  Status build_table();
   void find_block(NgramBlock block, LinearScratch& scratch) const;
   void finish_row(LinearScratch& scratch, std::span<float> log_probabilities) const;
 

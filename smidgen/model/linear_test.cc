@@ -233,6 +233,13 @@ TEST(LinearRung, DamagedPartsAreRefusedByName) {
   expect("bias", [](LinearParts& p) { p.bias[1] = HUGE_VALF; });
   expect("names row", [](LinearParts& p) { p.feature_row[2] = 40; });
   expect("does not rise", [](LinearParts& p) { p.feature_hash[1] = p.feature_hash[0]; });
+  for (const int shift : {32, 0})  // all at one place of the table, or at places side by side
+    expect("crowds one place", [=](LinearParts& p) {
+      p.feature_hash.clear();
+      for (std::uint64_t i = 1; i <= 300; ++i) p.feature_hash.push_back(i << shift | (shift == 0 ? i << 32 : 0));
+      p.feature_row.assign(300, 0);
+      p.feature_idf.assign(300, 0);
+    });
   expect("weights for", [](LinearParts& p) { p.weights.pop_back(); });
   expect("feature tensors differ", [](LinearParts& p) { p.feature_idf.pop_back(); });
   expect("in `bias`", [](LinearParts& p) { p.bias.push_back(0); });

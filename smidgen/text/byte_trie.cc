@@ -2,10 +2,29 @@
 
 #include <algorithm>
 #include <bit>
+#include <string>
 
+#include "smidgen/base/probe_run.h"
 #include "smidgen/base/result.h"
+#include "smidgen/base/sha256.h"
 
 namespace smidgen {
+
+namespace {
+
+constexpr int kMultipliersMax = 16;  // more than one hashed is already a rare accident
+
+std::uint64_t multiplier_of(std::span<const std::string_view> strings, int attempt) {
+  Sha256 hash;
+  hash.add(std::to_string(attempt));
+  for (const std::string_view text : strings) hash.add(text);
+  std::uint64_t multiplier = 0;
+  const Sha256Digest digest = hash.finish();
+  for (std::size_t i = 0; i < sizeof(multiplier); ++i) multiplier = multiplier << 8 | digest[i];
+  return multiplier | 1;
+}
+
+}  // namespace
 
 ByteTrie::ByteTrie(std::span<const std::string_view> strings, std::span<const std::int32_t> values) {
   SMIDGEN_CHECK(strings.size() == values.size());
@@ -21,22 +40,34 @@ ByteTrie::ByteTrie(std::span<const std::string_view> strings, std::span<const st
   }
   SMIDGEN_CHECK(bytes <= kBytesMax - 1);
   const std::size_t slots = std::max<std::size_t>(16, std::bit_ceil(nodes * 2));
-  edges_.resize(slots);
   mask_ = slots - 1;
   shift_ = 64 - std::countr_zero(slots);
-  for (std::size_t i = 0; i < strings.size(); ++i) {
-    Edge* last = nullptr;
-    for (const char c : strings[i]) last = &add(last == nullptr ? kRoot : last->to, static_cast<unsigned char>(c));
-    if (last != nullptr) last->value = values[i];
-  }
+  for (int attempt = 1; !fill(strings, values, attempt <= kMultipliersMax); ++attempt)
+    multiplier_ = multiplier_of(strings, attempt);
 }
 
-ByteTrie::Edge& ByteTrie::add(std::uint32_t node, unsigned char byte) {
+bool ByteTrie::fill(std::span<const std::string_view> strings, std::span<const std::int32_t> values, bool bounded) {
+  const std::size_t slots = mask_ + 1;
+  edges_.assign(slots, Edge());
+  nodes_ = 1;
+  for (std::size_t i = 0; i < strings.size(); ++i) {
+    Edge* last = nullptr;
+    for (const char c : strings[i]) {
+      last = add(last == nullptr ? kRoot : last->to, static_cast<unsigned char>(c), bounded ? kProbeRunMax : slots);
+      if (last == nullptr) return false;
+    }
+    if (last != nullptr) last->value = values[i];
+  }
+  return !bounded || probe_runs_are_short(slots, [&](std::size_t at) { return edges_[at].to != kRoot; });
+}
+
+ByteTrie::Edge* ByteTrie::add(std::uint32_t node, unsigned char byte, std::size_t probes_max) {
   const std::uint32_t key = node << 8 | byte;
   std::size_t at = slot(key);
-  while (edges_[at].to != kRoot && edges_[at].key != key) at = (at + 1) & mask_;
+  for (std::size_t probes = 0; edges_[at].to != kRoot && edges_[at].key != key; at = (at + 1) & mask_)
+    if (++probes > probes_max) return nullptr;
   if (edges_[at].to == kRoot) edges_[at] = {key, nodes_++, -1};
-  return edges_[at];
+  return &edges_[at];
 }
 
 std::uint32_t ByteTrie::walk(std::uint32_t node, std::string_view bytes) const {

@@ -1,7 +1,9 @@
 // Longest prefix match over a set of byte strings: a trie whose edges live in one hash table.
 //
 // A hash of (node, byte) instead of a double array: a table of foreign strings is built in time and memory linear in
-// their bytes whatever they are, and a step is one multiplication and, mostly, one cache line.
+// their bytes whatever they are, and a step is one multiplication and, mostly, one cache line. Strings that crowd the
+// table (probe_run.h) make it anew with another multiplier, which nobody knows before the strings are chosen: it is a
+// hash of them.
 #pragma once
 
 #include <cstddef>
@@ -62,7 +64,7 @@ class ByteTrie {
     std::uint32_t key = 0, to = kRoot;
     std::int32_t value = -1;  // of the string that ends at `to`
   };
-  std::size_t slot(std::uint32_t key) const { return (key * 0x9e3779b97f4a7c15ULL) >> shift_; }
+  std::size_t slot(std::uint32_t key) const { return (key * multiplier_) >> shift_; }
   const Edge* find(std::uint32_t node, unsigned char byte) const {
     const std::uint32_t key = node << 8 | byte;
     for (std::size_t at = slot(key);; at = (at + 1) & mask_) {
@@ -71,11 +73,15 @@ class ByteTrie {
       if (edge.key == key) return &edge;
     }
   }
-  Edge& add(std::uint32_t node, unsigned char byte);
+  // False when the table got crowded; `bounded` false: however crowded it gets.
+  bool fill(std::span<const std::string_view> strings, std::span<const std::int32_t> values, bool bounded);
+  // Null when the place of a new edge is too far from its own.
+  Edge* add(std::uint32_t node, unsigned char byte, std::size_t probes_max);
 
   std::vector<Edge> edges_;
   std::uint32_t nodes_ = 1;
   std::size_t mask_ = 0;
+  std::uint64_t multiplier_ = 0x9e3779b97f4a7c15ULL;  // odd
   int shift_ = 0;
 };
 

@@ -6,6 +6,8 @@
 #include <iterator>
 #include <utility>
 
+#include "smidgen/base/probe_run.h"
+
 namespace smidgen {
 
 namespace {
@@ -159,21 +161,28 @@ Result<Speller> Speller::create(SpellerParts parts, const SlipCosts& costs) {
   Speller speller;
   speller.parts_ = std::move(parts);
   speller.costs_ = costs;
-  speller.fill_slots();
+  SMIDGEN_TRY(speller.fill_slots());
   SMIDGEN_TRY(speller.grow_tree());
   return speller;
 }
 
-void Speller::fill_slots() {
+Status Speller::fill_slots() {
+  const auto crowded = [] {
+    return Error::bad_data("speller: `words` crowd one place of the table")
+        .hint("the file is damaged: train or copy the bundle again");
+  };
   const std::size_t size = std::bit_ceil(std::max<std::size_t>(64, parts_.words.size() * 2));
   slots_.assign(size, 0);
   slot_priors_.assign(size, 0);
   for (std::size_t i = 0; i < parts_.words.size(); ++i) {
     std::size_t at = parts_.words[i] & (size - 1);
-    while (slots_[at] != 0) at = (at + 1) & (size - 1);
+    for (std::size_t probes = 0; slots_[at] != 0; at = (at + 1) & (size - 1))
+      if (++probes > kProbeRunMax) return crowded();
     slots_[at] = parts_.words[i];
     slot_priors_[at] = parts_.priors[i];
   }
+  if (!probe_runs_are_short(size, [&](std::size_t at) { return slots_[at] != 0; })) return crowded();
+  return Ok{};
 }
 
 // The filter as a tree, level by level. It takes some beginnings for ones that lead to a word (at our sizes fewer than

@@ -132,7 +132,7 @@ class Speller {
     std::uint8_t likeliest = 0;  // prior of the words that begin so
   };
   Speller() = default;
-  void fill_slots();
+  Status fill_slots();
   Status grow_tree();
   std::uint8_t find(std::uint64_t hash) const;   // its prior's byte; 0: unknown
   bool has_ending(std::string_view word) const;  // and what stands before it is a known word; lower case

@@ -228,6 +228,13 @@ TEST(Speller, RefusesPartsThatAreNotOurs) {
   EXPECT_THAT(said([](SpellerParts& p) { p.words[0] = 0; }), HasSubstr("does not rise at 0"));
   EXPECT_THAT(said([](SpellerParts& p) { p.priors.pop_back(); }), HasSubstr("2 numbers in `priors` for 3 words"));
   EXPECT_THAT(said([](SpellerParts& p) { p.priors[1] = 0; }), HasSubstr("`priors` holds 0 at 1"));
+  for (const int shift : {32, 0})  // all at one place of the table, or at places side by side
+    EXPECT_THAT(said([=](SpellerParts& p) {
+                  p.words.clear();
+                  for (std::uint64_t i = 1; i <= 300; ++i) p.words.push_back(i << shift);
+                  p.priors.assign(p.words.size(), 1);
+                }),
+                HasSubstr("crowd one place"));
   for (const std::size_t size : {0, 4, 9, 1000})
     EXPECT_THAT(said([=](SpellerParts& p) { p.prefixes.resize(size); }), HasSubstr("a power of two of bytes"));
   EXPECT_THAT(said([](SpellerParts& p) { p.prefixes.assign(64, 255); }), HasSubstr("too many bits set"));

@@ -8,6 +8,7 @@ namespace smidgen::tokenizer_json {
 namespace {
 
 constexpr std::size_t kSpecialAroundMax = 16;
+constexpr std::size_t kPiecesMax = 32;  // of a template: each looks through all `special_tokens`
 constexpr std::int64_t kSegmentMax = 1'000;
 constexpr std::size_t kStepsMax = 8;  // of a sequence of normalizers, pre-tokenizers or post-processors
 
@@ -23,6 +24,10 @@ Result<std::int32_t> read_pair(Json part, std::string_view key) {
 
 Error too_many_specials() {
   return refused("post_processor", "adds more than " + std::to_string(kSpecialAroundMax) + " special tokens");
+}
+
+Error too_many_pieces(std::string_view part) {
+  return refused(part, "has more than " + std::to_string(kPiecesMax) + " pieces");
 }
 
 // Appends the ids of special token `name` in `special_tokens`.
@@ -67,6 +72,7 @@ Result<Piece> read_piece(Json json, const std::string& where) {
 Status read_single(Json part, TokenRules& rules) {
   simdjson::dom::array single;
   if (part.at_key("single").get(single) != simdjson::SUCCESS) return refused("post_processor.single", "must be a list");
+  if (single.size() > kPiecesMax) return too_many_pieces("post_processor.single");
   bool sequence_seen = false;
   for (const Json json : single) {
     SMIDGEN_ASSIGN(const Piece piece, read_piece(json, "post_processor.single"));
@@ -88,6 +94,7 @@ Status read_pair_template(Json part, TokenRules& rules) {
   rules.pair.reset();
   simdjson::dom::array list;
   if (part.at_key("pair").get(list) != simdjson::SUCCESS) return Ok{};
+  if (list.size() > kPiecesMax) return too_many_pieces("post_processor.pair");
   PairTemplate pair;
   int seen = 0;
   for (const Json json : list) {

@@ -211,6 +211,17 @@ const std::vector<std::pair<std::string, std::function<void(Json&)>>> kHostile =
        j["post_processor"]["special_tokens"]["[CLS]"]["ids"] = std::vector<int>(8, 2);
        j["post_processor"]["special_tokens"]["[SEP]"]["ids"] = std::vector<int>(9, 3);
      }},
+    {"`post_processor.single` has more than 32 pieces",
+     [](Json& j) {
+       j["post_processor"]["special_tokens"]["none"] = {
+           {"id", "none"}, {"ids", Json::array()}, {"tokens", Json::array()}};
+       for (int i = 0; i < 30; ++i) j["post_processor"]["single"].push_back({{"SpecialToken", {{"id", "none"}}}});
+     }},
+    {"`post_processor.pair` has more than 32 pieces",
+     [](Json& j) {
+       j["post_processor"]["pair"] = Json::array();
+       for (int i = 0; i < 33; ++i) j["post_processor"]["pair"].push_back({{"Sequence", {{"id", "A"}}}});
+     }},
     {"id 99, which is no token", [](Json& j) { j["post_processor"]["special_tokens"]["[SEP]"]["ids"] = {99}; }},
     {"not an integer", [](Json& j) { j["post_processor"]["special_tokens"]["[SEP]"]["ids"] = {-3}; }},
     {"pair of token and id",
