@@ -130,8 +130,36 @@ Result<Modules> parse_modules(element root) {
   return modules;
 }
 
-// Newer sentence-transformers write the limit as the tokenizer's. "No limit" is a number beyond every integer there,
-// which the parser of the other files refuses.
+// Where sentence-transformers looks for the limit, in this order: models of its first years have another name.
+constexpr const char* kLimitFiles[] = {"sentence_bert_config.json",       "sentence_roberta_config.json",
+                                       "sentence_distilbert_config.json", "sentence_camembert_config.json",
+                                       "sentence_albert_config.json",     "sentence_xlm-roberta_config.json",
+                                       "sentence_xlnet_config.json"};
+
+Status check_lower_case(element root) {
+  if (!json_has(root, "do_lower_case")) return Ok{};
+  SMIDGEN_ASSIGN(const bool lower, json_bool(root, "do_lower_case"));
+  if (lower)
+    return Error::bad_data("`do_lower_case` is true: texts in lower case before the tokenizer are not built")
+        .hint("use a model whose tokenizer makes lower case");
+  return Ok{};
+}
+
+// A prompt that sentence-transformers would put before every text.
+Status check_prompt(element root) {
+  if (!json_has(root, "default_prompt_name")) return Ok{};
+  SMIDGEN_ASSIGN(const std::string name, json_string(root, "default_prompt_name"));
+  element prompts;
+  std::string_view prompt;
+  const bool known = root["prompts"].get(prompts) == simdjson::SUCCESS && prompts.is_object() &&
+                     prompts.at_key(name).get(prompt) == simdjson::SUCCESS;
+  if (known && prompt.empty()) return Ok{};
+  return Error::bad_data("`default_prompt_name` is " + in_quotes(name) + ": prompts before a text are not built")
+      .hint("use a model without a default prompt");
+}
+
+// Without such a file, or a limit in it, the limit is the tokenizer's. "No limit" is a number beyond every integer
+// there, which the parser of the other files refuses.
 Result<std::size_t> tokenizer_limit(const std::string& path, std::size_t preset, std::size_t positions) {
   if (!exists(path)) return preset;
   SMIDGEN_ASSIGN(const std::string text, read_file(path, kConfigBytesMax));
@@ -144,16 +172,19 @@ Result<std::size_t> tokenizer_limit(const std::string& path, std::size_t preset,
 
 Result<std::size_t> read_tokens_max(const std::string& folder, const std::string& prefix, std::size_t positions,
                                     std::vector<std::string>& files) {
-  const std::string name = prefix + "sentence_bert_config.json", path = folder + "/" + name;
   const std::size_t preset = std::min(kTokensDefault, positions);
-  if (!exists(path)) return preset;
-  SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::load(path, kConfigBytesMax));
-  files.push_back(name);
-  if (!json_has(document.root(), "max_seq_length"))
-    return tokenizer_limit(folder + "/" + prefix + "tokenizer_config.json", preset, positions);
-  auto length = json_integer(document.root(), "max_seq_length", 2, 1 << 30);
-  if (!length.ok()) return in_file(std::move(length).error(), path);
-  return std::min<std::size_t>(static_cast<std::size_t>(*length), positions);
+  for (const char* file : kLimitFiles) {
+    const std::string name = prefix + file, path = folder + "/" + name;
+    if (!exists(path)) continue;
+    SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::load(path, kConfigBytesMax));
+    files.push_back(name);
+    if (auto status = check_lower_case(document.root()); !status.ok()) return in_file(std::move(status).error(), path);
+    if (!json_has(document.root(), "max_seq_length")) break;
+    auto length = json_integer(document.root(), "max_seq_length", 2, 1 << 30);
+    if (!length.ok()) return in_file(std::move(length).error(), path);
+    return std::min<std::size_t>(static_cast<std::size_t>(*length), positions);
+  }
+  return tokenizer_limit(folder + "/" + prefix + "tokenizer_config.json", preset, positions);
 }
 
 }  // namespace
@@ -171,6 +202,10 @@ Result<EncoderConfig> EncoderConfig::load(const std::string& folder) try {
     if (!parsed.ok()) return in_file(std::move(parsed).error(), path);
     modules = *std::move(parsed);
     config.files.emplace_back("modules.json");
+  }
+  if (const std::string path = folder + "/config_sentence_transformers.json"; exists(path)) {
+    SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::load(path, kConfigBytesMax));
+    if (auto status = check_prompt(document.root()); !status.ok()) return in_file(std::move(status).error(), path);
   }
   const std::string prefix = modules.transformer.empty() ? "" : modules.transformer + "/";
   config.body_prefix = prefix;

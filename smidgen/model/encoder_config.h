@@ -1,6 +1,6 @@
 // What a Hugging Face / sentence-transformers folder says about its encoder, read and range-checked before any weight
 // is touched. Files: config.json; modules.json (optional: without it mean pooling, no normalisation, as
-// sentence-transformers treats a plain transformers folder); N_Pooling/config.json; sentence_bert_config.json.
+// sentence-transformers treats a plain folder); N_Pooling/config.json; sentence_bert_config.json or what stands for it.
 #pragma once
 
 #include <cstddef>

@@ -319,6 +319,44 @@ TEST_F(EncoderFolder, ReadsLimitsFromTheFolder) {
   EXPECT_NE(long_one.error().message().find("this encoder can read 2..40 tokens"), std::string::npos);
 }
 
+TEST_F(EncoderFolder, ReadsLimitsUnderOlderNamesAndFromTheTokenizer) {
+  fs::remove(folder_ / "sentence_bert_config.json");
+  EXPECT_EQ(Encoder::load_body(folder_.string())->tokens_max(), 40U);
+  write("tokenizer_config.json", R"({"model_max_length": 24})");
+  EXPECT_EQ(Encoder::load_body(folder_.string())->tokens_max(), 24U);
+  write("tokenizer_config.json", R"({"model_max_length": 1e30})");
+  EXPECT_EQ(Encoder::load_body(folder_.string())->tokens_max(), 40U);
+  write("sentence_xlm-roberta_config.json", R"({"max_seq_length": 20, "do_lower_case": false})");
+  EXPECT_EQ(Encoder::load_body(folder_.string())->tokens_max(), 20U);
+  write("sentence_roberta_config.json", R"({"max_seq_length": 16})");
+  const auto encoder = Encoder::load_body(folder_.string());
+  EXPECT_EQ(encoder->tokens_max(), 16U);
+  const auto& files = encoder->config().files;
+  EXPECT_NE(std::find(files.begin(), files.end(), "sentence_roberta_config.json"), files.end());
+}
+
+TEST_F(EncoderFolder, RefusesWhatWouldChangeTextsBeforeTheTokenizer) {
+  for (const char* name : {"sentence_bert_config.json", "sentence_distilbert_config.json"}) {
+    SetUp();
+    fs::remove(folder_ / "sentence_bert_config.json");
+    write(name, R"({"max_seq_length": 32, "do_lower_case": true})");
+    EXPECT_NE(error().find("`do_lower_case` is true"), std::string::npos) << error();
+    EXPECT_NE(error().find(name), std::string::npos) << error();
+  }
+  SetUp();
+  const auto said = [&](const std::string& config) {
+    write("config_sentence_transformers.json", config);
+    return error();
+  };
+  for (const char* harmless : {R"({"prompts": {}, "default_prompt_name": null, "similarity_fn_name": "cosine"})",
+                               R"({"prompts": {"query": "query: "}})",
+                               R"({"prompts": {"query": "q: ", "none": ""}, "default_prompt_name": "none"})"})
+    EXPECT_EQ(said(harmless), "loaded") << harmless;
+  for (const char* other :
+       {R"({"prompts": {"query": "query: "}, "default_prompt_name": "query"})", R"({"default_prompt_name": "query"})"})
+    EXPECT_NE(said(other).find("`default_prompt_name` is \"query\""), std::string::npos) << other;
+}
+
 TEST_F(EncoderFolder, RefusesLimitsBelowItsSpecialTokens) {
   replace("tokenizer.json", "\"Sequence\"", "\"SpecialToken\": {\"id\": \"[CLS]\"}}, {\"Sequence\"");
   const auto refusal = [&](const EncoderOptions& options) {

@@ -9,6 +9,7 @@
 #include "smidgen/text/bert_tokenizer.h"
 #include "smidgen/text/bpe_rules.h"
 #include "smidgen/text/bpe_tokenizer.h"
+#include "smidgen/text/tokenizer_config.h"
 #include "smidgen/text/tokenizer_json.h"
 #include "smidgen/text/unigram_rules.h"
 #include "smidgen/text/unigram_tokenizer.h"
@@ -16,8 +17,6 @@
 namespace smidgen {
 
 namespace {
-
-constexpr std::uint64_t kConfigBytesMax = 4 << 20;
 
 bool exists(const std::string& path) {
   std::error_code ignored;
@@ -67,10 +66,17 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::string& folder) tr
   const std::string json_path = folder + "/tokenizer.json", words_path = folder + "/vocab.txt",
                     tokens_path = folder + "/vocab.json", merges_path = folder + "/merges.txt",
                     config_path = folder + "/tokenizer_config.json";
+  std::string config;
+  if (exists(config_path)) {
+    SMIDGEN_ASSIGN(config, read_tokenizer_config(config_path));
+  }
   if (exists(json_path)) {
     SMIDGEN_ASSIGN(const std::string json, read_file(json_path, kTokenizerFileBytesMax));
     auto tokenizer = from_json(json);
     if (!tokenizer.ok()) return std::move(tokenizer).error().in(json_path);
+    if (config.empty()) return tokenizer;
+    if (auto status = check_tokenizer_config(config, json); !status.ok())
+      return std::move(status).error().in(config_path);
     return tokenizer;
   }
   const bool byte_level = exists(tokens_path) && exists(merges_path);
@@ -78,11 +84,6 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::string& folder) tr
     return Error::no_input("no tokenizer: neither tokenizer.json nor vocab.txt, nor vocab.json with merges.txt")
         .in(folder)
         .hint("give the folder of a Hugging Face checkpoint");
-  std::string config;
-  if (exists(config_path)) {
-    SMIDGEN_ASSIGN(config, read_file(config_path, kConfigBytesMax));
-    if (config.empty()) return Error::bad_data("empty file").in(config_path);
-  }
   if (byte_level) {
     SMIDGEN_ASSIGN(const std::string vocabulary, read_file(tokens_path, kTokenizerFileBytesMax));
     SMIDGEN_ASSIGN(const std::string merges, read_file(merges_path, kTokenizerFileBytesMax));
