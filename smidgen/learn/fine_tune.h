@@ -41,7 +41,7 @@ struct FineTuneOptions {
   std::uint64_t seed = 1;
   // Where training stands, written every so many seconds (more rarely when writing takes more than 2 % of the time) and
   // when stopped; found there by the same call, it goes on from it, to the bit. Empty: none. The file of a run with
-  // other `checkpoint_key`, rows or options is not looked at and replaced; so is a damaged one, with a note.
+  // other `checkpoint_key`, rows or options (but seconds_max) is replaced unread; so is a damaged one, with a note.
   std::string checkpoint, checkpoint_key;
   double checkpoint_seconds = 30;
   bool checkpoint_when_done = false;  // for whoever has long work to do with what it ended with

@@ -10,11 +10,34 @@
 #include <utility>
 
 #include "smidgen/base/sha256.h"
+#include "smidgen/base/version.h"
 #include "smidgen/learn/fine_tune_tokens.h"
 #include "smidgen/learn/headed_folder.h"
 #include "smidgen/learn/split.h"
 
 namespace smidgen {
+
+namespace {
+
+constexpr int kRecipe = 1;  // of rows, head and steps: a checkpoint of another is not gone on with
+
+// What a checkpoint must have been made with, beside rows and recipe, which fine_tune adds. Another budget is another
+// run: a schedule that was cut to the one before says nothing of this one.
+Result<std::string> checkpoint_key(const HeadedTask& task, const TrainingModel& model, std::size_t labels,
+                                   const HeadedTrainingOptions& options) {
+  const EncoderConfig& config = model.encoder.config();
+  std::string key = fmt::format("{} {} {} {} {} {}", kVersion, kRecipe, task.name, precision_name(model.precision),
+                                labels, options.seconds_max);
+  std::vector<std::string> files = config.files;  // the shape; what the tokenizer makes of the rows is in the rows
+  files.push_back(config.body_prefix + "model.safetensors");
+  for (const std::string& name : files) {
+    SMIDGEN_ASSIGN(const std::string content, sha256_file(options.encoder + "/" + name));
+    key += fmt::format("\n{} {}", name, content);
+  }
+  return key;
+}
+
+}  // namespace
 
 std::vector<bool> held_out_keys(std::span<const std::string> keys, double share) {
   SMIDGEN_CHECK(share >= 0 && share < 1);
@@ -79,8 +102,7 @@ Status fit_and_write(const HeadedTask& task, TrainingModel& model, const HeadedT
   recipe.seconds_max = options.seconds_max;
   recipe.seed = options.seed;
   recipe.checkpoint = training_checkpoint(options.state_folder, task.name, options.out, summary.notes);
-  SMIDGEN_ASSIGN(const std::string weights, sha256_file(model.encoder.config().body_folder + "/model.safetensors"));
-  recipe.checkpoint_key = fmt::format("{} {} {} {}", task.name, precision_name(model.precision), weights, labels);
+  SMIDGEN_ASSIGN(recipe.checkpoint_key, checkpoint_key(task, model, labels, options));
   SoftmaxHead head = random_head(labels, model.encoder.dimensions(), options.seed);
   SMIDGEN_ASSIGN(const FineTuneReport report, task.fit(model.encoder, head, recipe));
   SMIDGEN_TRY(write_headed_folder(options.out, options.force, model.encoder, task.kind, head, task.labels));

@@ -13,6 +13,7 @@
 #include <set>
 
 #include "smidgen/base/file.h"
+#include "smidgen/base/version.h"
 #include "smidgen/learn/fine_tune_tokens.h"
 #include "smidgen/learn/headed_folder.h"
 #include "smidgen/tensor/safetensors.h"
@@ -63,6 +64,47 @@ TEST(WatchedFor, ReportsAndStops) {
   ASSERT_FALSE(stopped.ok());
   EXPECT_EQ(stopped.error().kind(), ErrorKind::kCancelled);
   EXPECT_LT(ran, 70);
+}
+
+// What decides how training goes is in the key; rows and recipe are fine_tune's.
+TEST(CheckpointKey, NamesVersionBudgetAndFilesOfTheEncoder) {
+  const std::string folder = testing::TempDir() + "/smidgen_checkpoint_key_" + std::to_string(::getpid());
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  fs::copy(kGolden + "/tiny_bert", folder + "/body", fs::copy_options::recursive);
+  HeadedTrainingOptions options;
+  options.encoder = folder + "/body";
+  options.out = folder + "/model";
+  const auto key = [&] {
+    ThreadPool pool(1);
+    auto model = TrainingModel::load(options.encoder, false, pool);
+    std::string found;
+    HeadedTask task{"tags", HeadKind::kTokens, {"A", "B"}, {}, {}};
+    task.fit = [&](TrainableEncoder&, SoftmaxHead&, const FineTuneOptions& recipe) -> Result<FineTuneReport> {
+      found = recipe.checkpoint_key;
+      return Error::cancelled();
+    };
+    HeadedTrainingSummary summary;
+    EXPECT_FALSE(fit_and_write(task, *model, options, summary).ok());
+    return found;
+  };
+  const std::string first = key();
+  EXPECT_TRUE(first.starts_with(std::string(kVersion) + " ")) << first;
+  EXPECT_EQ(key(), first);
+  options.seconds_max = 60;
+  const std::string in_a_minute = key();
+  EXPECT_NE(in_a_minute, first);
+  for (const std::string name : {"config.json", "model.safetensors"}) {
+    EXPECT_NE(first.find("\n" + name + " "), std::string::npos) << first;
+    const std::string path = options.encoder + "/" + name, before = *read_file(path, 1 << 24);
+    ASSERT_TRUE(
+        write_file_atomic(path, name == "config.json" ? before + "\n" : before.substr(0, before.size() - 1) + "?")
+            .ok());
+    EXPECT_NE(key(), in_a_minute) << name;
+    ASSERT_TRUE(write_file_atomic(path, before).ok());
+  }
+  EXPECT_EQ(key(), in_a_minute);
+  fs::remove_all(folder);
 }
 
 class HeadedFolder : public testing::Test {

@@ -81,6 +81,15 @@ class TrainTags : public testing::Test {
     ThreadPool pool(threads);
     return train_tags(data, options_, pool, {});
   }
+  // Stopped after the second step, which for fewer than 64 rows is the end of the first epoch.
+  Result<TagTrainingSummary> train_stopped(const TaggedRows& data) const {
+    ThreadPool pool(2);
+    Watcher watcher;
+    bool tuning = false;
+    watcher.progress = [&](const ProgressEvent& event) { tuning = event.stage == "fine-tuning"; };
+    watcher.cancelled = [&] { return tuning; };
+    return train_tags(data, options_, pool, watcher);
+  }
 
   std::string folder_;
   TagTrainingOptions options_;
@@ -190,6 +199,48 @@ TEST_F(TrainTags, RefusesWordsOfNoTokens) {
   EXPECT_EQ(refused.error().kind(), ErrorKind::kBadData);
   EXPECT_EQ(refused.error().what(), "no word has a token: nothing is to be learnt");
   EXPECT_FALSE(fs::exists(options_.out));
+}
+
+// The budget was enough for one epoch; stopped when the schedule had been cut to it.
+TEST_F(TrainTags, AnotherBudgetIsAnotherRun) {
+  options_.epochs = 4;
+  ASSERT_TRUE(train(some_rows(40)).ok());
+  const std::string whole = *read_file(options_.out + "/model.safetensors", 1 << 24);
+  fs::remove_all(options_.out);
+  options_.state_folder = folder_ + "/state";
+  options_.seconds_max = 1e-9;
+  ASSERT_FALSE(train_stopped(some_rows(40)).ok());
+  const auto same = train(some_rows(40));
+  ASSERT_TRUE(same.ok()) << same.error().message();
+  EXPECT_TRUE(same->resumed);
+  EXPECT_EQ(same->epochs, 1U);
+  EXPECT_EQ(same->notes, std::vector<std::string>{"The time was enough for 1 of 4 epochs."});
+  fs::remove_all(options_.out);
+  ASSERT_FALSE(train_stopped(some_rows(40)).ok());
+  options_.seconds_max = 1e9;
+  const auto other = train(some_rows(40));
+  ASSERT_TRUE(other.ok()) << other.error().message();
+  EXPECT_FALSE(other->resumed);
+  EXPECT_EQ(other->epochs, 4U);
+  EXPECT_TRUE(other->notes.empty());
+  EXPECT_TRUE(whole == *read_file(options_.out + "/model.safetensors", 1 << 24));
+}
+
+TEST_F(TrainTags, DoesNotGoOnWithAnotherShapeOfTheEncoder) {
+  const std::string body = folder_ + "/body";
+  fs::copy(kTiny, body, fs::copy_options::recursive);
+  options_.encoder = body;
+  options_.epochs = 2;
+  options_.state_folder = folder_ + "/state";
+  ASSERT_FALSE(train_stopped(some_rows(40)).ok());
+  std::string config = *read_file(body + "/config.json", 1 << 20);
+  const std::string epsilon = "\"layer_norm_eps\": 1e-12";
+  ASSERT_NE(config.find(epsilon), std::string::npos);
+  config.replace(config.find(epsilon), epsilon.size(), "\"layer_norm_eps\": 1e-3");
+  ASSERT_TRUE(write_file_atomic(body + "/config.json", config).ok());
+  const auto other = train(some_rows(40));
+  ASSERT_TRUE(other.ok()) << other.error().message();
+  EXPECT_FALSE(other->resumed);
 }
 
 TEST_F(TrainTags, StopsWhileItJudges) {
