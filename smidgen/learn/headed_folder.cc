@@ -9,7 +9,6 @@
 
 #include "smidgen/base/file.h"
 #include "smidgen/base/new_path.h"
-#include "smidgen/base/sha256.h"
 #include "smidgen/learn/checkpoint_file.h"
 #include "smidgen/tensor/safetensors.h"
 #include "smidgen/text/tokenizer_files.h"
@@ -136,20 +135,6 @@ Status write_headed_folder(const std::string& folder, bool replace, TrainableEnc
       {{kWriterKey, kWriter}}));
   SMIDGEN_TRY(check_headed_target(folder, replace));  // training took long: what came in since is not ours to remove
   return staged.commit();
-}
-
-std::string training_checkpoint(const std::string& state_folder, const std::string& task, const std::string& folder,
-                                std::vector<std::string>& notes) {
-  if (state_folder.empty()) return "";
-  std::error_code code;
-  fs::create_directories(state_folder, code);
-  if (code) {
-    notes.push_back("How far training is was not kept: " + code.message() + ".");
-    return "";
-  }
-  Sha256 hash;
-  hash.add(fs::absolute(without_end_slashes(folder), code).lexically_normal().string());
-  return state_folder + "/" + task + "-" + to_hex(hash.finish()).substr(0, 16) + ".checkpoint";
 }
 
 }  // namespace smidgen

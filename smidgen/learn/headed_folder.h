@@ -21,9 +21,4 @@ Status check_headed_target(const std::string& folder, bool replace);
 Status write_headed_folder(const std::string& folder, bool replace, TrainableEncoder& encoder, HeadKind kind,
                            const SoftmaxHead& head, const std::vector<std::string>& labels);
 
-// Where training for `folder` keeps how far it is, below `state_folder`; empty when that is, or when it cannot be made:
-// then a note says so.
-std::string training_checkpoint(const std::string& state_folder, const std::string& task, const std::string& folder,
-                                std::vector<std::string>& notes);
-
 }  // namespace smidgen

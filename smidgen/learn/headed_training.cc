@@ -14,6 +14,7 @@
 #include "smidgen/learn/fine_tune_tokens.h"
 #include "smidgen/learn/headed_folder.h"
 #include "smidgen/learn/split.h"
+#include "smidgen/learn/state_folder.h"
 
 namespace smidgen {
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <filesystem>
 #include <sstream>
 #include <system_error>
@@ -11,6 +10,7 @@
 #include "smidgen/base/file.h"
 #include "smidgen/base/sha256.h"
 #include "smidgen/learn/checkpoint_file.h"
+#include "smidgen/learn/state_folder.h"
 #include "smidgen/tensor/safetensors.h"
 
 namespace smidgen {
@@ -19,21 +19,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr auto kKept = std::chrono::hours(24 * 30);
 constexpr std::uint64_t kPlanBytesMax = 1000;
-
-// All but the one named `kept`.
-void remove_old(const std::string& parent, const std::string& kept) {
-  std::error_code code, ignored;
-  const auto now = fs::file_time_type::clock::now();
-  std::vector<fs::path> old;
-  for (fs::directory_iterator it(parent, code), end; !code && it != end; it.increment(code)) {
-    const std::string name = it->path().filename().string();
-    const auto changed = fs::last_write_time(it->path(), ignored);
-    if (!ignored && name.size() == 64 && name != kept && now - changed > kKept) old.push_back(it->path());
-  }
-  for (const fs::path& path : old) fs::remove_all(path, ignored);
-}
 
 // The numbers and a digest of them.
 std::string text_of(const TunePlan& plan) {
@@ -57,7 +43,7 @@ std::optional<TunePlan> plan_of(const std::string& text) {
 
 Result<TuningState> TuningState::open(const std::string& parent, const std::string& key) {
   if (parent.empty()) return TuningState("");
-  remove_old(parent, key);
+  remove_abandoned(parent, key);
   std::error_code code, ignored;
   const std::string folder = parent + "/" + key;
   fs::create_directories(folder, code);

@@ -1,7 +1,7 @@
 // What a fine-tuning of several parts has done so far, on disk, so that a run that was killed goes on where it was: the
 // plan (which came from a measured speed, and would differ), the weights of finished parts, the scores of folds, the
 // checkpoint of the part at hand. One folder for each combination of data, options and place of the result, named by
-// their hash, removed when the result stands. Folders nobody came back to are removed after 30 days.
+// their hash, removed when the result stands, or when nobody came back to it (state_folder.h).
 #pragma once
 
 #include <cstdint>
