@@ -139,12 +139,12 @@ StagedFolder::StagedFolder(std::string temporary, std::string final_path, bool r
 StagedFolder::StagedFolder(StagedFolder&& other) noexcept
     : temporary_(std::exchange(other.temporary_, {})), final_(std::move(other.final_)), replace_(other.replace_) {}
 
-Result<StagedFolder> StagedFolder::create(const std::string& path, bool replace) {
+Result<StagedFolder> StagedFolder::create(const std::string& path, bool replace, std::string temporary) {
   const std::string final_path = without_end_slashes(path);
   std::error_code code;
   if (!replace && fs::exists(final_path, code))
     return Error(ErrorKind::kCannotCreate, "already exists").in(final_path).hint("choose another name or pass --force");
-  const std::string temporary = final_path + ".tmp." + std::to_string(::getpid());
+  if (temporary.empty()) temporary = final_path + ".tmp." + std::to_string(::getpid());
   fs::remove_all(temporary, code);
   if (!fs::create_directory(temporary, code)) {
     const ErrorKind kind = code == std::errc::permission_denied ? ErrorKind::kPermission : ErrorKind::kCannotCreate;

@@ -33,12 +33,13 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-// A folder that appears under its final name all at once: filled under a temporary name beside it, then renamed.
+// A folder that appears under its final name all at once: filled under a temporary name, then renamed.
 // Destroyed before commit(), it removes what it wrote.
 class StagedFolder {
  public:
   // Fails with kCannotCreate when `path` exists and !replace, or the parent is missing.
-  static Result<StagedFolder> create(const std::string& path, bool replace);
+  // temporary: where it is filled, on the same file system; empty: beside `path`.
+  static Result<StagedFolder> create(const std::string& path, bool replace, std::string temporary = "");
   StagedFolder(StagedFolder&&) noexcept;
   StagedFolder& operator=(StagedFolder&&) = delete;
   ~StagedFolder();

@@ -55,6 +55,19 @@ TEST_F(FileTest, StagedFolderAppearsOnlyOnCommit) {
   EXPECT_EQ(*folder_bytes(path), 2U);
 }
 
+TEST_F(FileTest, AStagedFolderMayBeFilledElsewhere) {
+  const std::string path = folder_ + "/bundle", elsewhere = folder_ + "/work/part";
+  std::filesystem::create_directories(elsewhere);
+  ASSERT_TRUE(write_file_atomic(elsewhere + "/old", "1").ok());
+  auto staged = StagedFolder::create(path, false, elsewhere);
+  ASSERT_TRUE(staged.ok()) << staged.error().message();
+  EXPECT_EQ(staged->path(), elsewhere);
+  ASSERT_TRUE(write_file_atomic(elsewhere + "/x", "22").ok());
+  ASSERT_TRUE(staged->commit().ok());
+  EXPECT_EQ(*folder_bytes(path), 2U);
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ + "/work"));
+}
+
 TEST_F(FileTest, ADeviceIsWrittenToAndNotReplaced) {
   ASSERT_TRUE(write_file_atomic("/dev/null", "gone").ok());
   EXPECT_TRUE(fs::is_character_file("/dev/null"));

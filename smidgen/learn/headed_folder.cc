@@ -118,12 +118,13 @@ Status check_headed_target(const std::string& folder, bool replace) {
   return check_parent(plain);
 }
 
-Status write_headed_folder(const std::string& folder, bool replace, TrainableEncoder& encoder, HeadKind kind,
-                           const SoftmaxHead& head, const std::vector<std::string>& labels) {
+Result<StagedFolder> stage_headed_folder(const std::string& temporary, const std::string& folder, bool replace,
+                                         TrainableEncoder& encoder, HeadKind kind, const SoftmaxHead& head,
+                                         const std::vector<std::string>& labels) {
   SMIDGEN_CHECK(kind == HeadKind::kQuestions ? head.labels == 2 && labels.empty()
                                              : kind == HeadKind::kTokens && head.labels == labels.size());
   const EncoderConfig& config = encoder.config();
-  SMIDGEN_ASSIGN(StagedFolder staged, StagedFolder::create(folder, replace));
+  SMIDGEN_ASSIGN(StagedFolder staged, StagedFolder::create(folder, replace, temporary));
   SMIDGEN_ASSIGN(const std::string text, config_text(config, kind, labels));
   SMIDGEN_TRY(write_file_atomic(staged.path() + "/" + kConfigFile, text));
   SMIDGEN_TRY(copy_tokenizer(config.body_folder, staged.path()));
@@ -133,6 +134,10 @@ Status write_headed_folder(const std::string& folder, bool replace, TrainableEnc
       {{name + ".weight", DType::kF32, {head.labels, head.dimensions}, as_bytes(std::span<const float>(head.weights))},
        {name + ".bias", DType::kF32, {head.labels}, as_bytes(std::span<const float>(head.bias))}},
       {{kWriterKey, kWriter}}));
+  return staged;
+}
+
+Status commit_headed_folder(StagedFolder& staged, const std::string& folder, bool replace) {
   SMIDGEN_TRY(check_headed_target(folder, replace));  // training took long: what came in since is not ours to remove
   return staged.commit();
 }

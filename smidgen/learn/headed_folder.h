@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "smidgen/base/file.h"
 #include "smidgen/base/result.h"
 #include "smidgen/learn/trainable_encoder.h"
 #include "smidgen/model/encoder_heads.h"
@@ -16,9 +17,13 @@ namespace smidgen {
 // write (the weights' metadata say who did: an encoder's folder has the same files); when its parent is missing.
 Status check_headed_target(const std::string& folder, bool replace);
 
-// Appears whole or not at all; check_headed_target is asked once more just before. `head`: (labels, dimensions) on
-// every token's state; kQuestions: start and end, `labels` is empty; kTokens: `labels` has their names.
-Status write_headed_folder(const std::string& folder, bool replace, TrainableEncoder& encoder, HeadKind kind,
-                           const SoftmaxHead& head, const std::vector<std::string>& labels);
+// Fills `temporary`, on the file system of `folder`, which appears whole when it is committed, or not at all. `head`:
+// (labels, dimensions) on every token's state; kQuestions: start and end, `labels` is empty; kTokens: `labels` has
+// their names.
+Result<StagedFolder> stage_headed_folder(const std::string& temporary, const std::string& folder, bool replace,
+                                         TrainableEncoder& encoder, HeadKind kind, const SoftmaxHead& head,
+                                         const std::vector<std::string>& labels);
+// check_headed_target is asked once more just before.
+Status commit_headed_folder(StagedFolder& staged, const std::string& folder, bool replace);
 
 }  // namespace smidgen

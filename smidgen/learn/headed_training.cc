@@ -95,8 +95,8 @@ Result<TrainingModel> TrainingModel::load(const std::string& folder, bool pairs,
   return TrainingModel{std::move(encoder), std::move(tokenizer), precision};
 }
 
-Status fit_and_write(const HeadedTask& task, TrainingModel& model, const HeadedTrainingOptions& options,
-                     HeadedTrainingSummary& summary) {
+Result<TrainedFolder> fit_and_stage(const HeadedTask& task, TrainingModel& model, const HeadedTrainingOptions& options,
+                                    const WorkFolder& work, HeadedTrainingSummary& summary) {
   const std::size_t labels = task.kind == HeadKind::kQuestions ? 2 : task.labels.size();
   FineTuneOptions recipe = task.recipe;
   if (options.epochs > 0) recipe.epochs = options.epochs;
@@ -104,11 +104,11 @@ Status fit_and_write(const HeadedTask& task, TrainingModel& model, const HeadedT
   recipe.seed = options.seed;
   recipe.checkpoint = training_checkpoint(options.state_folder, task.name, options.out, summary.notes);
   SMIDGEN_ASSIGN(recipe.checkpoint_key, checkpoint_key(task, model, labels, options));
+  recipe.checkpoint_when_done = options.held_out > 0;  // judging may take minutes
   SoftmaxHead head = random_head(labels, model.encoder.dimensions(), options.seed);
   SMIDGEN_ASSIGN(const FineTuneReport report, task.fit(model.encoder, head, recipe));
-  SMIDGEN_TRY(write_headed_folder(options.out, options.force, model.encoder, task.kind, head, task.labels));
-  std::error_code ignored;
-  if (!recipe.checkpoint.empty()) std::filesystem::remove(recipe.checkpoint, ignored);
+  SMIDGEN_ASSIGN(StagedFolder staged, stage_headed_folder(work.file("model"), options.out, options.force, model.encoder,
+                                                          task.kind, head, task.labels));
   summary.folder = options.out;
   summary.epochs = report.epochs.size();
   if (summary.epochs < recipe.epochs)
@@ -116,6 +116,13 @@ Status fit_and_write(const HeadedTask& task, TrainingModel& model, const HeadedT
   summary.loss = report.epochs.empty() ? 0 : report.epochs.back().loss;
   summary.resumed = report.resumed_steps > 0;
   if (!report.note.empty()) summary.notes.push_back(report.note);
+  return TrainedFolder{std::move(staged), recipe.checkpoint};
+}
+
+Status commit(TrainedFolder& trained, const HeadedTrainingOptions& options) {
+  SMIDGEN_TRY(commit_headed_folder(trained.staged, options.out, options.force));
+  std::error_code ignored;
+  if (!trained.checkpoint.empty()) std::filesystem::remove(trained.checkpoint, ignored);
   return Ok{};
 }
 

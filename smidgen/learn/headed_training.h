@@ -12,9 +12,11 @@
 #include <string_view>
 #include <vector>
 
+#include "smidgen/base/file.h"
 #include "smidgen/base/progress.h"
 #include "smidgen/base/result.h"
 #include "smidgen/base/thread_pool.h"
+#include "smidgen/base/work_folder.h"
 #include "smidgen/learn/fine_tune.h"
 #include "smidgen/learn/trainable_encoder.h"
 #include "smidgen/model/encoder_heads.h"
@@ -71,8 +73,17 @@ struct HeadedTask {
   std::function<Result<FineTuneReport>(TrainableEncoder&, SoftmaxHead&, const FineTuneOptions&)> fit;
 };
 
-// Fine-tunes a new head and the encoder and writes options.out; `summary` gets all but `seconds`.
-Status fit_and_write(const HeadedTask& task, TrainingModel& model, const HeadedTrainingOptions& options,
-                     HeadedTrainingSummary& summary);
+// A trained model that waits to be judged before it appears: judging takes long, and a run that is stopped or killed in
+// it goes on from the checkpoint, which stays until then.
+struct TrainedFolder {
+  StagedFolder staged;
+  std::string checkpoint;  // may be empty
+};
+
+// Fine-tunes a new head and the encoder and writes them below `work`; `summary` gets all but `seconds`.
+Result<TrainedFolder> fit_and_stage(const HeadedTask& task, TrainingModel& model, const HeadedTrainingOptions& options,
+                                    const WorkFolder& work, HeadedTrainingSummary& summary);
+// As options.out.
+Status commit(TrainedFolder& trained, const HeadedTrainingOptions& options);
 
 }  // namespace smidgen

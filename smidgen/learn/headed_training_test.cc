@@ -85,7 +85,8 @@ TEST(CheckpointKey, NamesVersionBudgetAndFilesOfTheEncoder) {
       return Error::cancelled();
     };
     HeadedTrainingSummary summary;
-    EXPECT_FALSE(fit_and_write(task, *model, options, summary).ok());
+    const auto work = WorkFolder::create(options.out);
+    EXPECT_FALSE(fit_and_stage(task, *model, options, *work, summary).ok());
     return found;
   };
   const std::string first = key();
@@ -122,7 +123,9 @@ class HeadedFolder : public testing::Test {
     const std::vector<std::string> labels =
         kind == HeadKind::kTokens ? std::vector<std::string>{"A", "B", "C", "D", "O"} : std::vector<std::string>();
     const std::size_t count = kind == HeadKind::kTokens ? labels.size() : 2;
-    return write_headed_folder(to, replace, encoder, kind, random_head(count, encoder.dimensions(), 1), labels);
+    SMIDGEN_ASSIGN(StagedFolder staged, stage_headed_folder(folder_ + "/staged", to, replace, encoder, kind,
+                                                            random_head(count, encoder.dimensions(), 1), labels));
+    return commit_headed_folder(staged, to, replace);
   }
   std::string folder_;
 };
@@ -172,7 +175,7 @@ TEST_F(HeadedFolder, ReplacesNoModelThatItDidNotWrite) {
   EXPECT_EQ(refused.error().kind(), ErrorKind::kCannotCreate);
   EXPECT_EQ(refused.error().what(), "holds a model that training did not write: it is not replaced");
   EXPECT_EQ(before, *read_file(model + "/model.safetensors", 1 << 24));
-  EXPECT_FALSE(fs::exists(model + ".tmp." + std::to_string(::getpid())));
+  EXPECT_FALSE(fs::exists(folder_ + "/staged"));
   ASSERT_TRUE(write(bert, HeadKind::kQuestions, folder_ + "/ours/").ok());  // a slash at the end is none of the name
   EXPECT_TRUE(fs::exists(folder_ + "/ours/config.json"));
   EXPECT_EQ(check_headed_target(folder_ + "/ours/", false).error().what(), "already exists");

@@ -67,11 +67,11 @@ void summarise(const QuestionRows& questions, const std::vector<std::uint32_t>& 
 }
 
 // What was written answers, as `ask` would.
-Status judge(const QuestionRows& questions, const std::vector<std::uint32_t>& rows,
+Status judge(const QuestionRows& questions, const std::vector<std::uint32_t>& rows, const std::string& folder,
              const QuestionTrainingOptions& options, ThreadPool& pool, const Watcher& watcher,
              QuestionTrainingSummary& summary) {
   if (rows.empty()) return Ok{};
-  SMIDGEN_ASSIGN(const QuestionAnswerer model, QuestionAnswerer::load(options.out));
+  SMIDGEN_ASSIGN(const QuestionAnswerer model, QuestionAnswerer::load(folder));
   QuestionOptions asking;
   asking.window = options.window;
   asking.stride = options.stride;
@@ -96,8 +96,9 @@ Status judge(const QuestionRows& questions, const std::vector<std::uint32_t>& ro
 }
 
 // Fine-tunes on the rows to fit and writes the folder; the held-out rows are only looked at for what cannot be asked.
-Status fit(const QuestionRows& questions, const Parts& parts, const QuestionTrainingOptions& options, ThreadPool& pool,
-           const Watcher& watcher, QuestionTrainingSummary& summary) {
+Result<TrainedFolder> fit(const QuestionRows& questions, const Parts& parts, const QuestionTrainingOptions& options,
+                          const WorkFolder& work, ThreadPool& pool, const Watcher& watcher,
+                          QuestionTrainingSummary& summary) {
   SMIDGEN_ASSIGN(TrainingModel model, TrainingModel::load(options.encoder, true, pool));
   const BodyConfig body = model.encoder.config().body;
   SMIDGEN_ASSIGN(const WindowShape shape, WindowShape::of(options.window, options.stride, body.positions));
@@ -110,7 +111,7 @@ Status fit(const QuestionRows& questions, const Parts& parts, const QuestionTrai
   task.fit = [&](TrainableEncoder& encoder, SoftmaxHead& head, const FineTuneOptions& recipe) {
     return fine_tune(encoder, head, rows, recipe, watcher);
   };
-  return fit_and_write(task, model, options, summary);
+  return fit_and_stage(task, model, options, work, summary);
 }
 
 }  // namespace
@@ -142,7 +143,7 @@ Result<QuestionTrainingSummary> train_questions(const QuestionRows& questions, c
                                                 ThreadPool& pool, const Watcher& watcher) {
   const auto start = steady_now();
   SMIDGEN_TRY(check_headed_target(options.out, options.force));
-  SMIDGEN_ASSIGN(const WorkFolder claim, WorkFolder::create(options.out));  // a second run to the same place learns it
+  SMIDGEN_ASSIGN(const WorkFolder work, WorkFolder::create(options.out));  // a second run to the same place learns it
   const Parts parts = cut(questions, options.held_out);
   if (parts.fit.empty())
     return Error::bad_data("no question is left to learn from").hint("give more passages, or --held-out 0");
@@ -151,8 +152,9 @@ Result<QuestionTrainingSummary> train_questions(const QuestionRows& questions, c
   summary.passages = passages_of(questions, parts.fit);
   for (const std::uint32_t row : parts.fit) summary.without_answer += questions.rows[row].answers.empty() ? 1 : 0;
   summary.must_answer = summary.without_answer == 0;
-  SMIDGEN_TRY(fit(questions, parts, options, pool, watcher, summary));
-  SMIDGEN_TRY(judge(questions, parts.held, options, pool, watcher, summary));
+  SMIDGEN_ASSIGN(TrainedFolder trained, fit(questions, parts, options, work, pool, watcher, summary));
+  SMIDGEN_TRY(judge(questions, parts.held, trained.staged.path(), options, pool, watcher, summary));
+  SMIDGEN_TRY(commit(trained, options));
   summary.seconds = seconds_since(start);
   return summary;
 }

@@ -3,6 +3,7 @@
 //
 //   questions -> some passages held out -> windows with the answer's ends -> fine-tuning -> the folder is written
 //             -> loaded again as `ask` does -> judged on the questions of the held-out passages
+//             -> the folder gets its name
 #pragma once
 
 #include <cstddef>

@@ -297,6 +297,45 @@ TEST_F(TrainQuestions, GoesOnAfterAStop) {
   EXPECT_TRUE(fs::is_empty(options_.state_folder));
 }
 
+// Stopped in judging: nothing is replaced yet, and the same call judges what was trained.
+TEST_F(TrainQuestions, StoppedWhileItJudgesItGoesOnWithJudging) {
+  const QuestionRows questions = some_questions(60);
+  options_.held_out = 0.25;
+  const auto whole = train(questions);
+  ASSERT_TRUE(whole.ok()) << whole.error().message();
+  const std::string weights = bytes(options_.out + "/model.safetensors");
+  options_.force = true;
+  options_.epochs = 1;
+  ASSERT_TRUE(train(questions).ok());
+  const std::string old = bytes(options_.out + "/model.safetensors");
+  options_.epochs = 2;
+  options_.state_folder = folder_ + "/state";
+  Watcher watcher;
+  bool tuned = false;
+  double judged = 0;
+  watcher.progress = [&](const ProgressEvent& event) {
+    tuned = tuned || event.stage == "fine-tuning";
+    if (event.stage == "judging") judged = event.fraction;
+  };
+  watcher.cancelled = [&] { return judged > 0; };
+  ThreadPool pool(2);
+  const auto stopped = train_questions(questions, options_, pool, watcher);
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_EQ(stopped.error().kind(), ErrorKind::kCancelled);
+  EXPECT_TRUE(old == bytes(options_.out + "/model.safetensors"));
+  tuned = false;
+  watcher.cancelled = {};
+  const auto rest = train_questions(questions, options_, pool, watcher);
+  ASSERT_TRUE(rest.ok()) << rest.error().message();
+  EXPECT_TRUE(rest->resumed);
+  EXPECT_FALSE(tuned);
+  EXPECT_EQ(rest->epochs, 2U);
+  EXPECT_EQ(rest->held.mean.f1, whole->held.mean.f1);
+  EXPECT_EQ(rest->held.questions, 15U);
+  EXPECT_TRUE(weights == bytes(options_.out + "/model.safetensors"));
+  EXPECT_TRUE(fs::is_empty(options_.state_folder));
+}
+
 TEST_F(TrainQuestions, ReplacesOnlyWhatItWrote) {
   const QuestionRows questions = some_questions(20);
   fs::create_directories(options_.out);

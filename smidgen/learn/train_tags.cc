@@ -109,11 +109,11 @@ std::vector<std::string> tags_of(const HeadedEncoder& model, const Tokenizer& to
   return tags;
 }
 
-Status judge(const TaggedRows& data, const std::vector<std::uint32_t>& which, const TagTrainingOptions& options,
-             ThreadPool& pool, const Watcher& watcher, TagTrainingSummary& summary) {
+Status judge(const TaggedRows& data, const std::vector<std::uint32_t>& which, const std::string& folder,
+             const TagTrainingOptions& options, ThreadPool& pool, const Watcher& watcher, TagTrainingSummary& summary) {
   if (which.empty()) return Ok{};
-  SMIDGEN_ASSIGN(const HeadedEncoder model, HeadedEncoder::load(options.out));
-  SMIDGEN_ASSIGN(const std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(options.out));
+  SMIDGEN_ASSIGN(const HeadedEncoder model, HeadedEncoder::load(folder));
+  SMIDGEN_ASSIGN(const std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(folder));
   std::vector<HeadedEncoder::Scratch> scratch(pool.threads());
   std::vector<std::vector<std::string>> said(which.size());
   SMIDGEN_TRY(watched_for(pool, which.size(), "judging", watcher, [&](std::size_t i, std::size_t worker) {
@@ -129,8 +129,9 @@ Status judge(const TaggedRows& data, const std::vector<std::uint32_t>& which, co
   return Ok{};
 }
 
-Status fit(const TaggedRows& data, const std::vector<std::uint32_t>& which, const TagTrainingOptions& options,
-           ThreadPool& pool, const Watcher& watcher, TagTrainingSummary& summary) {
+Result<TrainedFolder> fit(const TaggedRows& data, const std::vector<std::uint32_t>& which,
+                          const TagTrainingOptions& options, const WorkFolder& work, ThreadPool& pool,
+                          const Watcher& watcher, TagTrainingSummary& summary) {
   UsedTags tags = used_tags(data, which);
   if (tags.names.size() < 2) return Error::bad_data("there is only one tag; nothing is to be learnt");
   summary.tags = tags.names.size();
@@ -147,7 +148,7 @@ Status fit(const TaggedRows& data, const std::vector<std::uint32_t>& which, cons
   task.fit = [&](TrainableEncoder& encoder, SoftmaxHead& head, const FineTuneOptions& recipe) {
     return fine_tune(encoder, head, rows, recipe, watcher);
   };
-  return fit_and_write(task, model, options, summary);
+  return fit_and_stage(task, model, options, work, summary);
 }
 
 }  // namespace
@@ -164,13 +165,14 @@ Result<TagTrainingSummary> train_tags(const TaggedRows& data, const TagTrainingO
                                       const Watcher& watcher) {
   const auto start = steady_now();
   SMIDGEN_TRY(check_headed_target(options.out, options.force));
-  SMIDGEN_ASSIGN(const WorkFolder claim, WorkFolder::create(options.out));
+  SMIDGEN_ASSIGN(const WorkFolder work, WorkFolder::create(options.out));
   const Parts parts = cut(data, options.held_out);
   TagTrainingSummary summary;
   summary.rows = parts.fit.size();
   for (const std::uint32_t row : parts.fit) summary.words += data.rows[row].words.size();
-  SMIDGEN_TRY(fit(data, parts.fit, options, pool, watcher, summary));
-  SMIDGEN_TRY(judge(data, parts.held, options, pool, watcher, summary));
+  SMIDGEN_ASSIGN(TrainedFolder trained, fit(data, parts.fit, options, work, pool, watcher, summary));
+  SMIDGEN_TRY(judge(data, parts.held, trained.staged.path(), options, pool, watcher, summary));
+  SMIDGEN_TRY(commit(trained, options));
   summary.seconds = seconds_since(start);
   return summary;
 }

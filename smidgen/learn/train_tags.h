@@ -1,7 +1,7 @@
 // `train --task token-classification`: an encoder and tagged sentences in, a model that transformers loads out.
 //
 //   rows -> some held out -> pieces with the tag on each word's first token -> fine-tuning -> the folder is written
-//        -> loaded again -> judged on the rows held out
+//        -> loaded again -> judged on the rows held out -> the folder gets its name
 #pragma once
 
 #include <cstddef>

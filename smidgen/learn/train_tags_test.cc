@@ -2,8 +2,10 @@
 #include "smidgen/learn/train_tags.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "smidgen/base/file.h"
@@ -257,6 +259,45 @@ TEST_F(TrainTags, StopsWhileItJudges) {
   ASSERT_FALSE(stopped.ok());
   EXPECT_EQ(stopped.error().kind(), ErrorKind::kCancelled);
   EXPECT_LT(fraction, 0.2);
+}
+
+// A child is killed in the middle of judging. The same call judges what was trained, and leaves nothing of the child's.
+TEST_F(TrainTags, KilledWhileItJudgesItGoesOnWithJudging) {
+  const TaggedRows data = some_rows(40);
+  options_.epochs = 3;
+  options_.held_out = 0.5;
+  const auto whole = train(data);
+  ASSERT_TRUE(whole.ok()) << whole.error().message();
+  const std::string weights = *read_file(options_.out + "/model.safetensors", 1 << 24);
+  fs::remove_all(options_.out);
+  options_.state_folder = folder_ + "/state";
+  Watcher watcher;
+  const pid_t child = fork();
+  if (child == 0) {
+    watcher.progress = [&](const ProgressEvent& event) {
+      if (event.stage == "judging" && event.fraction > 0.3) raise(SIGKILL);
+    };
+    ThreadPool pool(1);
+    _exit(train_tags(data, options_, pool, watcher).ok() ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  EXPECT_FALSE(fs::exists(options_.out));
+  bool tuned = false;
+  watcher.progress = [&](const ProgressEvent& event) { tuned = tuned || event.stage == "fine-tuning"; };
+  ThreadPool pool(2);
+  const auto rest = train_tags(data, options_, pool, watcher);
+  ASSERT_TRUE(rest.ok()) << rest.error().message();
+  EXPECT_TRUE(rest->resumed);
+  EXPECT_FALSE(tuned);
+  EXPECT_EQ(rest->epochs, 3U);
+  EXPECT_EQ(rest->loss, whole->loss);
+  EXPECT_EQ(rest->held_rows, whole->held_rows);
+  EXPECT_EQ(rest->held.words_right, whole->held.words_right);
+  EXPECT_TRUE(weights == *read_file(options_.out + "/model.safetensors", 1 << 24));
+  EXPECT_TRUE(fs::is_empty(options_.state_folder));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 2);  // the model and the state
 }
 
 TEST_F(TrainTags, RefusesWhatCannotBeLearnt) {
