@@ -531,6 +531,15 @@ TEST_F(PickTest, ChosenTextsOfATestFileCertify) {
   const PickReport report = picked(data);
   EXPECT_EQ(report.units_certify, 75U) << "all that were chosen";
   EXPECT_EQ(report.rows_fit + report.rows_tune, 225U);
+  // A label that would have no row left to learn from.
+  const Dataset more = load(csv + "a bond,bond,chosen\n"), all = load(to_csv(drawn) + "a bond,bond\n");
+  request_.test = &all;
+  request_.force = true;
+  const auto refused = run(more);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message(),
+            "data.csv: every row of label \"bond\" was chosen and also stands in data.csv; label more of it: a text "
+            "that certifies is not trained on");
 }
 
 TEST_F(PickTest, SaysWhichGroupsShareTexts) {
@@ -591,6 +600,7 @@ TEST_F(PickTest, ALostCountOfAttemptsIsInTheCertificate) {
   const PickReport report = picked(data);
   EXPECT_TRUE(has(report, "could not be counted"));
   EXPECT_FALSE(has(report, "each attempt on the same rows is counted"));
+  EXPECT_TRUE(has(picked(data), "could not be counted")) << "nor does the next know of those before";
 }
 
 TEST_F(PickTest, RiskOverAllAnswersCountsTheLargeModel) {

@@ -14,6 +14,7 @@
 #include "smidgen/app/nearest.h"
 #include "smidgen/app/option_checks.h"
 #include "smidgen/app/verbs.h"
+#include "smidgen/text/column_names.h"
 
 namespace smidgen {
 
@@ -380,8 +381,8 @@ Status finish_pick(PickOptions& o, const RawOptions& raw) {
     return Error::usage("--test-labels-from says who labelled the file of --test, which is missing")
         .hint("add --test FILE, or say --labels-from");
   // Who labelled the data need not have labelled what certifies, and the certificate says whose labels it is about.
-  if (!o.test.empty() && o.test_labels_from.empty() && o.read.source_column.empty() && !o.read.labels_from.empty() &&
-      o.read.labels_from != kHumanSource)
+  if (!o.test.empty() && o.test_labels_from.empty() && !o.read.labels_from.empty() &&
+      edit_distance(o.read.labels_from, kHumanSource) != 0)
     return Error::usage("--labels-from does not say who labelled " + o.test)
         .hint("add --test-labels-from human, or the name of the model that did");
   if (o.risk == "all" && o.read.extra_column.empty())

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <fstream>
 #include <random>
 
 #include "smidgen/app/commands.h"
@@ -87,13 +88,21 @@ Result<double> run_memory_mb(const std::string& bundle, const std::string& jsonl
   return json_number(document.root(), "memory_peak_mb", 0, 1e9);
 }
 
-// The page beside the bundle replaces another as little as one that was named. Where the bundle is there, too, that is
-// the better thing to say.
+bool is_report(const std::string& path) {
+  std::ifstream file(path);
+  std::string head(2048, '\0');
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  return head.find("<meta name=\"generator\" content=\"smidgen\">") != std::string::npos;
+}
+
+// The page beside the bundle replaces that of an earlier pick and no other file. Where the bundle is there, too, that
+// is the better thing to say.
 Status keep_page(const PickOptions& options) {
   if (!options.report.empty()) return keep_existing(options.report, options.force);
   std::error_code code;
   const std::string page = pick_page_path(options.out);
-  if (options.force || std::filesystem::exists(options.out, code) || !std::filesystem::is_regular_file(page, code))
+  if (options.force || std::filesystem::exists(options.out, code) || !std::filesystem::is_regular_file(page, code) ||
+      is_report(page))
     return Ok{};
   return Error(ErrorKind::kCannotCreate, "already exists").in(page).hint("name another with --report, or pass --force");
 }

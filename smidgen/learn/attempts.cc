@@ -109,6 +109,7 @@ Result<std::uint64_t> AttemptLog::record(const std::string& split_id) {
       std::filesystem::rename(path, path + ".damaged", code);
     }
   }
+  lost_ = std::filesystem::exists(path + ".damaged", code);
   const std::uint64_t attempts = ++counts[split_id];
   SMIDGEN_TRY(write_file_atomic(path, counts_as_json(counts)));
   return attempts;

@@ -26,11 +26,14 @@ class AttemptLog {
 
   // A full sentence about the last record(), or empty.
   const std::string& warning() const { return warning_; }
+  // Whether a damaged log was set aside, then or before: attempts it had are not in what record() returned.
+  bool lost() const { return lost_; }
 
  private:
   std::string folder_;
   double lock_seconds_max_;
   std::string warning_;
+  bool lost_ = false;
 };
 
 }  // namespace smidgen

@@ -38,7 +38,7 @@ struct CertificationOptions {
   CandidateOptions candidates;
   std::vector<std::string> label_names, rung_names;  // for sentences
   std::string unit = "distinct text";                // "value of column `thread`"
-  std::vector<std::string> not_claimed;              // labels with too few units, wholly in fit
+  std::vector<std::string> not_claimed;              // labels that none of these units has
   std::string labels_from;                           // the model whose labels certify; empty: people's
   bool people_only = false;                          // rows with a model's label were left out of those that certify
 };

@@ -100,6 +100,7 @@ class Contrast {
       for (const std::uint32_t row : parts_[0])
         if (half_of(row) == half) off.push_back(row);
       SMIDGEN_ASSIGN(Moved moved, move(1 + half));
+      const double before = seconds();
       for (std::size_t which = 0; which < kShares.size(); ++which) {
         SMIDGEN_ASSIGN(const SoftmaxHead head, settle(moved, kShares[which]));
         const TemporaryFolder copy(options_.folder + "_of_half");
@@ -110,6 +111,8 @@ class Contrast {
           place_scores(part, off, labels, scores[i * kShares.size() + which]);
         }
       }
+      seconds_scoring_ += seconds() - before;
+      ++halves_scored_;
     }
     std::vector<ScoreQuality> quality;
     for (const std::vector<float>& one : scores) quality.push_back(score_quality(one, rows_.labels, labels));
@@ -174,7 +177,9 @@ class Contrast {
     inner.cancelled = [&] { return over_budget_ || watcher_.stop_requested(); };
     inner.progress = [&](const ProgressEvent& event) {
       work_done_ = before + share * static_cast<double>(++steps);
-      seconds_expected_ = seconds_before_ + (seconds() - seconds_before_) * work_ / work_done_;
+      const double aside = seconds_before_ + seconds_scoring_, halves = static_cast<double>(halves_scored_);
+      const double scoring_to_come = halves > 0 ? seconds_scoring_ * (kHalves - halves) / halves : 0;
+      seconds_expected_ = aside + (seconds() - aside) * work_ / work_done_ + scoring_to_come;
       const double at_most = before > 0 || steps >= kStepsToJudge ? 1 : kFirstStepsCost;
       over_budget_ = seconds_expected_ > at_most * options_.seconds_max;
       watcher_.report("contrasting", work_done_ / work_, event.detail);
@@ -239,7 +244,9 @@ class Contrast {
   std::vector<Rows> parts_;
   Precision runs_in_ = encoder_.precision();
   SteadyTime start_ = steady_now();
-  double seconds_before_ = 0;  // the first step
+  double seconds_before_ = 0;   // the first step
+  double seconds_scoring_ = 0;  // of the halves that were moved and scored so far
+  std::size_t halves_scored_ = 0;
   double work_ = 0, work_done_ = 0, seconds_expected_ = 0, share_ = 1;
   bool over_budget_ = false;
 };

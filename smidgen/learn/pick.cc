@@ -74,7 +74,7 @@ Result<std::vector<std::uint8_t>> large_correct_of(const Dataset& data, std::spa
 
 // The data without the units that it has by choice alone and the test file has as well: choosing must not decide which
 // units certify. Those that it has by chance do not certify (certify_set_of_test). Nothing when there are none.
-std::optional<Dataset> leave_to_test(const Dataset& data, const Dataset& test, PickReport& report) {
+Result<std::optional<Dataset>> leave_to_test(const Dataset& data, const Dataset& test, PickReport& report) {
   std::vector<bool> leaves(data.unit_keys.size());
   for (const std::uint32_t row : rows_sharing_units(data, test)) leaves[data.units[row]] = true;
   for (std::uint32_t row = 0; row < data.size(); ++row)
@@ -82,13 +82,21 @@ std::optional<Dataset> leave_to_test(const Dataset& data, const Dataset& test, P
   std::vector<std::uint32_t> rows;
   for (std::uint32_t row = 0; row < data.size(); ++row)
     if (!leaves[data.units[row]]) rows.push_back(row);
-  if (rows.size() == data.size()) return std::nullopt;
+  if (rows.size() == data.size()) return std::optional<Dataset>();
+  std::vector<bool> left(data.label_names.size());
+  for (const std::uint32_t row : rows) left[data.labels[row]] = true;
+  for (const std::uint32_t label : data.labels)
+    if (!left[label])
+      return Error::bad_data("every row of label " + quoted_for_message(data.label_names[label]) +
+                             " was chosen and also stands in " + test.path)
+          .in(data.path)
+          .hint("label more of it: a text that certifies is not trained on");
   report.notes.push_back(
       fmt::format("{} of {} units of {} were chosen and also stand in {}: they are not trained on, so that choosing "
                   "does not decide what certifies.",
                   with_commas(static_cast<std::size_t>(std::count(leaves.begin(), leaves.end(), true))),
                   with_commas(data.unit_keys.size()), data.path, test.path));
-  return select_rows(data, rows);
+  return std::optional(select_rows(data, rows));
 }
 
 // Units of a test file that do not certify, each under the first reason that holds.
@@ -667,7 +675,7 @@ bool count_attempt(const std::string& state_folder, const CertifySet& certify, P
   } else {
     report.notes.push_back("Earlier attempts on this split could not be counted: " + attempts.error().message() + ".");
   }
-  return attempts.ok() && log.warning().empty();
+  return attempts.ok() && !log.lost();
 }
 
 // The part that touches certify rows: from the fixed plan to the written bundle.
@@ -735,8 +743,10 @@ Result<PickReport> pick(const Dataset& given, const PickRequest& request, const 
   SMIDGEN_TRY(check_bundle_target(request.out, request.force));
   SMIDGEN_ASSIGN(const WorkFolder work, WorkFolder::create(request.out));
   describe(given, request, services, pool, report);
-  const std::optional<Dataset> without =
-      request.test != nullptr ? leave_to_test(given, *request.test, report) : std::nullopt;
+  std::optional<Dataset> without;
+  if (request.test != nullptr) {
+    SMIDGEN_ASSIGN(without, leave_to_test(given, *request.test, report));
+  }
   const Dataset& data = without ? *without : given;
   SplitOptions split_options = request.split;
   split_options.certify_elsewhere = request.test != nullptr;

@@ -104,7 +104,7 @@ struct PickReport {
   std::string unit;               // "distinct text" or "value of column `thread`"
   std::string split_salt;
   std::uint64_t attempts = 1;
-  std::vector<std::string> labels_too_few;  // wholly in fit, nothing claimed
+  std::vector<std::string> labels_too_few;  // to certify: nothing is claimed for them
   // A model, when its labels certify: every accuracy here is then agreement with it. Empty: people's labels.
   std::string labels_from;
   std::optional<LabelTreatment> label_treatment;  // where a model gave some labels of fit and tune; without targets

@@ -136,19 +136,11 @@ constexpr const char* kLimitFiles[] = {"sentence_bert_config.json",       "sente
                                        "sentence_albert_config.json",     "sentence_xlm-roberta_config.json",
                                        "sentence_xlnet_config.json"};
 
-Status check_lower_case(element root) {
-  if (!json_has(root, "do_lower_case")) return Ok{};
-  SMIDGEN_ASSIGN(const bool lower, json_bool(root, "do_lower_case"));
-  if (lower)
-    return Error::bad_data("`do_lower_case` is true: texts in lower case before the tokenizer are not built")
-        .hint("use a model whose tokenizer makes lower case");
-  return Ok{};
-}
-
 // A prompt that sentence-transformers would put before every text.
 Status check_prompt(element root) {
   if (!json_has(root, "default_prompt_name")) return Ok{};
   SMIDGEN_ASSIGN(const std::string name, json_string(root, "default_prompt_name"));
+  if (name.empty()) return Ok{};
   element prompts;
   std::string_view prompt;
   const bool known = root["prompts"].get(prompts) == simdjson::SUCCESS && prompts.is_object() &&
@@ -170,21 +162,29 @@ Result<std::size_t> tokenizer_limit(const std::string& path, std::size_t preset,
   return length >= 2 && length < 1e9 ? std::min(static_cast<std::size_t>(length), positions) : preset;
 }
 
-Result<std::size_t> read_tokens_max(const std::string& folder, const std::string& prefix, std::size_t positions,
-                                    std::vector<std::string>& files) {
-  const std::size_t preset = std::min(kTokensDefault, positions);
+// Into `config`, whose body is known: tokens_max and lower_case.
+Status read_limit(const std::string& folder, EncoderConfig& config) {
+  const std::string& prefix = config.body_prefix;
+  const std::size_t positions = config.body.positions, preset = std::min(kTokensDefault, positions);
   for (const char* file : kLimitFiles) {
     const std::string name = prefix + file, path = folder + "/" + name;
     if (!exists(path)) continue;
     SMIDGEN_ASSIGN(const JsonDocument document, JsonDocument::load(path, kConfigBytesMax));
-    files.push_back(name);
-    if (auto status = check_lower_case(document.root()); !status.ok()) return in_file(std::move(status).error(), path);
+    config.files.push_back(name);
+    if (json_has(document.root(), "do_lower_case")) {
+      const auto lower = json_bool(document.root(), "do_lower_case");
+      if (!lower.ok()) return in_file(lower.error(), path);
+      config.lower_case = *lower;
+    }
     if (!json_has(document.root(), "max_seq_length")) break;
     auto length = json_integer(document.root(), "max_seq_length", 2, 1 << 30);
     if (!length.ok()) return in_file(std::move(length).error(), path);
-    return std::min<std::size_t>(static_cast<std::size_t>(*length), positions);
+    config.tokens_max = std::min<std::size_t>(static_cast<std::size_t>(*length), positions);
+    return Ok{};
   }
-  return tokenizer_limit(folder + "/" + prefix + "tokenizer_config.json", preset, positions);
+  SMIDGEN_ASSIGN(config.tokens_max,
+                 tokenizer_limit(folder + "/" + prefix + "tokenizer_config.json", preset, positions));
+  return Ok{};
 }
 
 }  // namespace
@@ -227,7 +227,7 @@ Result<EncoderConfig> EncoderConfig::load(const std::string& folder) try {
     config.files.push_back(name);
   }
   config.normalize = modules.normalize;
-  SMIDGEN_ASSIGN(config.tokens_max, read_tokens_max(folder, prefix, config.body.positions, config.files));
+  SMIDGEN_TRY(read_limit(folder, config));
   return config;
 } catch (const std::bad_alloc&) {
   return out_of_memory();

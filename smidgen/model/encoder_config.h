@@ -19,6 +19,7 @@ struct EncoderConfig {
   BodyConfig body;
   Pooling pooling = Pooling::kMean;
   bool normalize = false;          // divide by the Euclidean norm
+  bool lower_case = false;         // texts are put in lower case before the tokenizer
   std::size_t tokens_max = 0;      // the folder's value, special tokens included, <= positions
   std::string body_folder;         // where config.json and the weights lie: the folder itself or one below
   std::string body_prefix;         // of names below it, as seen from the folder: empty, or "sub/"

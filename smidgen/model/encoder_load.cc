@@ -1,5 +1,7 @@
 // Encoder::load stands apart so that a program which brings its own ids links without the tokenizers.
 #include <filesystem>
+#include <string_view>
+#include <vector>
 
 #include "smidgen/base/out_of_memory.h"
 #include "smidgen/model/encoder.h"
@@ -7,6 +9,20 @@
 #include "smidgen/text/tokenizer_files.h"
 
 namespace smidgen {
+
+namespace {
+
+bool makes_lower_case(const Tokenizer& tokenizer) {
+  const auto ids = [&](std::string_view text) {
+    std::vector<std::int32_t> out;
+    tokenizer.encode(text, 64, out);
+    return out;
+  };
+  return ids("A B C D E F G H I J K L M N O P Q R S T U V W X Y Z \u00C9 \u0416") ==
+         ids("a b c d e f g h i j k l m n o p q r s t u v w x y z \u00E9 \u0436");
+}
+
+}  // namespace
 
 Result<Encoder> Encoder::load(const std::string& folder, const EncoderOptions& options) try {
   SMIDGEN_ASSIGN(Encoder encoder, load_body(folder, options));
@@ -22,6 +38,10 @@ Result<Encoder> Encoder::load(const std::string& folder, const EncoderOptions& o
                  "reads " + std::to_string(encoder.tokens_max()) + " tokens of a text; its tokenizer's " +
                      std::to_string(specials) + " special tokens do not fit")
         .in(folder);
+  if (encoder.config_.lower_case && !makes_lower_case(*tokenizer))
+    return Error::bad_data("`do_lower_case` is true: texts in lower case before the tokenizer are not built")
+        .in(folder)
+        .hint("use a model whose tokenizer makes lower case");
   encoder.tokenizer_ = std::move(tokenizer);
   for (const char* name : kTokenizerFiles) {
     std::error_code ignored;

@@ -186,7 +186,8 @@ Status Collector::add(Record& record) {
   if (record.error) return std::move(*record.error);
   // Of what `plan` asked for the end may be missing yet, but no row between: which ones are left out would say
   // something about them.
-  const bool to_come = record.label.empty() && record.soft.empty() && !record.sampled.empty();
+  const bool to_come = record.label.empty() && (record.soft.empty() || record.soft == "null") &&
+                       (record.sampled == "random" || record.sampled == kSampledChosen);
   if (to_come && data_.rows_unlabelled++ == 0) first_unlabelled_ = record.line;
   if (to_come) return Ok{};
   if (data_.rows_unlabelled > 0) return no_label(first_unlabelled_);

@@ -12,6 +12,7 @@ namespace {
 using namespace tokenizer_json;
 
 constexpr std::uint64_t kConfigBytesMax = 4 << 20;
+constexpr int kDepthMax = 32;  // what lies deeper says nothing here, and writing it recurses
 
 // Classes that take the normalizer of tokenizer.json as it is, whatever else the configuration says.
 constexpr std::string_view kPlainClasses[] = {"PreTrainedTokenizerFast", "TokenizersBackend"};
@@ -48,7 +49,10 @@ Status check_normalizer(Json config, Json root) {
 Result<std::string> read_tokenizer_config(const std::string& path) {
   SMIDGEN_ASSIGN(const std::string text, read_file(path, kConfigBytesMax));
   if (text.empty()) return Error::bad_data("empty file").in(path);
-  auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto shallow = [](int depth, nlohmann::json::parse_event_t, const nlohmann::json&) {
+    return depth < kDepthMax;
+  };
+  auto json = nlohmann::json::parse(text, shallow, false);
   if (!json.is_object()) return Error::bad_data("is no JSON object").in(path);
   json.erase("model_max_length");
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -48,6 +48,18 @@ TEST(TokenizerConfig, RefusesWhatWouldGiveOtherIds) {
             "`strip_accents` comes to true, `normalizer.strip_accents` of tokenizer.json to false");
 }
 
+TEST(TokenizerConfig, DeepNestingIsLeftOut) {
+  const std::string path = testing::TempDir() + "smidgen_deep_config_" + std::to_string(getpid());
+  constexpr std::size_t kDeep = 1000000;
+  std::ofstream(path) << R"({"truncation_side": "left", "a": )" << std::string(kDeep, '[') << std::string(kDeep, ']')
+                      << "}";
+  const auto text = read_tokenizer_config(path);
+  fs::remove(path);
+  ASSERT_TRUE(text.ok());
+  EXPECT_LT(text->size(), 1000U);
+  EXPECT_FALSE(check_tokenizer_config(*text, tiny_json()).ok()) << *text;
+}
+
 TEST(TokenizerConfig, IsReadBesideEveryVocabulary) {
   const fs::path folder = fs::path(testing::TempDir()) / ("smidgen_tokenizer_config_" + std::to_string(getpid()));
   fs::remove_all(folder);
