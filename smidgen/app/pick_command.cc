@@ -97,10 +97,9 @@ bool is_report(const std::string& path) {
 
 // The page beside the bundle replaces that of an earlier pick and no other file. Where the bundle is there, too, that
 // is the better thing to say.
-Status keep_page(const PickOptions& options) {
-  if (!options.report.empty()) return keep_existing(options.report, options.force);
+Status keep_page(const std::string& page, const PickOptions& options) {
+  if (!options.report.empty()) return keep_existing(page, options.force);
   std::error_code code;
-  const std::string page = pick_page_path(options.out);
   if (options.force || std::filesystem::exists(options.out, code) || !std::filesystem::is_regular_file(page, code) ||
       is_report(page))
     return Ok{};
@@ -142,7 +141,7 @@ int run_pick(const PickOptions& options, App& app) {
   for (const std::string& input : {options.data, options.test, options.prices})
     for (const Status& status : {keep_input(page, {&input, 1}), keep_contents(options.out, input)})
       if (!status.ok()) return app.fail(status.error());
-  if (const Status status = keep_page(options); !status.ok()) return app.fail(status.error());
+  if (const Status status = keep_page(page, options); !status.ok()) return app.fail(status.error());
   auto data = load_data(options.data, options.read, app);
   if (!data.ok()) return app.fail(data.error());
   std::optional<Dataset> test;

@@ -56,7 +56,7 @@ TEST_F(FileTest, StagedFolderAppearsOnlyOnCommit) {
 }
 
 TEST_F(FileTest, AStagedFolderMayBeFilledElsewhere) {
-  const std::string path = folder_ + "/bundle", elsewhere = folder_ + "/work/part";
+  const std::string path = folder_ + "/bundle", elsewhere = folder_ + "/filling/part";
   std::filesystem::create_directories(elsewhere);
   ASSERT_TRUE(write_file_atomic(elsewhere + "/old", "1").ok());
   auto staged = StagedFolder::create(path, false, elsewhere);
@@ -65,7 +65,7 @@ TEST_F(FileTest, AStagedFolderMayBeFilledElsewhere) {
   ASSERT_TRUE(write_file_atomic(elsewhere + "/x", "22").ok());
   ASSERT_TRUE(staged->commit().ok());
   EXPECT_EQ(*folder_bytes(path), 2U);
-  EXPECT_TRUE(std::filesystem::is_empty(folder_ + "/work"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ + "/filling"));
 }
 
 TEST_F(FileTest, ADeviceIsWrittenToAndNotReplaced) {

@@ -259,6 +259,20 @@ class CheckpointTest : public testing::Test {
     return trained;
   }
 
+  // Another task with a checkpoint in the same place, of 100 rows in f32; stops as above.
+  Result<FineTuneReport> train_as(FineTuneOptions options, std::size_t stop_at) const {
+    fs::create_directories(folder_);
+    ThreadPool pool(1);
+    auto encoder = TrainableEncoder::load(kTiny, Precision::kF32, kernels(), pool);
+    Random random(3);
+    SoftmaxHead head = random_head(random, 2);
+    options.checkpoint = (folder_ / "checkpoint").string();
+    Watcher watcher;
+    std::size_t asked = 0;
+    if (stop_at > 0) watcher.cancelled = [&] { return ++asked == stop_at; };
+    return fine_tune(*encoder, head, order_task(100), options, watcher);
+  }
+
   const fs::path folder_ = fs::path(testing::TempDir()) / ("smidgen_checkpoint_" + std::to_string(getpid()));
 };
 
@@ -297,22 +311,13 @@ TEST_F(CheckpointTest, OfOtherRowsIsNotLookedAt) {
 }
 
 TEST_F(CheckpointTest, OfOtherHeldRowsIsNotLookedAt) {
-  fs::create_directories(folder_);
   TokenRows held = order_task(20);
+  FineTuneOptions options;
+  options.epochs = 2;
+  options.held = &held;
+  options.checkpoint_seconds = 1e9;
   const auto resumed = [&](std::size_t stop_at) {
-    ThreadPool pool(1);
-    auto encoder = TrainableEncoder::load(kTiny, Precision::kF32, kernels(), pool);
-    Random random(3);
-    SoftmaxHead head = random_head(random, 2);
-    FineTuneOptions options;
-    options.epochs = 2;
-    options.held = &held;
-    options.checkpoint = (folder_ / "checkpoint").string();
-    options.checkpoint_seconds = 1e9;
-    Watcher watcher;
-    std::size_t asked = 0;
-    if (stop_at > 0) watcher.cancelled = [&] { return ++asked == stop_at; };
-    const auto report = fine_tune(*encoder, head, order_task(100), options, watcher);
+    const auto report = train_as(options, stop_at);
     EXPECT_EQ(report.ok(), stop_at == 0);
     return report.ok() ? report->resumed_steps : 0;
   };
@@ -324,22 +329,10 @@ TEST_F(CheckpointTest, OfOtherHeldRowsIsNotLookedAt) {
 }
 
 TEST_F(CheckpointTest, KnowsThatTimeWasOver) {
-  fs::create_directories(folder_);
-  const auto train = [&](std::size_t stop_at) {
-    ThreadPool pool(1);
-    auto encoder = TrainableEncoder::load(kTiny, Precision::kF32, kernels(), pool);
-    Random random(3);
-    SoftmaxHead head = random_head(random, 2);
-    FineTuneOptions options;
-    options.seconds_max = 1e-9;
-    options.checkpoint = (folder_ / "checkpoint").string();
-    Watcher watcher;
-    std::size_t asked = 0;
-    watcher.cancelled = [&] { return ++asked == stop_at; };
-    return fine_tune(*encoder, head, order_task(100), options, watcher);
-  };
-  ASSERT_FALSE(train(4).ok());  // four batches an epoch: with the last
-  const auto report = train(0);
+  FineTuneOptions options;
+  options.seconds_max = 1e-9;
+  ASSERT_FALSE(train_as(options, 4).ok());  // four batches an epoch: with the last
+  const auto report = train_as(options, 0);
   ASSERT_TRUE(report.ok()) << report.error().message();
   EXPECT_EQ(report->resumed_steps, 4U);
   EXPECT_EQ(report->epochs.size(), 1U);
@@ -347,30 +340,17 @@ TEST_F(CheckpointTest, KnowsThatTimeWasOver) {
 }
 
 TEST_F(CheckpointTest, KnowsThatPatienceWasLost) {
-  fs::create_directories(folder_);
   const TokenRows held = opposite_task(60);
-  const auto train = [&](std::size_t stop_at) {
-    ThreadPool pool(1);
-    auto encoder = TrainableEncoder::load(kTiny, Precision::kF32, kernels(), pool);
-    Random random(3);
-    SoftmaxHead head = random_head(random, 2);
-    FineTuneOptions options;
-    options.epochs = 20;
-    options.rate = 2e-3;
-    options.held = &held;
-    options.patience = 2;
-    options.checkpoint = (folder_ / "checkpoint").string();
-    Watcher watcher;
-    std::size_t asked = 0;
-    if (stop_at > 0) watcher.cancelled = [&] { return ++asked == stop_at; };
-    return fine_tune(*encoder, head, order_task(100), options, watcher);
-  };
-  const std::size_t epochs = train(0)->epochs.size();
+  FineTuneOptions options;
+  options.epochs = 20;
+  options.rate = 2e-3;
+  options.held = &held;
+  options.patience = 2;
+  const std::size_t epochs = train_as(options, 0)->epochs.size();
   ASSERT_LT(epochs, 20U);
   fs::remove_all(folder_);
-  fs::create_directories(folder_);
-  ASSERT_FALSE(train(epochs * 4).ok());  // four batches an epoch: with the last
-  const auto report = train(0);
+  ASSERT_FALSE(train_as(options, epochs * 4).ok());  // four batches an epoch: with the last
+  const auto report = train_as(options, 0);
   ASSERT_TRUE(report.ok()) << report.error().message();
   EXPECT_EQ(report->resumed_steps, epochs * 4);
   EXPECT_EQ(report->epochs.size(), epochs);

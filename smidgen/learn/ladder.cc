@@ -213,16 +213,22 @@ Status push_exits(const std::shared_ptr<const Encoder>& encoder, const std::vect
   return Ok{};
 }
 
+// What moving the encoder in `seconds` has in common, whichever way.
+TuneOptions options_to_move(const LadderOptions& options, double seconds) {
+  TuneOptions tuning;
+  tuning.seconds_max = seconds;
+  if (options.precision) tuning.precision_cost_max = std::numeric_limits<double>::infinity();
+  tuning.seed = options.seed;
+  return tuning;
+}
+
 // The encoder moved, when `seconds` are enough and it then is better than `frozen`; else `frozen` as it is.
 Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMatrix& embeddings,
             const LadderOptions& options, double seconds, ThreadPool& pool, const Watcher& watcher, TrainedRung& rung,
             Ladder& ladder) {
-  TuneOptions tuning;
-  tuning.seconds_max = seconds;
-  if (options.precision) tuning.precision_cost_max = std::numeric_limits<double>::infinity();
+  TuneOptions tuning = options_to_move(options, seconds);
   tuning.folder = options.tuned_folder;
   if (options.exits) tuning.exits = exit_layers(encoder.config().body.layers);
-  tuning.seed = options.seed;
   tuning.state_folder = options.state_folder;
   tuning.state_key = options.state_key;
   std::string why_not;
@@ -255,11 +261,8 @@ Status tune(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMat
 Status move_by_contrast(const TrainingRows& rows, const Encoder& encoder, const EmbeddingMatrix& embeddings,
                         const LadderOptions& options, double seconds, ThreadPool& pool, const Watcher& watcher,
                         TrainedRung& rung, std::vector<std::string>& notes) {
-  TuneOptions tuning;
-  tuning.seconds_max = seconds;
-  if (options.precision) tuning.precision_cost_max = std::numeric_limits<double>::infinity();
+  TuneOptions tuning = options_to_move(options, seconds);
   tuning.folder = options.tuned_folder + "_by_contrast";
-  tuning.seed = options.seed;
   std::string why_not;
   SMIDGEN_ASSIGN(std::optional<ContrastedEncoder> found,
                  contrast_encoder(rows, encoder, embeddings, tuning, pool, watcher, why_not));

@@ -75,10 +75,9 @@ Result<std::vector<std::uint8_t>> large_correct_of(const Dataset& data, std::spa
 // The data without the units that it has by choice alone and the test file has as well: choosing must not decide which
 // units certify. Those that it has by chance do not certify (certify_set_of_test). Nothing when there are none.
 Result<std::optional<Dataset>> leave_to_test(const Dataset& data, const Dataset& test, PickReport& report) {
-  std::vector<bool> leaves(data.unit_keys.size());
-  for (const std::uint32_t row : rows_sharing_units(data, test)) leaves[data.units[row]] = true;
-  for (std::uint32_t row = 0; row < data.size(); ++row)
-    if (data.chosen.empty() || data.chosen[row] == 0) leaves[data.units[row]] = false;
+  const std::vector<bool> by_chance = units_by_chance(data);
+  std::vector<bool> leaves(by_chance.size());
+  for (const std::uint32_t row : rows_sharing_units(data, test)) leaves[data.units[row]] = !by_chance[data.units[row]];
   std::vector<std::uint32_t> rows;
   for (std::uint32_t row = 0; row < data.size(); ++row)
     if (!leaves[data.units[row]]) rows.push_back(row);

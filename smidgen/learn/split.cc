@@ -407,12 +407,18 @@ std::vector<bool> chosen_units(const Dataset& data) {
   return chosen;
 }
 
-std::size_t count_units_also_chosen(const Dataset& data) {
-  std::vector<bool> both = chosen_units(data), by_chance(data.unit_keys.size());
+std::vector<bool> units_by_chance(const Dataset& data) {
+  std::vector<bool> by_chance(data.unit_keys.size(), data.chosen.empty());
   for (std::size_t row = 0; row < data.chosen.size(); ++row)
     if (data.chosen[row] == 0) by_chance[data.units[row]] = true;
-  for (std::size_t unit = 0; unit < both.size(); ++unit) both[unit] = both[unit] && by_chance[unit];
-  return static_cast<std::size_t>(std::count(both.begin(), both.end(), true));
+  return by_chance;
+}
+
+std::size_t count_units_also_chosen(const Dataset& data) {
+  const std::vector<bool> chosen = chosen_units(data), by_chance = units_by_chance(data);
+  std::size_t both = 0;
+  for (std::size_t unit = 0; unit < chosen.size(); ++unit) both += chosen[unit] && by_chance[unit] ? 1 : 0;
+  return both;
 }
 
 std::vector<std::uint32_t> one_row_per_unit(const Dataset& data, std::string_view salt) {

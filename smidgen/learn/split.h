@@ -6,12 +6,13 @@
 //
 // Whole units move, never rows: no unit is in two parts. (Groups may share texts; `pick` counts those.) Of a unit that
 // certifies one row counts, none of a label with too few units: those rows are then not used at all, for whether the
-// others certify must not hang on them. Whether a unit is certified on is a fixed salted
-// hash of its key against a threshold, not a matter of the seed or of its place in the file. So trying seeds cannot
-// shop for a lucky split, and as rows are added the threshold (400 units, then 20 %) only falls: a unit may leave
-// certify for fit or tune, none ever goes the other way. Two exceptions, both by label and both reported: a label that
-// grows to 5 units becomes certifiable, and with it units that were fitted on before; and with a time column certify is
-// the newest units by definition, and the newest row of each counts.
+// others certify must not hang on them.
+//
+// Whether a unit is certified on is a fixed salted hash of its key against a threshold, not a matter of the seed or of
+// its place in the file. So trying seeds cannot shop for a lucky split, and as rows are added the threshold (400 units,
+// then 20 %) only falls: a unit may leave certify for fit or tune, none ever goes the other way. Two exceptions, both
+// reported: a label that grows to 5 units becomes certifiable, and with it units that were fitted on before; and with a
+// time column certify is the newest units by definition, and the newest row of each counts.
 #pragma once
 
 #include <cstdint>
@@ -77,7 +78,10 @@ Status refuse_chosen(const Dataset& data);
 
 // By unit: whether one of its rows was chosen for its text.
 std::vector<bool> chosen_units(const Dataset& data);
-// Units with a row that was chosen and one that was not: the second would certify, were it not for the first.
+// By unit: whether one of its rows was not.
+std::vector<bool> units_by_chance(const Dataset& data);
+// Units of both kinds, with a row that was chosen and one that was not: the second would certify, were it not for the
+// first.
 std::size_t count_units_also_chosen(const Dataset& data);
 
 // The one row that counts for each unit, in row order. Where it must not depend on the order of the file or on a seed

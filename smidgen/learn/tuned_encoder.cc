@@ -207,7 +207,7 @@ class Tuning {
   }
   double exit_seconds() const { return exit_seconds_; }
 
-  // Gives the last fit, on all rows, the mean of the weights of the parts and, came it to its end, its own: the same
+  // Gives the last fit, on all rows, the mean of the weights of the parts and, if it came to its end, its own: the same
   // start, the same schedule and other rows end in one valley, whose middle answers unseen rows better than its rim
   // (Wortsman et al., "Model soups", 2022). Were there a ridge between them, the mean would have forgotten what each of
   // them learnt: when on its own rows it is not at least half of the way from what the other fits answer right of rows
