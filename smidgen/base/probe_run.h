@@ -5,6 +5,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string_view>
 
 namespace smidgen {
 
@@ -19,6 +23,25 @@ bool probe_runs_are_short(std::size_t slots, const Full& full) {
     if (run > kProbeRunMax) return false;
   }
   return true;
+}
+
+// 2^64 by the golden ratio, odd (Knuth, the same): the top bits of a key times this are its place.
+inline constexpr std::uint64_t kFirstMultiplier = 0x9e3779b97f4a7c15ULL;
+// Odd, and known to nobody who is still choosing the keys: a hash of them and of `attempt`.
+std::uint64_t multiplier_of(std::span<const std::string_view> keys, int attempt);
+
+// Fills a table of `slots` places, a power of two, by fill(multiplier, probes_max), which begins anew and is false when
+// a key would stand more than probes_max from its place. With kFirstMultiplier, then, while the table gets crowded,
+// with multipliers of `keys`; after a few, which no keys that were chosen before should need, however crowded it gets.
+template <class Fill, class Full>
+void fill_uncrowded(std::span<const std::string_view> keys, std::size_t slots, const Fill& fill, const Full& full) {
+  constexpr int kMultipliersMax = 16;
+  std::uint64_t multiplier = kFirstMultiplier;
+  for (int attempt = 1; attempt <= kMultipliersMax; ++attempt) {
+    if (fill(multiplier, kProbeRunMax) && probe_runs_are_short(slots, full)) return;
+    multiplier = multiplier_of(keys, attempt);
+  }
+  fill(multiplier, std::numeric_limits<std::size_t>::max());
 }
 
 }  // namespace smidgen

@@ -55,6 +55,12 @@ std::string to_hex(const Sha256Digest& digest) {
   return text;
 }
 
+std::uint64_t leading_bits(const Sha256Digest& digest) {
+  std::uint64_t bits = 0;
+  for (std::size_t i = 0; i < sizeof(bits); ++i) bits = bits << 8 | digest[i];
+  return bits;
+}
+
 std::string sha256_hex(std::string_view bytes) {
   Sha256 hasher;
   hasher.add(bytes);

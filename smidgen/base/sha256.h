@@ -32,6 +32,8 @@ class Sha256 {
   std::unique_ptr<Context> context_;
 };
 std::string to_hex(const Sha256Digest& digest);
+// The first 64 bits, as a big-endian number.
+std::uint64_t leading_bits(const Sha256Digest& digest);
 
 // The same of a whole file, read in pieces (constant memory).
 Result<std::string> sha256_file(const std::string& path);

@@ -289,10 +289,7 @@ std::uint64_t unit_hash(std::string_view salt, std::string_view purpose, std::st
   hasher.add(purpose);
   hasher.add(kEnd);
   hasher.add(key);
-  const Sha256Digest digest = hasher.finish();
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < 8; ++i) value = value << 8 | digest[i];
-  return value;
+  return leading_bits(hasher.finish());
 }
 
 SplitShares default_split_shares(std::size_t units) {

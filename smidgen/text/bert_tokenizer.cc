@@ -1,8 +1,6 @@
 #include "smidgen/text/bert_tokenizer.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <utility>
 
 #include "smidgen/text/aligned_split.h"
@@ -62,34 +60,18 @@ void BertTokenizer::classify_bytes() {
 
 void BertTokenizer::fill_short_words() {
   const auto is_short = [&](const std::string& token) {
-    return !token.empty() && token.size() <= std::min(kShortBytes, rules_.word_chars_max) && unicode::is_ascii(token) &&
-           token.find('\0') == std::string::npos;
+    return !token.empty() && token.size() <= std::min(ShortWords::kBytesMax, rules_.word_chars_max) &&
+           unicode::is_ascii(token) && token.find('\0') == std::string::npos;
   };
   const auto vocabulary = std::span(rules_.tokens).first(rules_.model_end);
-  const auto count = static_cast<std::size_t>(std::count_if(vocabulary.begin(), vocabulary.end(), is_short));
-  short_words_.resize(std::bit_ceil(count * 2 + 2));
+  std::vector<ShortWords::Word> words;
   for (std::size_t id = 0; id < vocabulary.size(); ++id) {
-    if (!is_short(vocabulary[id])) continue;
-    std::uint64_t words[2] = {0, 0};
-    std::memcpy(words, vocabulary[id].data(), vocabulary[id].size());
-    std::size_t at = short_hash(words[0], words[1]) & (short_words_.size() - 1);
-    while (short_words_[at].low != 0) at = (at + 1) & (short_words_.size() - 1);
-    short_words_[at] = {words[0], words[1], static_cast<std::int32_t>(id)};
+    const std::string& token = vocabulary[id];
+    if (!is_short(token)) continue;
+    words.push_back(
+        {ShortWords::key_of(token), static_cast<std::uint32_t>(token.size()), static_cast<std::int32_t>(id)});
   }
-}
-
-std::size_t BertTokenizer::short_hash(std::uint64_t low, std::uint64_t high) {
-  const std::uint64_t mixed = (low ^ std::rotl(high, 29) * 0x9e3779b97f4a7c15ULL) * 0xbf58476d1ce4e5b9ULL;
-  return static_cast<std::size_t>(mixed ^ mixed >> 32);
-}
-
-std::int32_t BertTokenizer::find_short(std::uint64_t low, std::uint64_t high) const {
-  const std::size_t mask = short_words_.size() - 1;
-  for (std::size_t at = short_hash(low, high) & mask;; at = (at + 1) & mask) {
-    const ShortWord& word = short_words_[at];
-    if (word.low == low && word.high == high) return word.id;
-    if (word.low == 0) return -1;
-  }
+  short_words_ = ShortWords(words);
 }
 
 void BertTokenizer::encode_into(std::string_view text, Sink sink) const {
@@ -126,7 +108,7 @@ void BertTokenizer::encode_stretch(std::string_view text, Call& call) const {
 
 // The word that starts at text[at]; returns where to go on.
 std::size_t BertTokenizer::encode_word(std::string_view text, std::size_t at, Call& call) const {
-  char bytes[kShortBytes] = {};
+  char bytes[ShortWords::kBytesMax] = {};
   std::size_t end = at, length = 0;
   ByteClass next = ByteClass::kSpace;
   for (; end < text.size(); ++end) {
@@ -134,7 +116,7 @@ std::size_t BertTokenizer::encode_word(std::string_view text, std::size_t at, Ca
     next = classes_[byte];
     if (next == ByteClass::kDropped) continue;
     if (next != ByteClass::kLetter) break;
-    if (length < kShortBytes) bytes[length] = lower_[byte];
+    if (length < ShortWords::kBytesMax) bytes[length] = lower_[byte];
     ++length;
   }
   if (end < text.size() && next == ByteClass::kSlow) {
@@ -143,10 +125,8 @@ std::size_t BertTokenizer::encode_word(std::string_view text, std::size_t at, Ca
       if (next == ByteClass::kSpace || next == ByteClass::kPunctuation) break;
     }
     encode_slow(text.substr(at, end - at), call);
-  } else if (length <= kShortBytes) {
-    std::uint64_t words[2];
-    std::memcpy(words, bytes, sizeof words);
-    if (const std::int32_t id = find_short(words[0], words[1]); id >= 0) {
+  } else if (length <= ShortWords::kBytesMax) {
+    if (const std::int32_t id = short_words_.find(ShortWords::key_of({bytes, sizeof bytes}), length); id >= 0) {
       call.ids.push_back(id);
     } else {
       word_pieces({bytes, length}, length, call.ids);

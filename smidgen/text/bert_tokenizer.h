@@ -16,6 +16,7 @@
 #include "smidgen/text/added_tokens.h"
 #include "smidgen/text/bert_rules.h"
 #include "smidgen/text/byte_trie.h"
+#include "smidgen/text/short_words.h"
 #include "smidgen/text/template_tokenizer.h"
 
 namespace smidgen {
@@ -30,12 +31,6 @@ class BertTokenizer final : public TemplateTokenizer {
 
  private:
   enum class ByteClass : std::uint8_t { kLetter, kSpace, kPunctuation, kDropped, kSlow };
-  static constexpr std::size_t kShortBytes = 16;
-
-  struct ShortWord {
-    std::uint64_t low = 0, high = 0;  // the bytes, zero-padded; both 0: an empty place
-    std::int32_t id = 0;
-  };
   // One call's output and buffers.
   struct Call : Sink {
     std::string word = {};
@@ -44,9 +39,6 @@ class BertTokenizer final : public TemplateTokenizer {
 
   void classify_bytes();
   void fill_short_words();
-  static std::size_t short_hash(std::uint64_t low, std::uint64_t high);
-  // The token that is exactly this zero-padded word, or -1.
-  std::int32_t find_short(std::uint64_t low, std::uint64_t high) const;
 
   void encode_stretch(std::string_view text, Call& call) const;
   std::size_t encode_word(std::string_view text, std::size_t at, Call& call) const;
@@ -66,7 +58,7 @@ class BertTokenizer final : public TemplateTokenizer {
   std::array<ByteClass, 256> classes_{};
   std::array<char, 256> lower_{};
   std::array<std::int32_t, 256> punctuation_ids_{};
-  std::vector<ShortWord> short_words_;
+  ShortWords short_words_;
 };
 
 }  // namespace smidgen

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <queue>
+#include <span>
+
+#include "smidgen/base/probe_run.h"
 
 namespace smidgen {
 
@@ -19,9 +21,10 @@ std::uint64_t pair_key(std::int32_t first, std::int32_t second) {
   return static_cast<std::uint64_t>(static_cast<std::uint32_t>(first)) << 32 | static_cast<std::uint32_t>(second);
 }
 
-std::size_t word_hash(std::uint64_t low, std::uint64_t high, std::size_t length) {
-  const std::uint64_t mixed = (low ^ std::rotl(high + length, 29) * 0x9e3779b97f4a7c15ULL) * 0xbf58476d1ce4e5b9ULL;
-  return static_cast<std::size_t>(mixed ^ mixed >> 32);
+// In the table of remembered words, where a crowd only forgets.
+std::size_t remembered_place(ShortWords::Key key, std::size_t length) {
+  const std::uint64_t mixed = (key.low ^ std::rotl(key.high + length, 29) * kFirstMultiplier) * 0xbf58476d1ce4e5b9ULL;
+  return static_cast<std::size_t>(mixed ^ mixed >> 32) % kRememberedPlaces;
 }
 
 // Bytes of the character that stands for a byte, in UTF-8.
@@ -29,19 +32,10 @@ std::uint32_t character_size(char byte) {
   return byte_character(static_cast<unsigned char>(byte)) < 0x80 ? 1 : 2;
 }
 
-struct Padded {
-  std::uint64_t low = 0, high = 0;
-};
-Padded padded(std::string_view word) {
-  std::uint64_t words[2] = {0, 0};
-  std::memcpy(words, word.data(), word.size());
-  return {words[0], words[1]};
-}
-
 }  // namespace
 
 struct BpeModel::Remembered {
-  std::uint64_t low = 0, high = 0;
+  ShortWords::Key key;
   std::uint64_t serial_length_count = 0;  // serial * 2^16 + length * 2^8 + count
   std::array<std::int32_t, kRememberedIds> ids{};
 };
@@ -61,17 +55,35 @@ BpeModel::BpeModel(const BpeRules& rules)
 }
 
 void BpeModel::fill_merges(const BpeRules& rules) {
-  const std::size_t size = std::bit_ceil(rules.merges.size() * 2 + 2);
-  merges_.resize(size);
-  merge_shift_ = 64 - std::countr_zero(size);
-  for (std::size_t rank = 0; rank < rules.merges.size(); ++rank) {
-    const BpeMerge& merge = rules.merges[rank];
+  const std::size_t slots = std::bit_ceil(rules.merges.size() * 2 + 2);
+  merge_shift_ = 64 - std::countr_zero(slots);
+  merges_.resize(slots);
+  std::vector<std::uint64_t> pairs;
+  for (const BpeMerge& merge : rules.merges) {
+    pairs.push_back(pair_key(merge.first, merge.second));
     merged_.push_back(merge.merged);
-    const std::uint64_t key = pair_key(merge.first, merge.second);
-    std::size_t at = (key * 0x9e3779b97f4a7c15ULL) >> merge_shift_;
-    while (merges_[at].pair != kEmpty && merges_[at].pair != key) at = (at + 1) & (size - 1);
-    merges_[at] = {key, static_cast<std::uint32_t>(rank), merge.merged};  // of equal pairs the last one counts
   }
+  const std::string_view bytes(reinterpret_cast<const char*>(pairs.data()), pairs.size() * sizeof pairs[0]);
+  fill_uncrowded(
+      std::span(&bytes, 1), slots,
+      [&](std::uint64_t multiplier, std::size_t probes_max) {
+        merge_multiplier_ = multiplier;
+        return place_merges(pairs, probes_max);
+      },
+      [&](std::size_t at) { return merges_[at].pair != kEmpty; });
+}
+
+// False when a pair would stand more than probes_max from its place.
+bool BpeModel::place_merges(const std::vector<std::uint64_t>& pairs, std::size_t probes_max) {
+  merges_.assign(merges_.size(), Merge());
+  for (std::size_t rank = 0; rank < pairs.size(); ++rank) {
+    std::size_t at = merge_place(pairs[rank]);
+    for (std::size_t probes = 0; merges_[at].pair != kEmpty && merges_[at].pair != pairs[rank];
+         at = (at + 1) & (merges_.size() - 1))
+      if (++probes > probes_max) return false;
+    merges_[at] = {pairs[rank], static_cast<std::uint32_t>(rank), merged_[rank]};  // of equal pairs the last one counts
+  }
+  return true;
 }
 
 void BpeModel::fill_whole_words(const BpeRules& rules) {
@@ -81,11 +93,10 @@ void BpeModel::fill_whole_words(const BpeRules& rules) {
     if (!rules.tokens[id].empty() && token_bytes(rules.tokens[id], bytes))
       words.emplace_back(bytes, static_cast<std::int32_t>(id));
   }
-  short_words_.resize(std::bit_ceil(words.size() * 2 + 2));
-  const std::size_t mask = short_words_.size() - 1;
+  std::vector<ShortWords::Word> short_words;
   std::vector<Symbol> symbols;
   for (auto& [word, id] : words) {
-    if (word.size() > kShortBytes) {
+    if (word.size() > ShortWords::kBytesMax) {
       if (ignore_merges_) long_words_.emplace_back(std::move(word), id);
       continue;
     }
@@ -93,38 +104,24 @@ void BpeModel::fill_whole_words(const BpeRules& rules) {
       merge_word(word, symbols);
       if (symbols.size() != 1 || symbols[0].id != id) continue;
     }
-    const Padded key = padded(word);
-    std::size_t at = word_hash(key.low, key.high, word.size()) & mask;
-    while (short_words_[at].length != 0) at = (at + 1) & mask;
-    short_words_[at] = {key.low, key.high, static_cast<std::uint32_t>(word.size()), id};
+    short_words.push_back({ShortWords::key_of(word), static_cast<std::uint32_t>(word.size()), id});
   }
+  short_words_ = ShortWords(short_words);
   std::sort(long_words_.begin(), long_words_.end());
 }
 
 inline const BpeModel::Merge* BpeModel::find_merge(std::int32_t first, std::int32_t second) const {
   const std::uint64_t key = pair_key(first, second);
   const std::size_t mask = merges_.size() - 1;
-  for (std::size_t at = (key * 0x9e3779b97f4a7c15ULL) >> merge_shift_;; at = (at + 1) & mask) {
+  for (std::size_t at = merge_place(key);; at = (at + 1) & mask) {
     const Merge& merge = merges_[at];
     if (merge.pair == key) return &merge;
     if (merge.pair == kEmpty) return nullptr;
   }
 }
 
-inline std::int32_t BpeModel::find_short(std::uint64_t low, std::uint64_t high, std::size_t length) const {
-  const std::size_t mask = short_words_.size() - 1;
-  for (std::size_t at = word_hash(low, high, length) & mask;; at = (at + 1) & mask) {
-    const ShortWord& word = short_words_[at];
-    if (word.low == low && word.high == high && word.length == length) return word.id;
-    if (word.length == 0) return -1;
-  }
-}
-
 std::int32_t BpeModel::whole_token(std::string_view word) const {
-  if (word.size() <= kShortBytes) {
-    const Padded key = padded(word);
-    return find_short(key.low, key.high, word.size());
-  }
+  if (word.size() <= ShortWords::kBytesMax) return short_words_.find(ShortWords::key_of(word), word.size());
   const auto at = std::lower_bound(long_words_.begin(), long_words_.end(), word,
                                    [](const auto& entry, std::string_view wanted) { return entry.first < wanted; });
   return at != long_words_.end() && at->first == word ? at->second : -1;
@@ -133,7 +130,7 @@ std::int32_t BpeModel::whole_token(std::string_view word) const {
 void BpeModel::encode(std::string_view word, std::vector<std::int32_t>& ids) const {
   thread_local std::vector<Symbol> symbols;
   thread_local std::unique_ptr<std::vector<Remembered>> remembered;
-  if (word.size() > kShortBytes) {
+  if (word.size() > ShortWords::kBytesMax) {
     const std::int32_t whole = ignore_merges_ ? whole_token(word) : -1;
     if (whole >= 0) {
       ids.push_back(whole);
@@ -143,15 +140,15 @@ void BpeModel::encode(std::string_view word, std::vector<std::int32_t>& ids) con
     for (const Symbol& symbol : symbols) ids.push_back(symbol.id);
     return;
   }
-  const Padded key = padded(word);
-  if (const std::int32_t whole = find_short(key.low, key.high, word.size()); whole >= 0) {
+  const ShortWords::Key key = ShortWords::key_of(word);
+  if (const std::int32_t whole = short_words_.find(key, word.size()); whole >= 0) {
     ids.push_back(whole);
     return;
   }
   if (!remembered) remembered = std::make_unique<std::vector<Remembered>>(kRememberedPlaces);
-  Remembered& place = (*remembered)[word_hash(key.low, key.high, word.size()) % kRememberedPlaces];
+  Remembered& place = (*remembered)[remembered_place(key, word.size())];
   const std::uint64_t mark = serial_ << 16 | word.size() << 8;
-  if (place.low == key.low && place.high == key.high && (place.serial_length_count & ~std::uint64_t{255}) == mark) {
+  if (place.key == key && (place.serial_length_count & ~std::uint64_t{255}) == mark) {
     ids.insert(ids.end(), place.ids.begin(),
                place.ids.begin() + static_cast<std::ptrdiff_t>(place.serial_length_count & 255));
     return;
@@ -159,8 +156,7 @@ void BpeModel::encode(std::string_view word, std::vector<std::int32_t>& ids) con
   merge_word(word, symbols);
   for (const Symbol& symbol : symbols) ids.push_back(symbol.id);
   if (symbols.size() > kRememberedIds) return;
-  place.low = key.low;
-  place.high = key.high;
+  place.key = key;
   place.serial_length_count = mark | symbols.size();
   for (std::size_t i = 0; i < symbols.size(); ++i) place.ids[i] = symbols[i].id;
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "smidgen/text/bpe_rules.h"
+#include "smidgen/text/short_words.h"
 
 namespace smidgen {
 
@@ -29,7 +30,7 @@ class BpeModel {
   void encode_lengths(std::string_view word, std::vector<std::int32_t>& ids, std::vector<std::uint32_t>& lengths) const;
 
  private:
-  static constexpr std::size_t kShortBytes = 16, kScanSymbols = 48;
+  static constexpr std::size_t kScanSymbols = 48;
   static constexpr std::uint32_t kNoRank = 0xffffffff;
 
   struct Merge {
@@ -38,12 +39,6 @@ class BpeModel {
     std::int32_t merged = -1;
   };
   static constexpr std::uint64_t kEmpty = ~std::uint64_t{0};  // no pair of ids
-  // A word of at most 16 bytes, zero-padded.
-  struct ShortWord {
-    std::uint64_t low = 0, high = 0;
-    std::uint32_t length = 0;  // 0: an empty place
-    std::int32_t id = -1;
-  };
   struct Symbol {
     std::int32_t id = -1;
     std::uint32_t length = 0;  // as encode_lengths counts; 0: merged away
@@ -52,8 +47,9 @@ class BpeModel {
   struct Remembered;  // one place of the thread's table
 
   const Merge* find_merge(std::int32_t first, std::int32_t second) const;
-  std::int32_t find_short(std::uint64_t low, std::uint64_t high, std::size_t length) const;
+  std::size_t merge_place(std::uint64_t pair) const { return (pair * merge_multiplier_) >> merge_shift_; }
   void fill_merges(const BpeRules& rules);
+  bool place_merges(const std::vector<std::uint64_t>& pairs, std::size_t probes_max);
   void fill_whole_words(const BpeRules& rules);
   // The token that is the whole of `word` by merges (or by ignore_merges), or -1.
   std::int32_t whole_token(std::string_view word) const;
@@ -67,9 +63,10 @@ class BpeModel {
   std::int32_t unknown_id_ = -1;
   bool fuse_unknown_ = false, ignore_merges_ = false;
   std::vector<Merge> merges_;
+  std::uint64_t merge_multiplier_ = 1;
   int merge_shift_ = 0;
   std::vector<std::int32_t> merged_;  // by rank
-  std::vector<ShortWord> short_words_;
+  ShortWords short_words_;
   std::vector<std::pair<std::string, std::int32_t>> long_words_;  // sorted, for ignore_merges only
   std::uint64_t serial_ = 0;                                      // tells the tables of one thread apart
 };

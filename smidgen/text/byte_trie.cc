@@ -2,29 +2,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <string>
 
 #include "smidgen/base/probe_run.h"
 #include "smidgen/base/result.h"
-#include "smidgen/base/sha256.h"
 
 namespace smidgen {
-
-namespace {
-
-constexpr int kMultipliersMax = 16;  // more than one hashed is already a rare accident
-
-std::uint64_t multiplier_of(std::span<const std::string_view> strings, int attempt) {
-  Sha256 hash;
-  hash.add(std::to_string(attempt));
-  for (const std::string_view text : strings) hash.add(text);
-  std::uint64_t multiplier = 0;
-  const Sha256Digest digest = hash.finish();
-  for (std::size_t i = 0; i < sizeof(multiplier); ++i) multiplier = multiplier << 8 | digest[i];
-  return multiplier | 1;
-}
-
-}  // namespace
 
 ByteTrie::ByteTrie(std::span<const std::string_view> strings, std::span<const std::int32_t> values) {
   SMIDGEN_CHECK(strings.size() == values.size());
@@ -42,23 +24,28 @@ ByteTrie::ByteTrie(std::span<const std::string_view> strings, std::span<const st
   const std::size_t slots = std::max<std::size_t>(16, std::bit_ceil(nodes * 2));
   mask_ = slots - 1;
   shift_ = 64 - std::countr_zero(slots);
-  for (int attempt = 1; !fill(strings, values, attempt <= kMultipliersMax); ++attempt)
-    multiplier_ = multiplier_of(strings, attempt);
+  fill_uncrowded(
+      strings, slots,
+      [&](std::uint64_t multiplier, std::size_t probes_max) {
+        multiplier_ = multiplier;
+        return fill(strings, values, probes_max);
+      },
+      [&](std::size_t at) { return edges_[at].to != kRoot; });
 }
 
-bool ByteTrie::fill(std::span<const std::string_view> strings, std::span<const std::int32_t> values, bool bounded) {
-  const std::size_t slots = mask_ + 1;
-  edges_.assign(slots, Edge());
+bool ByteTrie::fill(std::span<const std::string_view> strings, std::span<const std::int32_t> values,
+                    std::size_t probes_max) {
+  edges_.assign(mask_ + 1, Edge());
   nodes_ = 1;
   for (std::size_t i = 0; i < strings.size(); ++i) {
     Edge* last = nullptr;
     for (const char c : strings[i]) {
-      last = add(last == nullptr ? kRoot : last->to, static_cast<unsigned char>(c), bounded ? kProbeRunMax : slots);
+      last = add(last == nullptr ? kRoot : last->to, static_cast<unsigned char>(c), probes_max);
       if (last == nullptr) return false;
     }
     if (last != nullptr) last->value = values[i];
   }
-  return !bounded || probe_runs_are_short(slots, [&](std::size_t at) { return edges_[at].to != kRoot; });
+  return true;
 }
 
 ByteTrie::Edge* ByteTrie::add(std::uint32_t node, unsigned char byte, std::size_t probes_max) {

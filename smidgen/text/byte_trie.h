@@ -73,15 +73,15 @@ class ByteTrie {
       if (edge.key == key) return &edge;
     }
   }
-  // False when the table got crowded; `bounded` false: however crowded it gets.
-  bool fill(std::span<const std::string_view> strings, std::span<const std::int32_t> values, bool bounded);
-  // Null when the place of a new edge is too far from its own.
+  // False when an edge would stand more than probes_max from its place.
+  bool fill(std::span<const std::string_view> strings, std::span<const std::int32_t> values, std::size_t probes_max);
+  // Null where `fill` is false.
   Edge* add(std::uint32_t node, unsigned char byte, std::size_t probes_max);
 
   std::vector<Edge> edges_;
   std::uint32_t nodes_ = 1;
   std::size_t mask_ = 0;
-  std::uint64_t multiplier_ = 0x9e3779b97f4a7c15ULL;  // odd
+  std::uint64_t multiplier_ = 1;
   int shift_ = 0;
 };
 
