@@ -1,6 +1,6 @@
-"""Runs the tests of a GoogleTest program that match any of the patterns; fails when a pattern matches none.
+"""Runs the tests of a GoogleTest program that match any of the patterns, one word each; fails when a pattern matches none.
 
-    python3 cmake/run_matching_tests.py build/tsan/smidgen_tests 'ThreadPool.*' '*Threads*'
+    python3 cmake/run_matching_tests.py build/tsan/smidgen_tests 'ThreadPool.* *Threads*'
 
 A pattern left behind by a renamed test would otherwise check nothing, in silence.
 """
@@ -14,7 +14,7 @@ def names(program, pattern):
     return [line for line in listed.splitlines() if line.startswith('  ')]
 
 
-program, patterns = sys.argv[1], sys.argv[2:]
+program, patterns = sys.argv[1], sys.argv[2].split()
 empty = [pattern for pattern in patterns if not names(program, pattern)]
 if not patterns or empty:
     sys.exit(f'{sys.argv[0]}: no test matches {" ".join(empty) or "nothing"}')
