@@ -452,12 +452,6 @@ function verdict() {
                  level(1 - (1 - report.asked.confidence) / 2) + ' confidence; asked was ' +
                  accuracy(report.asked.accuracy) + ' with ' + level(report.asked.confidence) + '.'));
     }
-    if (known(why.units_needed)) {
-      node.append(
-          el('p', {},
-             'About ' + plural(why.units_needed, 'more labelled row', 'more labelled rows') +
-                 ', all for certification, would be needed (an estimate, for 8 chances in 10).'));
-    }
     if (why.advice && why.advice.length) node.append(list(why.advice));
   }
   if (report.policy) node.append(key_figures(chosen));

@@ -34,6 +34,7 @@ struct CertificationOptions {
   std::vector<LabelTarget> targets;
   double coverage_min = 0;  // a policy that answers a smaller share is not chosen
   std::uint64_t units_certify = 0;
+  bool test_file = false;  // they are a file of their own, not a share of the data
   LadderCost cost;
   CandidateOptions candidates;
   std::vector<std::string> label_names, rung_names;  // for sentences
@@ -90,7 +91,7 @@ struct RefusalFacts {
   enum class Reason { kTooFewUnits, kNoCandidate, kNotCertified };
   struct FurtherUnits {                   // estimate: passes with probability 0.8
     std::uint64_t units_certify = 0;      // that certification needs in all
-    std::uint64_t units_further = 0;      // beyond those it has: all of them may go to certify (--test)
+    std::uint64_t units_further = 0;      // to label for it: beyond those of the test file, or a whole new one; 0: none
     std::uint64_t units_total = 0;        // in the whole file when it is split as usual
     double error_rate = 0, coverage = 0;  // assumed
     bool pooled = false;                  // tune alone promised a pass that certify refused: both were pooled

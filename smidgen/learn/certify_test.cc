@@ -204,6 +204,11 @@ TEST(Certify, OffersNoTargetThatTheCertifyCountsRefute) {
   const double shown = *outcome->refusal->certifiable_accuracy;
   EXPECT_LT(shown, 0.85);
   for (const auto& lower : outcome->refusal->lower_targets) EXPECT_LE(lower.accuracy, shown);
+  EXPECT_FALSE(outcome->refusal->further.has_value());
+  EXPECT_NE(outcome->refusal->advice[0].find("on tune rows and held-out rows together the most promising policy is not "
+                                             "better than the target"),
+            std::string::npos)
+      << outcome->refusal->advice[0];
 }
 
 // The first of hundreds of candidates is chosen for its few errors on tune; that it has more on the certify rows says
@@ -265,6 +270,36 @@ TEST(Certify, AnotherCandidateThatPassedMayBeTaken) {
   EXPECT_EQ(outcome.certificate.n_answered, outcome.tests[0].tally.answered);
 }
 
+// A test file takes the place of the data's own certify part, which counts for nothing then.
+TEST(Certify, SaysHowManyUnitsATestFileMustHave) {
+  const ScorePool tune = easy_pool(1, 1500), certify = easy_pool(2, 100);
+  CertificationOptions options = usual_options(2, certify.size());
+  options.accuracy = 0.97;
+  std::uint64_t needed = 0;
+  for (const bool test_file : {false, true}) {
+    options.test_file = test_file;
+    const auto plan = CertificationPlan::make(tune_of(tune), options);
+    ASSERT_TRUE(plan.ok());
+    const Held held = held_of(certify);
+    const auto outcome = test_plan(*plan, held.rows);
+    ASSERT_TRUE(outcome.ok() && outcome->refusal && outcome->refusal->further);
+    const auto& further = *outcome->refusal->further;
+    ASSERT_GT(further.units_certify, certify.size());
+    if (test_file) {
+      EXPECT_EQ(further.units_certify, needed);
+      EXPECT_EQ(further.units_further, needed - certify.size());
+    } else {
+      needed = further.units_certify;
+      EXPECT_EQ(further.units_further, needed);
+    }
+    const std::string said =
+        test_file ? "More labels: about " + with_commas(needed - 100) + " further units in the --test file would pass"
+                  : "More labels: a separate --test file of about " + with_commas(needed) + " units, or about " +
+                        with_commas(units_in_file(needed)) + " in the whole file, would pass";
+    EXPECT_EQ(outcome->refusal->advice[0].rfind(said, 0), 0U) << outcome->refusal->advice[0];
+  }
+}
+
 TEST(Certify, EarlyRefusalWhenZeroErrorsCannotPass) {
   CertificationOptions options = usual_options(1, 58);
   auto refusal = refuse_early(options, std::vector<std::uint64_t>{29, 29});
@@ -273,6 +308,12 @@ TEST(Certify, EarlyRefusalWhenZeroErrorsCannotPass) {
   EXPECT_EQ(refusal->sentence,
             "58 units are left for certification; even without a single error, 95 % accuracy at 95 % confidence needs "
             "59.");
+  EXPECT_EQ(refusal->advice[0].rfind("Label more rows: 148 units in the file at the very least", 0), 0U);
+  options.test_file = true;
+  EXPECT_EQ(refuse_early(options, std::vector<std::uint64_t>{29, 29})
+                ->advice[0]
+                .rfind("Label more rows: 59 units in the --test file at the very least", 0),
+            0U);
   options.units_certify = 59;
   EXPECT_FALSE(refuse_early(options, std::vector<std::uint64_t>{30, 29}).has_value());
   options.targets = {{LabelTarget::Kind::kRecall, 1, 0.98}};

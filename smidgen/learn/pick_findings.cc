@@ -248,7 +248,7 @@ Refusal to_refusal(const RefusalFacts& facts) {
   Refusal refusal;
   refusal.reason = facts.sentence;
   refusal.certifiable_accuracy = facts.certifiable_accuracy;
-  if (facts.further) refusal.units_needed = facts.further->units_further;
+  if (facts.further && facts.further->units_further > 0) refusal.units_needed = facts.further->units_further;
   if (facts.units_needed_at_least > 0) refusal.units_at_least = facts.units_needed_at_least;
   refusal.advice = facts.advice;
   return refusal;

@@ -67,8 +67,9 @@ struct NotableRow {
 struct Refusal {
   std::string reason;                          // one sentence
   std::optional<double> certifiable_accuracy;  // shown for the most promising policy (Clopper-Pearson at delta/2)
-  std::optional<std::uint64_t> units_needed;  // further labelled units until the target would pass with probability 0.8
-  std::vector<std::string> advice;            // sentences: larger rung, lower target, more labels, a large model
+  std::optional<std::uint64_t> units_needed;   // to label for a --test file (beyond those of the given one) until
+                                               // the target would pass with probability 0.8
+  std::vector<std::string> advice;             // sentences: larger rung, lower target, more labels, a large model
   // Units that certification needs when none is wrong; set when there were fewer and nothing was trained. Exact.
   std::optional<std::uint64_t> units_at_least = {};
 };

@@ -75,6 +75,12 @@ Tally pooled(const Tally& a, const Tally& b) {
   return sum;
 }
 
+// Of a share of the data nothing certifies once there is a test file: it needs all of its units anew.
+std::uint64_t units_to_label(const CertificationPlan& plan, std::uint64_t needed, std::uint64_t held) {
+  if (needed <= held) return 0;
+  return plan.options().test_file ? needed - held : needed;
+}
+
 // From the first candidate's tune counts; where those promise a pass at the units that just failed, tune was lucky and
 // both counts together are the better estimate.
 std::optional<RefusalFacts::FurtherUnits> further_units(const CertificationPlan& plan, const CandidateTest& first,
@@ -94,7 +100,7 @@ std::optional<RefusalFacts::FurtherUnits> further_units(const CertificationPlan&
   further.error_rate = static_cast<double>(wrong) / static_cast<double>(counted);
   further.coverage = static_cast<double>(basis.answered) / static_cast<double>(basis.units);
   further.units_certify = *units;
-  further.units_further = *units > units_certify ? *units - units_certify : 0;
+  further.units_further = units_to_label(plan, *units, units_certify);
   further.units_total = units_in_file(*units);
   return further;
 }
@@ -146,18 +152,23 @@ std::vector<RefusalFacts::LowerTarget> lower_targets(const CertificationPlan& pl
   return list;
 }
 
-void add_advice(const CertificationPlan& plan, RefusalFacts& facts) {
+void add_advice(const CertificationPlan& plan, const CandidateTest& first, RefusalFacts& facts) {
   if (facts.further && facts.further->units_further > 0) {
+    const std::string units = with_commas(facts.further->units_further);
     facts.advice.push_back(
-        fmt::format("More labels: about {} further units for certification (a separate --test file), or {} in the "
-                    "whole file, would "
-                    "pass with probability 0.8 (an estimate from an error rate of {:.2g} %).",
-                    with_commas(facts.further->units_further), with_commas(facts.further->units_total),
+        fmt::format("More labels: {} would pass with probability 0.8 (an estimate from an error rate of {:.2g} %).",
+                    plan.options().test_file
+                        ? fmt::format("about {} further units in the --test file", units)
+                        : fmt::format("a separate --test file of about {} units, or about {} in the whole file,", units,
+                                      with_commas(facts.further->units_total)),
                     100 * facts.further->error_rate));
   } else if (!facts.further) {
-    facts.advice.push_back(
-        "More labels for certification alone would not do: on tune rows the most promising policy is not better than "
-        "the target. More labels to learn from may.");
+    const bool tune_alone_promised =
+        needed_for_all(plan.candidates()[first.candidate].tune, plan.criteria()).has_value();
+    facts.advice.push_back(fmt::format(
+        "More labels for certification alone would not do: on tune rows{} the most promising policy is not better "
+        "than the target. More labels to learn from may.",
+        tune_alone_promised ? " and held-out rows together" : ""));
   }
   for (const auto& lower : facts.lower_targets) {
     facts.advice.push_back(fmt::format("A target of {} would answer about {} of rows locally (an estimate).",
@@ -230,8 +241,9 @@ std::optional<RefusalFacts> refuse_early(const CertificationOptions& options,
     facts.sentence = fmt::format(
         "{} units are left for certification; even without a single error, {} accuracy at {} confidence needs {}.",
         with_commas(options.units_certify), percent(options.accuracy), percent(options.confidence), with_commas(least));
-    facts.advice.push_back(fmt::format("Label more rows: {} units in the file at the very least, more in practice.",
-                                       with_commas(units_in_file(least))));
+    facts.advice.push_back(fmt::format("Label more rows: {} units in the {} at the very least, more in practice.",
+                                       with_commas(options.test_file ? least : units_in_file(least)),
+                                       options.test_file ? "--test file" : "file"));
   }
   for (const LabelTarget& target : options.targets) {
     const std::uint64_t own = trials_for_zero_errors(1 - target.target, delta);
@@ -245,8 +257,9 @@ std::optional<RefusalFacts> refuse_early(const CertificationOptions& options,
     facts.advice.push_back(fmt::format("Label more rows of \"{}\".", label_name(options, target.label)));
   }
   if (facts.sentence.empty()) return std::nullopt;
-  facts.advice.push_back(
-      "Lower the target or the confidence, or give the labelled rows you have to certification with --test.");
+  facts.advice.push_back(options.test_file ? "Lower the target or the confidence."
+                                           : "Lower the target or the confidence, or give the labelled rows you have "
+                                             "to certification with --test.");
   return facts;
 }
 
@@ -287,7 +300,7 @@ RefusalFacts explain_refusal(const CertificationPlan& plan, std::span<const Cand
   }
   facts.further = further_units(plan, first, units_certify);
   facts.lower_targets = lower_targets(plan, first);
-  add_advice(plan, facts);
+  add_advice(plan, first, facts);
   return facts;
 }
 
