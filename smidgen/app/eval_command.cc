@@ -86,7 +86,7 @@ struct Findings {
   std::size_t labels_known = 0;
   Evaluation all;
   std::uint64_t kept = 0, kept_hits = 0;
-  Interval kept_interval;
+  Interval interval, kept_interval;  // 95 %; rows of one unit count as the one thing they say
   CalibrationError calibration;
   std::uint64_t cut = 0, units = 0;
 
@@ -104,13 +104,18 @@ Findings measure(const Bundle& bundle, const Dataset& data, const Answers& answe
   f.labels_known = f.names.size();
   const std::vector<std::uint32_t> labels = known_as(data, f.names);
   f.all = evaluate_answers(answers.labels, labels, f.names.size());
-  std::vector<std::uint8_t> correct(labels.size());
+  std::vector<std::uint8_t> correct(labels.size()), kept_correct;
+  std::vector<std::uint32_t> kept_units;
   for (std::size_t i = 0; i < labels.size(); ++i) {
     correct[i] = answers.labels[i] == labels[i];
-    f.kept += answers.kept[i];
-    f.kept_hits += answers.kept[i] && correct[i];
+    if (answers.kept[i] == 0) continue;
+    ++f.kept;
+    f.kept_hits += correct[i];
+    kept_correct.push_back(correct[i]);
+    kept_units.push_back(data.units[i]);
   }
-  if (f.kept > 0) f.kept_interval = clopper_pearson(f.kept_hits, f.kept, 0.95);
+  f.interval = clustered_interval(correct, data.units, 0.95);
+  f.kept_interval = clustered_interval(kept_correct, kept_units, 0.95);
   f.calibration = calibration_error(answers.confidences, correct);
   f.cut = answers.cut;
   f.units = data.unit_keys.size();
@@ -137,8 +142,8 @@ Json to_json(const EvalOptions& options, const Dataset& data, const Findings& f)
                {"rows", f.all.rows},
                {"units", f.units},
                {"accuracy", f.all.accuracy},
-               {"accuracy_low", f.all.accuracy_interval.low},
-               {"accuracy_high", f.all.accuracy_interval.high},
+               {"accuracy_low", f.interval.low},
+               {"accuracy_high", f.interval.high},
                {"macro_f1", f.all.macro_f1},
                {"coverage", f.coverage()},
                {"selective_accuracy", nullptr},
@@ -166,7 +171,7 @@ std::string summary_text(const EvalOptions& options, const Findings& f) {
   std::string out = fmt::format("{}   {}, {} distinct\n", for_terminal(options.data, 200),
                                 counted(f.all.rows, "row", "rows"), with_thousands(f.units));
   out += fmt::format("  accuracy            {}  {}   answering every row itself\n", rounded_down(f.all.accuracy, 3),
-                     interval(f.all.accuracy_interval));
+                     interval(f.interval));
   out += fmt::format("  macro-F1            {}\n", rounded_down(f.all.macro_f1, 3));
   out += fmt::format("  answered            {}\n", answered_percent(f.coverage()));
   if (f.kept > 0)

@@ -206,6 +206,17 @@ Interval clopper_pearson(std::uint64_t hits, std::uint64_t n, double confidence)
   return {clopper_pearson_lower(hits, n, half), clopper_pearson_upper(hits, n, half)};
 }
 
+Interval clopper_pearson_real(double hits, double n, double confidence) {
+  SMIDGEN_CHECK(hits >= 0 && hits <= n && confidence > 0 && confidence < 1);
+  const double log_half = std::log((1 - confidence) / 2);
+  Interval interval;
+  if (hits > 0)
+    interval.low = bisect_falling([&](double p) { return log_half - log_incomplete_beta(hits, n - hits + 1, p); });
+  if (hits < n)
+    interval.high = bisect_falling([&](double p) { return log_binomial_lower_tail_real(hits, n, p) - log_half; });
+  return interval;
+}
+
 Interval wilson(std::uint64_t hits, std::uint64_t n, double confidence) {
   SMIDGEN_CHECK(hits <= n && confidence > 0 && confidence < 1);
   if (n == 0) return {0, 1};

@@ -41,6 +41,8 @@ double log_binomial_lower_tail_real(double k, double n, double p);
 Interval clopper_pearson(std::uint64_t hits, std::uint64_t n, double confidence);  // two-sided, equal tails
 double clopper_pearson_lower(std::uint64_t hits, std::uint64_t n, double delta);   // P(bound > share) <= delta
 double clopper_pearson_upper(std::uint64_t hits, std::uint64_t n, double delta);
+// The two-sided one continued to real n >= hits >= 0 by the incomplete beta function.
+Interval clopper_pearson_real(double hits, double n, double confidence);
 
 // Wilson score interval: closer to its nominal confidence on average, but not guaranteed; for tables, never for
 // certificates.

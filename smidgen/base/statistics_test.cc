@@ -94,6 +94,13 @@ TEST(Statistics, EdgesOfTheParameterSpace) {
   EXPECT_EQ(binomial_cdf(0, 0, 0.05), 1);
   EXPECT_EQ(clopper_pearson(0, 0, 0.95).low, 0);
   EXPECT_EQ(clopper_pearson(0, 0, 0.95).high, 1);
+  for (const auto& [hits, n] :
+       {std::pair(0, 0), std::pair(0, 7), std::pair(7, 7), std::pair(97, 100), std::pair(1, 2000)}) {
+    const Interval exact = clopper_pearson(static_cast<std::uint64_t>(hits), static_cast<std::uint64_t>(n), 0.95),
+                   real = clopper_pearson_real(hits, n, 0.95);
+    EXPECT_NEAR(real.low, exact.low, 1e-12) << hits << " of " << n;
+    EXPECT_NEAR(real.high, exact.high, 1e-12) << hits << " of " << n;
+  }
   EXPECT_EQ(wilson(0, 0, 0.95).high, 1);
 }
 

@@ -136,6 +136,32 @@ Evaluation evaluate(std::span<const float> probabilities, std::span<const std::u
   return e;
 }
 
+Interval clustered_interval(std::span<const std::uint8_t> correct, std::span<const std::uint32_t> units,
+                            double confidence) {
+  SMIDGEN_CHECK(correct.size() == units.size());
+  struct Unit {
+    std::uint64_t rows = 0, hits = 0;
+  };
+  std::map<std::uint32_t, Unit> of;
+  std::uint64_t hits = 0;
+  for (std::size_t i = 0; i < correct.size(); ++i) {
+    hits += correct[i];
+    ++of[units[i]].rows;
+    of[units[i]].hits += correct[i];
+  }
+  if (of.size() == correct.size()) return clopper_pearson(hits, correct.size(), confidence);
+  const double n = static_cast<double>(correct.size()), count = static_cast<double>(of.size());
+  const double share = static_cast<double>(hits) / n;
+  double squares = 0;  // of what each unit's hits are from what they would be
+  for (const auto& [unit, one] : of) {
+    const double off = static_cast<double>(one.hits) - share * static_cast<double>(one.rows);
+    squares += off * off;
+  }
+  const double variance = of.size() < 2 ? 0 : count / (count - 1) * squares / (n * n);
+  const double effective = variance > 0 ? std::clamp(share * (1 - share) / variance, 1.0, n) : count;
+  return clopper_pearson_real(share * effective, effective, confidence);
+}
+
 double mcnemar_test(std::span<const std::uint32_t> labels, std::span<const std::uint32_t> first,
                     std::span<const std::uint32_t> second) {
   SMIDGEN_CHECK(labels.size() == first.size() && labels.size() == second.size());

@@ -68,6 +68,13 @@ Evaluation evaluate(std::span<const float> probabilities, std::span<const std::u
 Evaluation evaluate_answers(std::span<const std::uint32_t> answers, std::span<const std::uint32_t> labels,
                             std::size_t label_count, const EvaluationOptions& options = {});
 
+// Interval of the share of `correct` rows (n, 0 or 1) where rows of one unit (n) say the same thing again: Clopper and
+// Pearson with the number of independent rows that would be as uncertain as these, which Korn and Graubard proposed
+// ("Confidence intervals for proportions with small expected number of positive counts estimated from survey data",
+// 1998). With one row a unit it is theirs.
+Interval clustered_interval(std::span<const std::uint8_t> correct, std::span<const std::uint32_t> units,
+                            double confidence);
+
 // Exact McNemar test of two classifiers on the same rows: p-value of "equally accurate".
 double mcnemar_test(std::span<const std::uint32_t> labels, std::span<const std::uint32_t> first,
                     std::span<const std::uint32_t> second);

@@ -80,6 +80,34 @@ TEST(Evaluate, CalibrationErrorByHand) {
   EXPECT_EQ(calibration_error(std::vector<float>{1.0F}, std::vector<std::uint8_t>{1}).bins.back().rows, 1u);
 }
 
+TEST(Evaluate, RowsOfOneUnitMakeAnIntervalNoNarrower) {
+  std::vector<std::uint8_t> once, often;
+  std::vector<std::uint32_t> units, units_often;
+  for (std::uint32_t unit = 0; unit < 200; ++unit) {
+    once.push_back(unit % 4 != 0);
+    units.push_back(unit);
+    for (int copy = 0; copy < 10; ++copy) often.push_back(once.back()), units_often.push_back(unit);
+  }
+  const Interval alone = clustered_interval(once, units, 0.95), exact = clopper_pearson(150, 200, 0.95);
+  EXPECT_EQ(alone.low, exact.low);
+  EXPECT_EQ(alone.high, exact.high);
+  const Interval copied = clustered_interval(often, units_often, 0.95);
+  EXPECT_NEAR(copied.low, exact.low, 1e-3);  // a unit fewer, for the mean
+  EXPECT_NEAR(copied.high, exact.high, 1e-3);
+  // Rows that differ within a unit as much as between units are worth about as much as rows of their own.
+  for (std::size_t i = 0; i < often.size(); ++i) often[i] = i * 2654435761U % 4 != 0;
+  const Interval mixed = clustered_interval(often, units_often, 0.95), apart = clopper_pearson(1500, 2000, 0.95);
+  EXPECT_NEAR(mixed.low, apart.low, 0.01);
+  EXPECT_NEAR(mixed.high, apart.high, 0.01);
+  // All right: as sure as the units are many.
+  std::fill(often.begin(), often.end(), std::uint8_t{1});
+  EXPECT_NEAR(clustered_interval(often, units_often, 0.95).low, clopper_pearson(200, 200, 0.95).low, 1e-9);
+  EXPECT_EQ(clustered_interval(often, units_often, 0.95).high, 1);
+  const Interval none = clustered_interval({}, {}, 0.95);
+  EXPECT_EQ(none.low, 0);
+  EXPECT_EQ(none.high, 1);
+}
+
 TEST(Evaluate, McNemarCountsDiscordantRowsOnly) {
   const std::vector<std::uint32_t> labels(20, 0);
   std::vector<std::uint32_t> first(20, 0), second(20, 0);
