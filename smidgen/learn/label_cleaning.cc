@@ -50,9 +50,8 @@ class Comparison {
       : rows_(rows), fit_(fit), watcher_(watcher), judged_folds_(folds_judged(rows.fold_of, rows.folds)) {
     for (std::uint32_t row = 0; row < rows.size(); ++row)
       if (rows.from_model[row] == 0) human_rows_.push_back(row);
-    std::size_t human_judged = 0;
-    for (const std::uint32_t row : human_rows_) human_judged += rows.fold_of[row] < judged_folds_ ? 1 : 0;
-    by_people_ = human_judged >= kHumanRowsToJudge;
+    by_people_ = human_rows_.size() >= kHumanRowsToJudge;
+    if (by_people_) judged_folds_ = folds_with_people();
     for (std::uint32_t row = 0; row < rows.size(); ++row)
       if (rows.fold_of[row] < judged_folds_ && (!by_people_ || rows.from_model[row] == 0)) judged_.push_back(row);
   }
@@ -60,6 +59,14 @@ class Comparison {
   Result<LabelTreatment> run();
 
  private:
+  // Of many rows few folds are judged, but as many as have the labels of people that it takes.
+  std::size_t folds_with_people() const {
+    std::vector<std::size_t> of_fold(rows_.folds);
+    for (const std::uint32_t row : human_rows_) ++of_fold[rows_.fold_of[row]];
+    std::size_t folds = 0, people = 0;
+    while (folds < rows_.folds && (folds < judged_folds_ || people < kHumanRowsToJudge)) people += of_fold[folds++];
+    return folds;
+  }
   struct Judged {
     double accuracy = 0;
     std::vector<double> losses;  // of the judged rows
@@ -185,7 +192,10 @@ LabelTrial Comparison::trial(const std::string& form, const Judged& judged, cons
   Rows units;
   for (const std::uint32_t row : judged_) units.push_back(rows_.units[row]);
   const PairedDifference gain = paired_difference(against.losses, judged.losses, units);
-  return {form, judged.accuracy, mean_of(judged.losses), gain.mean, gain.standard_error, false};
+  std::sort(units.begin(), units.end());
+  const auto distinct = std::unique(units.begin(), units.end()) - units.begin();
+  const double per_row = static_cast<double>(distinct) / static_cast<double>(std::max<std::size_t>(1, judged_.size()));
+  return {form, judged.accuracy, mean_of(judged.losses), per_row * gain.mean, per_row * gain.standard_error, false};
 }
 
 // Soft labels, where there are some, unless another form is better by a standard error: they were given to be used.
