@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 #include <unordered_set>
 #include <utility>
 
@@ -331,7 +332,7 @@ Result<LabelPlan> plan_labels(const Dataset* labelled, std::span<const std::stri
   SMIDGEN_ASSIGN(story.open, embed(encoder, open_texts, pool, watcher));
   SMIDGEN_ASSIGN(story.known, embed(encoder, known_texts, pool, watcher));
   std::optional<Head> head;
-  if (learned && learned->size() >= kCurveFolds) {
+  if (learned && std::set(learned->units.begin(), learned->units.end()).size() >= kCurveFolds) {
     SMIDGEN_ASSIGN(head, fit_head(story));
   }
   const bool typical = !head || static_cast<double>(learned->size()) <

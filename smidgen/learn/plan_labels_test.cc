@@ -114,6 +114,19 @@ TEST_F(PlanLabelsTest, SaysWhenItCannotEstimate) {
 }
 
 // Whoever chooses takes every hard row it can; the random rows must not notice.
+// Six labels of one text: whatever is fitted has nothing to be judged by.
+TEST_F(PlanLabelsTest, LearnsNothingFromOneText) {
+  std::string csv = "text,label,sampled\n";
+  for (int row = 0; row < 6; ++row) csv += std::string("good thing,") + (row % 2 == 0 ? "plus" : "minus") + ",chosen\n";
+  csv += "bad thing,minus,random\n";
+  const Dataset labelled = *Dataset::from_memory(csv, "l.csv", {});
+  const auto found = plan(&labelled, open_texts(40), {.rows = 8});
+  ASSERT_TRUE(found.ok()) << found.error().message();
+  EXPECT_EQ(found->method, "typical");
+  EXPECT_EQ(found->rows.size(), 8U);
+  EXPECT_FALSE(found->now || found->then);
+}
+
 TEST_F(PlanLabelsTest, RandomRowsOfEveryRoundAreThoseOfThePoolWhateverIsChosen) {
   const auto hard = [](const std::string& text) { return text.find("hard") != std::string::npos; };
   std::vector<std::string> texts;
