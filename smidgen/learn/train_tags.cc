@@ -65,7 +65,7 @@ std::size_t tag_epochs(std::size_t rows) {
 }
 
 std::size_t window_of(const TagTrainingOptions& options, std::size_t positions) {
-  return options.window == 0 ? std::min(kTagWindow, positions) : options.window;
+  return options.window == 0 ? tag_window(positions) : options.window;
 }
 
 Result<TagRows> pieces_of(const TaggedRows& data, const std::vector<std::uint32_t>& which,
@@ -109,16 +109,17 @@ std::vector<std::string> tags_of(const HeadedEncoder& model, const Tokenizer& to
   return tags;
 }
 
+// As `run` reads them, whatever the rows trained on were cut to.
 Status judge(const TaggedRows& data, const std::vector<std::uint32_t>& which, const std::string& folder,
-             const TagTrainingOptions& options, ThreadPool& pool, const Watcher& watcher, TagTrainingSummary& summary) {
+             ThreadPool& pool, const Watcher& watcher, TagTrainingSummary& summary) {
   if (which.empty()) return Ok{};
   SMIDGEN_ASSIGN(const HeadedEncoder model, HeadedEncoder::load(folder));
   SMIDGEN_ASSIGN(const std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(folder));
   std::vector<HeadedEncoder::Scratch> scratch(pool.threads());
   std::vector<std::vector<std::string>> said(which.size());
   SMIDGEN_TRY(watched_for(pool, which.size(), "judging", watcher, [&](std::size_t i, std::size_t worker) {
-    said[i] = tags_of(model, *tokenizer, data.rows[which[i]], window_of(options, model.body_config().positions),
-                      scratch[worker]);
+    said[i] =
+        tags_of(model, *tokenizer, data.rows[which[i]], tag_window(model.body_config().positions), scratch[worker]);
   }));
   for (std::size_t i = 0; i < which.size(); ++i) {
     std::vector<std::string> known;
@@ -171,7 +172,7 @@ Result<TagTrainingSummary> train_tags(const TaggedRows& data, const TagTrainingO
   summary.rows = parts.fit.size();
   for (const std::uint32_t row : parts.fit) summary.words += data.rows[row].words.size();
   SMIDGEN_ASSIGN(TrainedFolder trained, fit(data, parts.fit, options, work, pool, watcher, summary));
-  SMIDGEN_TRY(judge(data, parts.held, trained.staged.path(), options, pool, watcher, summary));
+  SMIDGEN_TRY(judge(data, parts.held, trained.staged.path(), pool, watcher, summary));
   SMIDGEN_TRY(commit(trained, options));
   summary.seconds = seconds_since(start);
   return summary;

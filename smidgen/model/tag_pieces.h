@@ -2,6 +2,7 @@
 // first token (Devlin et al., "BERT", 2019, section 5.3). Training and `run` cut alike.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -14,7 +15,11 @@
 
 namespace smidgen {
 
-inline constexpr std::size_t kTagWindow = 256;  // tokens read at once where nothing else is said
+// Tokens read at once by a model of that many positions; training may cut its rows shorter.
+inline constexpr std::size_t kTagWindow = 256;
+inline std::size_t tag_window(std::size_t positions) {
+  return std::min(kTagWindow, positions);
+}
 
 struct TagPiece {
   std::vector<std::int32_t> ids;

@@ -130,7 +130,7 @@ Result<Tagger> Tagger::load(const std::string& folder, const Kernels* kernels) {
 }
 
 std::size_t Tagger::window() const {
-  return std::min(kTagWindow, encoder_.body_config().positions);
+  return tag_window(encoder_.body_config().positions);
 }
 
 void Tagger::read(std::string_view text, Row& row, const std::function<void(TagPiece)>& take) const {
