@@ -314,15 +314,18 @@ Result<TrainedRung> train_encoder(const TrainingRows& rows, const std::shared_pt
   TrainedRung trained = finished("encoder", std::move(rung), std::move(fit.head),
                                  fmt::format("frozen, {}", precision_name(precision)), watch);
   trained.precision = precision;
-  if (options.seconds_max <= 0 && options.precision.value_or(Precision::kF32) == Precision::kF32 &&
-      TrainableEncoder::can_train(f32->config()).ok())
+  const Status trainable = TrainableEncoder::can_train(f32->config());
+  if (options.seconds_max <= 0 && options.precision.value_or(Precision::kF32) == Precision::kF32 && trainable.ok())
     ladder.tuning_minutes =
         estimated_tuning_minutes(rows.size(), rows.label_count, fit.embedding_seconds, f32->kernels(),
                                  options.exits && !exit_layers(f32->config().body.layers).empty());
-  if (options.seconds_max > 0 && contrast_pays(rows))
+  if (options.seconds_max > 0 && !trainable.ok())
+    ladder.notes.push_back("The encoder was not fine-tuned: " + trainable.error().what() + ".");
+  const bool moves = options.seconds_max > 0 && trainable.ok();
+  if (moves && contrast_pays(rows))
     SMIDGEN_TRY(move_by_contrast(rows, *fit.encoder, fit.embeddings, options, options.seconds_max - of_ladder.seconds(),
                                  pool, watcher, trained, ladder.notes));
-  if (options.seconds_max > 0 && tuning_pays(rows))
+  if (moves && tuning_pays(rows))
     SMIDGEN_TRY(tune(rows, *fit.encoder, fit.embeddings, options, options.seconds_max - of_ladder.seconds(), pool,
                      watcher, trained, ladder));
   if (!options.exits) return trained;
