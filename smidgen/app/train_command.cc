@@ -26,11 +26,20 @@ std::string to_json(const std::vector<TrainSummary>& summaries) {
                         {"accuracy_out_of_fold", summary.accuracy_out_of_fold},
                         {"labels_from", summary.labels_from.empty() ? nlohmann::ordered_json(nullptr)
                                                                     : nlohmann::ordered_json(summary.labels_from)},
+                        {"labels_of_models", summary.rows_of_models},
                         {"notes", summary.notes},
                         {"seconds", summary.seconds},
                         {"certified", false}});
   if (document.size() == 1) document = nlohmann::ordered_json(document[0]);
   return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string measure_in_words(const TrainSummary& summary) {
+  if (summary.rows_of_models == 0) return "accuracy";
+  const std::string models = for_terminal(summary.labels_from);
+  if (summary.rows_of_models == summary.rows) return "agreement with " + models;
+  return fmt::format("agreement with the labels, {} of {} of them from {},", with_thousands(summary.rows_of_models),
+                     with_thousands(summary.rows), models);
 }
 
 std::string to_text(const Dataset& data, const std::vector<TrainSummary>& summaries) {
@@ -39,10 +48,8 @@ std::string to_text(const Dataset& data, const std::vector<TrainSummary>& summar
   for (const TrainSummary& summary : summaries) {
     for (std::size_t rung = 0; rung < summary.rungs.size(); ++rung)
       text += fmt::format("  {:<8} {}\n", summary.rungs[rung], summary.chosen[rung]);
-    text +=
-        fmt::format("{} out-of-fold: {:.3f} (an estimate; `pick` certifies, this certifies nothing)\n",
-                    summary.labels_from.empty() ? "accuracy" : "agreement with " + for_terminal(summary.labels_from),
-                    summary.accuracy_out_of_fold);
+    text += fmt::format("{} out-of-fold: {:.3f} (an estimate; `pick` certifies, this certifies nothing)\n",
+                        measure_in_words(summary), summary.accuracy_out_of_fold);
     if (summary.repairs_typos) text += "  typos    words nobody has seen are read as what they are likely slips of\n";
     text += fmt::format("written: {}\n", summary.bundle);
     if (&summary == &summaries.back())

@@ -73,7 +73,8 @@ struct TrainSummary {
   bool repairs_typos = false;       // the bundle has a speller
   double accuracy_out_of_fold = 0;  // of the calibrated policy
   std::vector<std::string> chosen;  // settings of each rung, in words
-  std::string labels_from;          // a model, when all labels are its: the accuracy is agreement with it
+  std::string labels_from;          // models that gave some of the labels: the accuracy is agreement with them, too
+  std::size_t rows = 0, rows_of_models = 0;
   std::vector<std::string> notes;
   double seconds = 0;
 };

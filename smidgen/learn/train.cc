@@ -132,7 +132,9 @@ Result<std::vector<TrainSummary>> train(const Dataset& data, const std::string& 
   const LabelSources sources = label_sources(data);
   for (TrainSummary& one : written) {
     one.notes = ladder.notes;
-    if (sources.human_rows.empty()) one.labels_from = sources.models;
+    one.labels_from = sources.models;
+    one.rows = data.size();
+    one.rows_of_models = sources.model_rows;
   }
   for (TrainSummary& one : written) one.seconds = seconds_since(start);
   return written;
