@@ -629,6 +629,34 @@ TEST_F(PickTest, AnotherSplitIsRecorded) {
   EXPECT_TRUE(said);
 }
 
+// Of rows they were fitted on, rungs are too sure: the share that goes on to the next one, and with it the time and the
+// memory of a policy, shows on rows that nothing was fitted on.
+TEST_F(PickTest, MeasuresThePolicyOnRowsThatCertify) {
+  const Dataset data = load(to_csv(make_rows(900, 0.02, 12)));
+  std::string rungs, policy;
+  services_.run_memory_mb = [&](const std::string& bundle, const std::string& jsonl) -> Result<double> {
+    (fs::path(bundle).filename() == "policy" ? policy : rungs) = *read_file(jsonl, 1 << 20);
+    return 12.5;
+  };
+  ASSERT_TRUE(picked(data).certified);
+  const auto lines_of = [&](const std::vector<std::uint32_t>& rows) {
+    std::set<std::string> lines;
+    for (const std::uint32_t row : rows) lines.insert("{\"text\":\"" + data.texts[row] + "\"}");
+    return lines;
+  };
+  const Split split = *make_split(data, request_.split);
+  const std::set<std::string> certify = lines_of(split.certify);
+  std::size_t timed = 0;
+  for (std::size_t begin = 0; begin < policy.size(); ++timed) {
+    const std::size_t end = policy.find('\n', begin);
+    EXPECT_EQ(certify.count(policy.substr(begin, end - begin)), 1U);
+    begin = end + 1;
+  }
+  EXPECT_GE(timed, certify.size() / 2);
+  EXPECT_LE(timed, 400U);
+  EXPECT_EQ(certify.count(rungs.substr(0, rungs.find('\n'))), 0U);
+}
+
 TEST_F(PickTest, LeavesNothingAfterAFailureOrAnInterrupt) {
   const Dataset data = load(to_csv(make_rows(500, 0.02, 11)));
   services_.run_memory_mb = [](const std::string&, const std::string&) -> Result<double> {

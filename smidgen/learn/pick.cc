@@ -324,6 +324,7 @@ Result<CertificationOptions> certification_options(const Dataset& data, const Ce
   SMIDGEN_ASSIGN(options.targets, label_targets(data, request));
   options.coverage_min = request.coverage_min;
   options.units_certify = certify.texts.size();
+  options.test_file = request.test != nullptr;
   options.label_names = data.label_names;
   const LabelSources sources = label_sources(request.test != nullptr ? *request.test : data);
   if (sources.human_rows.empty()) options.labels_from = sources.models;
@@ -365,25 +366,38 @@ void hide_rare_words(const TrainingRows& training, std::vector<std::string>& tex
     });
 }
 
-std::vector<std::string> timed_texts(const TrainingRows& training, bool speller) {
-  std::vector<std::string> texts;
-  const std::size_t step = std::max<std::size_t>(1, training.size() / kTimedRowsMax);
-  for (std::size_t row = 0; row < training.size() && texts.size() < kTimedRowsMax; row += step)
-    texts.push_back(training.texts[row]);
+// At most kTimedRowsMax of them, evenly.
+template <class Text>
+std::vector<Text> some_texts(const std::vector<Text>& texts) {
+  const std::size_t step = (texts.size() + kTimedRowsMax - 1) / kTimedRowsMax;
+  std::vector<Text> some;
+  for (std::size_t at = 0; at < texts.size(); at += step) some.push_back(texts[at]);
+  return some;
+}
+
+// Of a rung alone, which does the same for every row: rows it was fitted on will do.
+std::vector<std::string> rung_texts(const TrainingRows& training, bool speller) {
+  std::vector<std::string> texts = some_texts(training.texts);
   if (speller) hide_rare_words(training, texts);
   return texts;
 }
 
-Result<std::string> write_jsonl(const WorkFolder& work, std::span<const std::string_view> texts) {
+// Texts that a cost is measured on: here, and in a process of its own from the file.
+struct TimedTexts {
+  std::vector<std::string_view> texts;
+  std::string jsonl;
+};
+
+Result<TimedTexts> timed_texts(const WorkFolder& work, const std::string& name, std::vector<std::string_view> texts) {
   std::string lines;
   for (const std::string_view text : texts) {
     lines += "{\"text\":";
     append_json_string(lines, text);
     lines += "}\n";
   }
-  const std::string path = work.file("timed.jsonl");
+  const std::string path = work.file(name);
   SMIDGEN_TRY(write_file_atomic(path, lines));
-  return path;
+  return TimedTexts{std::move(texts), path};
 }
 
 Result<double> memory_of(const std::string& bundle, const std::string& jsonl, const PickServices& services,
@@ -395,10 +409,9 @@ Result<double> memory_of(const std::string& bundle, const std::string& jsonl, co
 
 // Time, size and memory of each rung, as its own bundle on disk gives them.
 Result<std::vector<RungCost>> measure_rungs(const Dataset& data, const Ladder& ladder, const WorkFolder& work,
-                                            std::span<const std::string_view> texts, const PickServices& services,
+                                            const TimedTexts& timed, const PickServices& services,
                                             const Watcher& watcher) {
   std::vector<RungCost> costs;
-  SMIDGEN_ASSIGN(const std::string jsonl, write_jsonl(work, texts));
   for (std::size_t index = 0; index < ladder.rungs.size(); ++index) {
     const TrainedRung& trained = ladder.rungs[index];
     watcher.report("measuring " + trained.name, static_cast<double>(index) / static_cast<double>(ladder.rungs.size()));
@@ -406,9 +419,9 @@ Result<std::vector<RungCost>> measure_rungs(const Dataset& data, const Ladder& l
     const std::string folder = work.file(trained.name);
     SMIDGEN_TRY(save_rungs(folder, data, ladder.rungs, {index}));
     RungCost cost;
-    cost.timing = time_rung(*trained.rung, texts, kTimingSecondsMax);
+    cost.timing = time_rung(*trained.rung, timed.texts, kTimingSecondsMax);
     SMIDGEN_ASSIGN(cost.bytes, folder_bytes(folder));
-    SMIDGEN_ASSIGN(cost.memory_mb, memory_of(folder, jsonl, services, watcher));
+    SMIDGEN_ASSIGN(cost.memory_mb, memory_of(folder, timed.jsonl, services, watcher));
     cost.train_seconds = trained.train_seconds;
     costs.push_back(cost);
     std::error_code code;
@@ -537,7 +550,8 @@ struct Story {
   const Watcher& watcher;
 };
 
-// A policy as its bundle on disk gives it: reloaded, checked and measured, under a temporary name.
+// A policy as its bundle on disk gives it: reloaded, checked and measured, under a temporary name. Timed are rows that
+// certify: of those it was fitted on its rungs are too sure, and too few would go on to the expensive ones.
 struct Draft {
   RungCost cost;
   std::string sha256;  // of its bundle.json
@@ -545,15 +559,15 @@ struct Draft {
 
 Result<Draft> draft_policy(const Story& story, const WorkFolder& work, const Classifier& ladder,
                            const Candidate& candidate, const CertificationOutcome& outcome,
-                           std::span<const std::string_view> certify_texts, std::span<const std::string_view> timed) {
+                           std::span<const std::string_view> certify_texts, const TimedTexts& timed) {
   const std::string folder = work.file("policy");
   SMIDGEN_TRY(save_policy(folder, true, ladder, candidate, outcome.certificate, "draft\n"));
   SMIDGEN_ASSIGN(const Classifier written, Classifier::open(folder));
   SMIDGEN_TRY(check_decisions(written, certify_texts, outcome.decisions));
   Draft draft;
-  draft.cost.timing = time_classifier(written, timed, kTimingSecondsMax);
+  draft.cost.timing = time_classifier(written, timed.texts, kTimingSecondsMax);
   SMIDGEN_ASSIGN(draft.cost.bytes, folder_bytes(folder));
-  SMIDGEN_ASSIGN(draft.cost.memory_mb, memory_of(folder, work.file("timed.jsonl"), story.services, story.watcher));
+  SMIDGEN_ASSIGN(draft.cost.memory_mb, memory_of(folder, timed.jsonl, story.services, story.watcher));
   draft.sha256 = written.bundle().sha256;
   return draft;
 }
@@ -620,7 +634,7 @@ std::string over_ceilings(const PickRequest& request, const std::string& policy,
 // pick is refused.
 Result<std::optional<Draft>> keep_to_ceilings(const Story& story, const WorkFolder& work, const Classifier& ladder,
                                               const CertificationPlan& plan, const CertifyRows& rows,
-                                              const CertifySet& certify, std::span<const std::string_view> timed,
+                                              const CertifySet& certify, const TimedTexts& timed,
                                               const std::vector<std::string>& rung_names,
                                               CertificationOutcome& outcome) {
   if (!outcome.chosen) return std::optional<Draft>();
@@ -680,7 +694,7 @@ bool count_attempt(const std::string& state_folder, const CertifySet& certify, P
 // The part that touches certify rows: from the fixed plan to the written bundle.
 Status certify_and_write(const Story& story, const CertificationPlan& plan, const CertifySet& certify,
                          const Ladder& ladder, const TrainingRows& training, const std::vector<RungCost>& costs,
-                         const WorkFolder& work, std::span<const std::string_view> timed, PickReport& report) {
+                         const WorkFolder& work, PickReport& report) {
   std::vector<std::size_t> all(ladder.rungs.size());
   for (std::size_t rung = 0; rung < all.size(); ++rung) all[rung] = rung;
   // With the speller, whatever rungs a policy keeps in the end: its rows are scored as it reads them.
@@ -694,6 +708,7 @@ Status certify_and_write(const Story& story, const CertificationPlan& plan, cons
   for (const TrainedRung& rung : ladder.rungs) rung_names.push_back(rung.name);
   complete(story, certify, report, counted, outcome.certificate);
   outcome.certificate.precision = precision_name(ladder.encoder_precision());
+  SMIDGEN_ASSIGN(const TimedTexts timed, timed_texts(work, "policy.jsonl", some_texts(certify.texts)));
   SMIDGEN_ASSIGN(std::optional<Draft> draft,
                  keep_to_ceilings(story, work, reloaded, plan, rows, certify, timed, rung_names, outcome));
   report.local_recalls = local_recalls(outcome.certificate);
@@ -790,8 +805,8 @@ Result<PickReport> pick(const Dataset& given, const PickRequest& request, const 
   report_labels(data, ladder, training, report);
   for (const TrainedRung& rung : ladder.rungs)
     report.tokens_max = std::max<std::uint64_t>(report.tokens_max, rung.rung->tokens_max());
-  const std::vector<std::string> timed_rows = timed_texts(training, ladder.speller != nullptr);
-  const std::vector<std::string_view> timed(timed_rows.begin(), timed_rows.end());
+  const std::vector<std::string> trained_on = rung_texts(training, ladder.speller != nullptr);
+  SMIDGEN_ASSIGN(const TimedTexts timed, timed_texts(work, "rungs.jsonl", {trained_on.begin(), trained_on.end()}));
   SMIDGEN_ASSIGN(const std::vector<RungCost> costs, measure_rungs(data, ladder, work, timed, services, watcher));
   watcher.report("calibrating and listing candidates", 0);
   const std::vector<float> scores = ladder.side_by_side(training.label_count);
@@ -799,7 +814,7 @@ Result<PickReport> pick(const Dataset& given, const PickRequest& request, const 
                  make_plan(training, ladder, scores, large_correct, request, costs, report, std::move(options), pool));
   if (watcher.stop_requested()) return Error::cancelled();
   SMIDGEN_TRY(certify_and_write({data, request, services, pool, watcher}, plan, certify, ladder, training, costs, work,
-                                timed, report));
+                                report));
   ladder.remove_leftovers();
   report.seconds = seconds_since(start);
   return report;
