@@ -1,14 +1,18 @@
 #include "smidgen/base/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <utility>
+
+#include "smidgen/base/open_error.h"
 
 namespace smidgen {
 
@@ -17,6 +21,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kWriteAtOnce = 8U << 20;
+constexpr int kLinksMax = 40;  // as the kernel has it
+constexpr int kTries = 8;
+constexpr mode_t kPermissions = 0777;
 
 Error write_error(const std::string& path, int code) {
   return Error::io(std::string("cannot write: ") + std::strerror(code))
@@ -29,30 +36,127 @@ fs::path folder_of(const std::string& path) {
   return parent.empty() ? fs::path(".") : parent;
 }
 
+// The number of the stream that /dev/stdout, /dev/stderr, /dev/fd/N or /proc/self/fd/N names, or -1.
+int stream_number(const std::string& path) {
+  if (path == "/dev/stdout") return STDOUT_FILENO;
+  if (path == "/dev/stderr") return STDERR_FILENO;
+  for (const std::string_view folder : {"/dev/fd/", "/proc/self/fd/"}) {
+    if (!path.starts_with(folder)) continue;
+    int number = -1;
+    const char* const end = path.data() + path.size();
+    if (std::from_chars(path.data() + folder.size(), end, number).ptr == end) return number;
+  }
+  return -1;
+}
+
+// A descriptor of its own for what takes bytes as they come, or -1.
+int open_stream(const std::string& target) {
+  const int number = stream_number(target);  // not by its name: that would write from the file's beginning again
+  return number >= 0 ? ::fcntl(number, F_DUPFD_CLOEXEC, 0) : ::open(target.c_str(), O_WRONLY | O_CLOEXEC);
+}
+
+Error busy(const std::string& path, int descriptor) {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  const bool known = ::fcntl(descriptor, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0;
+  return Error(ErrorKind::kLocked,
+               "another run" + (known ? " (process " + std::to_string(lock.l_pid) + ")" : "") + " is writing it")
+      .in(path)
+      .hint("wait for it to end, or choose another name");
+}
+
+bool is_same(int descriptor, const std::string& path) {
+  struct stat held {
+  }, named{};
+  return ::fstat(descriptor, &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
+         held.st_dev == named.st_dev;
+}
+
 }  // namespace
 
-AtomicFile::AtomicFile(std::string path, std::string temporary, int descriptor)
-    : path_(std::move(path)), temporary_(std::move(temporary)), descriptor_(descriptor) {}
+std::string write_target(const std::string& path) {
+  fs::path at = path;
+  std::error_code code;
+  for (int link = 0; link < kLinksMax; ++link) {
+    const std::string absolute = fs::absolute(at, code).lexically_normal().string();
+    if (absolute.starts_with("/dev/") || absolute.starts_with("/proc/")) return absolute;
+    if (!fs::is_symlink(at, code)) break;
+    const fs::path to = fs::read_symlink(at, code);
+    if (code) break;
+    at = to.is_absolute() ? to : at.parent_path() / to;
+  }
+  return at.string();
+}
+
+bool is_stream(const std::string& path) {
+  const std::string target = write_target(path);
+  if (target.starts_with("/proc/") || stream_number(target) >= 0) return true;
+  std::error_code code;
+  const fs::file_status status = fs::status(target, code);
+  return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
+}
+
+AtomicFile::AtomicFile(std::string path, std::string target, std::string temporary, int descriptor)
+    : path_(std::move(path)), target_(std::move(target)), temporary_(std::move(temporary)), descriptor_(descriptor) {}
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : path_(std::move(other.path_)),
+      target_(std::move(other.target_)),
       temporary_(std::exchange(other.temporary_, {})),
       descriptor_(std::exchange(other.descriptor_, -1)) {}
 
 AtomicFile::~AtomicFile() {
-  if (descriptor_ >= 0) ::close(descriptor_);
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (descriptor_ >= 0) ::close(descriptor_);  // last: it holds the lock
 }
 
-Result<AtomicFile> AtomicFile::create(const std::string& path) {
-  std::string temporary = path + ".tmp." + std::to_string(::getpid());
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (descriptor < 0) {
-    const int code = errno;
-    if (code == ENOSPC || code == EDQUOT) return write_error(path, code);
-    return Error(ErrorKind::kCannotCreate, std::string("cannot create: ") + std::strerror(code)).in(path);
+Result<AtomicFile> AtomicFile::create(const std::string& path, Writers writers) {
+  std::string target = write_target(path);
+  if (is_stream(target)) {
+    const int descriptor = open_stream(target);
+    if (descriptor < 0) return create_error(path, errno);
+    return AtomicFile(path, std::move(target), "", descriptor);
   }
-  return AtomicFile(path, std::move(temporary), descriptor);
+  if (writers == Writers::kOne) return claim(path, target);
+  std::string temporary = target + ".tmp." + std::to_string(::getpid());
+  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor < 0) return create_error(path, errno);
+  AtomicFile file(path, std::move(target), std::move(temporary), descriptor);
+  file.keep_permissions();
+  return file;
+}
+
+// One temporary name for all who write the file, and a lock on it: what a killed process left is taken over.
+Result<AtomicFile> AtomicFile::claim(const std::string& path, const std::string& target) {
+  const std::string temporary = target + ".smidgen.tmp";
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    const int descriptor = ::open(temporary.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (descriptor < 0) return create_error(path, errno);
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    // A file system without locks is no reason: then two processes are on their own.
+    const bool taken = ::fcntl(descriptor, F_SETLK, &lock) != 0 && (errno == EAGAIN || errno == EACCES);
+    if (taken) {
+      const Error error = busy(path, descriptor);
+      ::close(descriptor);
+      return error;
+    }
+    if (!is_same(descriptor, temporary)) {  // its owner ended and renamed or removed it just now
+      ::close(descriptor);
+      continue;
+    }
+    AtomicFile file(path, target, temporary, descriptor);
+    if (::ftruncate(descriptor, 0) != 0) return write_error(path, errno);
+    file.keep_permissions();
+    return file;
+  }
+  return Error(ErrorKind::kLocked, "other runs are writing it").in(path).hint("choose another name");
+}
+
+// Those of the file that is replaced; who may not set them writes with those of a new file.
+void AtomicFile::keep_permissions() const {
+  struct stat old {};
+  if (::stat(target_.c_str(), &old) == 0 && ::fchmod(descriptor_, old.st_mode & kPermissions) != 0) return;
 }
 
 Status AtomicFile::write(std::string_view bytes) {
@@ -66,11 +170,12 @@ Status AtomicFile::write(std::string_view bytes) {
 }
 
 Status AtomicFile::commit() {
+  if (temporary_.empty()) return Ok{};
   if (::fsync(descriptor_) != 0) return write_error(path_, errno);
-  if (::close(std::exchange(descriptor_, -1)) != 0) return write_error(path_, errno);
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) return write_error(path_, errno);
+  if (::rename(temporary_.c_str(), target_.c_str()) != 0) return write_error(path_, errno);
   temporary_.clear();
-  const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (::close(std::exchange(descriptor_, -1)) != 0) return write_error(path_, errno);
+  const int folder = ::open(folder_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const bool synced = folder >= 0 && ::fsync(folder) == 0;
   const int code = errno;
   if (folder >= 0) ::close(folder);

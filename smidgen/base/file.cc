@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "smidgen/base/atomic_file.h"
 #include "smidgen/base/new_path.h"
 #include "smidgen/base/open_error.h"
 
@@ -81,30 +82,9 @@ Result<std::string> read_file(const std::string& path, std::uint64_t bytes_max) 
 }
 
 Status write_file_atomic(const std::string& path, std::string_view bytes) {
-  const std::string temporary = path + ".tmp." + std::to_string(::getpid());
-  const auto fail = [&](int code) {
-    ::unlink(temporary.c_str());
-    return write_error(path, code);
-  };
-  // A pipe or a device takes the bytes as they come; renaming would put a file in its place.
-  struct stat there {};
-  const bool direct = ::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode) && !S_ISDIR(there.st_mode);
-  {
-    const Descriptor fd(direct ? ::open(path.c_str(), O_WRONLY | O_CLOEXEC)
-                               : ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (fd.get() < 0)
-      return Error(ErrorKind::kCannotCreate, std::string("cannot create: ") + std::strerror(errno)).in(path);
-    while (!bytes.empty()) {
-      const ssize_t put = ::write(fd.get(), bytes.data(), bytes.size());
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) return fail(errno);
-      bytes.remove_prefix(static_cast<std::size_t>(put));
-    }
-    if (direct) return Ok{};
-    if (::fsync(fd.get()) != 0) return fail(errno);
-  }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return fail(errno);
-  return sync_path(parent_of(path), O_RDONLY | O_DIRECTORY);
+  SMIDGEN_ASSIGN(AtomicFile file, AtomicFile::create(path));
+  SMIDGEN_TRY(file.write(bytes));
+  return file.commit();
 }
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
@@ -140,16 +120,13 @@ StagedFolder::StagedFolder(StagedFolder&& other) noexcept
     : temporary_(std::exchange(other.temporary_, {})), final_(std::move(other.final_)), replace_(other.replace_) {}
 
 Result<StagedFolder> StagedFolder::create(const std::string& path, bool replace, std::string temporary) {
-  const std::string final_path = without_end_slashes(path);
+  const std::string final_path = write_target(without_end_slashes(path));
   std::error_code code;
   if (!replace && fs::exists(final_path, code))
     return Error(ErrorKind::kCannotCreate, "already exists").in(final_path).hint("choose another name or pass --force");
   if (temporary.empty()) temporary = final_path + ".tmp." + std::to_string(::getpid());
   fs::remove_all(temporary, code);
-  if (!fs::create_directory(temporary, code)) {
-    const ErrorKind kind = code == std::errc::permission_denied ? ErrorKind::kPermission : ErrorKind::kCannotCreate;
-    return Error(kind, "cannot create folder: " + code.message()).in(final_path);
-  }
+  if (!fs::create_directory(temporary, code)) return create_error(final_path, code ? code.value() : EEXIST);
   return StagedFolder(temporary, final_path, replace);
 }
 

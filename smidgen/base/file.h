@@ -15,7 +15,7 @@ namespace smidgen {
 // The whole file; more than bytes_max is kBadData, a missing file kNoInput.
 Result<std::string> read_file(const std::string& path, std::uint64_t bytes_max);
 
-// Writes beside `path` (temporary name, fsync) and renames over it. A pipe or device is written directly.
+// Whole or absent, as atomic_file.h says.
 Status write_file_atomic(const std::string& path, std::string_view bytes);
 
 // A read-only map of a file's bytes; an empty file gives an empty view.
@@ -37,7 +37,7 @@ class MappedFile {
 // Destroyed before commit(), it removes what it wrote.
 class StagedFolder {
  public:
-  // Fails with kCannotCreate when `path` exists and !replace, or the parent is missing.
+  // Fails with kCannotCreate when `path` exists and !replace, or the parent is missing. Of a link, what it leads to.
   // temporary: where it is filled, on the same file system; empty: beside `path`.
   static Result<StagedFolder> create(const std::string& path, bool replace, std::string temporary = "");
   StagedFolder(StagedFolder&&) noexcept;

@@ -20,7 +20,9 @@ Status check_parent(const std::string& path) {
   if (!std::filesystem::is_directory(parent, code))
     return Error(ErrorKind::kCannotCreate, "the folder to write to does not exist").in(parent).hint("create it first");
   if (::access(parent.c_str(), W_OK | X_OK) != 0)
-    return Error(ErrorKind::kCannotCreate, std::string("cannot write there: ") + std::strerror(errno)).in(parent);
+    return Error(errno == EACCES ? ErrorKind::kPermission : ErrorKind::kCannotCreate,
+                 std::string("cannot write there: ") + std::strerror(errno))
+        .in(parent);
   return Ok{};
 }
 

@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "smidgen/base/file.h"
+#include "smidgen/base/open_error.h"
 
 namespace smidgen {
 
@@ -84,10 +85,7 @@ Result<WorkFolder> WorkFolder::create(const std::string& out) {
   path += ".work";
   for (int attempt = 0; attempt < kTries; ++attempt) {
     if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) {
-      const ErrorKind kind = errno == EACCES ? ErrorKind::kPermission : ErrorKind::kCannotCreate;
-      return Error(kind, std::string("cannot make a folder for temporary files beside it: ") + std::strerror(errno))
-          .in(out)
-          .hint("choose a place where folders can be made");
+      return create_error(out, errno).hint("choose a place where folders can be made");
     }
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (descriptor < 0 && errno == ENOENT) continue;  // removed by its owner between the two calls

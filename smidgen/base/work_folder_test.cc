@@ -67,8 +67,7 @@ TEST_F(WorkFolderTest, TouchesNoFolderThatIsNotItsOwn) {
   const auto nowhere = WorkFolder::create("/proc/x");
   ASSERT_FALSE(nowhere.ok());
   EXPECT_EQ(nowhere.error().message(),
-            "/proc/x: cannot make a folder for temporary files beside it: No such file or "
-            "directory; choose a place where folders can be made");
+            "/proc/x: cannot create: No such file or directory; choose a place where folders can be made");
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <system_error>
 #include <utility>
 
+#include "smidgen/base/atomic_file.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/new_path.h"
 #include "smidgen/base/out_of_memory.h"
@@ -167,7 +168,7 @@ Status check_bundle_target(const std::string& folder, bool replace) {
   SMIDGEN_TRY(check_replaceable(folder));
   if (!replace && fs::exists(fs::symlink_status(folder, code)))
     return Error(ErrorKind::kCannotCreate, "already exists").in(folder).hint("choose another --out or pass --force");
-  return check_parent(folder);
+  return check_parent(write_target(without_end_slashes(folder)));
 }
 
 Precision bundle_precision(const std::vector<BundleRung>& rungs, Precision of_encoder) {
