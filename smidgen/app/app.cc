@@ -1,5 +1,7 @@
 #include "smidgen/app/app.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -8,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "smidgen/app/exit_code.h"
 #include "smidgen/app/progress_printer.h"
@@ -20,6 +23,11 @@ namespace {
 constexpr char kClosedPipe[] = "standard output was closed";
 
 std::atomic<int> interrupts{0};  // the only thing a signal handler may touch
+
+Error write_failed(int code) {
+  Error error = Error::io(std::string("cannot write to standard output: ") + std::strerror(code));
+  return code == EBADF ? error : std::move(error).hint("check free space");
+}
 
 void on_interrupt(int) {
   if (interrupts.fetch_add(1) > 0) ::_exit(130);
@@ -44,6 +52,14 @@ int App::fail(const Error& error) const {
   return report_error(error);
 }
 
+// A file opened while one of the three is closed would get its number, and what is written there. Each is opened for
+// what it is not used for, so that its use fails.
+void open_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(stream, F_GETFD) < 0 && errno == EBADF)
+      if (::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0) return;  // the lowest free number
+}
+
 void install_signal_handlers() {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // over `ulimit -f`: a failed write with a message and a clean-up, not a kill
@@ -51,6 +67,9 @@ void install_signal_handlers() {
   action.sa_handler = on_interrupt;  // no SA_RESTART: a blocked read returns
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
+  struct sigaction hang_up {};  // `nohup` has it ignored
+  if (::sigaction(SIGHUP, nullptr, &hang_up) == 0 && hang_up.sa_handler != SIG_IGN)
+    ::sigaction(SIGHUP, &action, nullptr);
 }
 
 bool interrupted() {
@@ -75,10 +94,13 @@ Status write_stdout(std::string_view bytes) {
       if (interrupted()) return Error::cancelled();
       continue;
     }
+    if (put < 0 && errno == EAGAIN) {  // somebody else made it not wait
+      pollfd ready = {STDOUT_FILENO, POLLOUT, 0};
+      if (::poll(&ready, 1, -1) < 0 && interrupted()) return Error::cancelled();
+      continue;
+    }
     if (put < 0 && errno == EPIPE) return Error::io(kClosedPipe);
-    if (put < 0)
-      return Error::io(std::string("cannot write to standard output: ") + std::strerror(errno))
-          .hint("check free space");
+    if (put < 0) return write_failed(errno);
     bytes.remove_prefix(static_cast<std::size_t>(put));
   }
   return Ok{};

@@ -23,8 +23,11 @@ struct App {
   int fail(const Error& error) const;      // prints the error, returns its exit code
 };
 
-// Closed pipes become write errors (EPIPE); the first Ctrl-C (or SIGTERM) sets a flag, the second ends the program with
-// 130 at once. Call once, before any thread.
+// Standard streams that were closed are opened, so that no file gets the number of one. Call before any file is opened.
+void open_standard_streams();
+
+// Closed pipes become write errors (EPIPE); the first Ctrl-C (or SIGTERM, SIGHUP) sets a flag, the second ends the
+// program with 130 at once. Call once, before any thread.
 void install_signal_handlers();
 bool interrupted();
 

@@ -271,6 +271,8 @@ void warn_of_unknown_labels(const Findings& findings, const App& app) {
 
 int run_eval(const EvalOptions& options, App& app) {
   const std::string inputs[] = {options.bundle, options.data};
+  if (const Status status = check_names_a_file("--predictions", options.predictions); !status.ok())
+    return app.fail(status.error());
   if (const Status status = keep_input(options.predictions, inputs); !status.ok()) return app.fail(status.error());
   if (const Status status = keep_existing(options.predictions, options.force); !status.ok())
     return app.fail(status.error());
@@ -296,14 +298,13 @@ int run_eval(const EvalOptions& options, App& app) {
     app.warn(fmt::format("{} of {} labels are from {}: what is right there is agreement with it, not with people",
                          with_thousands(sources.model_rows), with_thousands(data->size()),
                          for_terminal(sources.models)));
-  if (!options.predictions.empty())
-    if (const Status status = write_predictions(options.predictions, classifier->bundle(), *data, *answers);
-        !status.ok())
-      return app.fail(status.error());
-  if (app.global.json)
-    return finish_with(app,
-                       to_json(options, *data, findings).dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
-  return finish_with(app, to_text(options, findings, app.global.plain));
+  const int code = finish_with(
+      app, app.global.json
+               ? to_json(options, *data, findings).dump(1, ' ', false, Json::error_handler_t::replace) + "\n"
+               : to_text(options, findings, app.global.plain));
+  if (options.predictions.empty()) return code;
+  const Status written = write_predictions(options.predictions, classifier->bundle(), *data, *answers);
+  return written.ok() ? code : app.fail(written.error());
 }
 
 }  // namespace smidgen

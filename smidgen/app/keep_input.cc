@@ -4,6 +4,9 @@
 #include <filesystem>
 #include <system_error>
 
+#include "smidgen/base/atomic_file.h"
+#include "smidgen/base/new_path.h"
+
 namespace smidgen {
 
 namespace fs = std::filesystem;
@@ -61,15 +64,24 @@ Status keep_contents(const std::string& folder, const std::string& input) {
       .hint("choose another name");
 }
 
+Status keep_apart(const std::string& file, const std::string& folder) {
+  const fs::path outer = in_full(without_end_slashes(folder)), inner = in_full(without_end_slashes(file));
+  const auto at = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
+  if (outer.empty() || at.first != outer.end()) return Ok{};
+  const std::string where = at.second == inner.end() ? "is the folder " : "is inside ";
+  return Error::usage(where + folder + ", which is written as a whole").in(file).hint("choose another place");
+}
+
+Status check_names_a_file(const std::string& option, const std::string& value) {
+  if (value != "-") return Ok{};
+  return Error::usage(option + " takes the name of a file").hint("\"-\" is standard output, which it does not go to");
+}
+
 Status keep_existing(const std::string& out, bool force) {
   std::error_code code;
-  if (out.empty() || out == "-") return Ok{};
+  if (out.empty() || out == "-" || is_stream(out)) return Ok{};
   if (fs::is_directory(out, code)) return Error(ErrorKind::kCannotCreate, "is a folder").in(out).hint("name a file");
-  const fs::path parent = fs::path(out).parent_path();
-  if (!parent.empty() && !fs::is_directory(parent, code))
-    return Error(ErrorKind::kCannotCreate, "the folder to write to does not exist")
-        .in(parent.string())
-        .hint("create it first");
+  SMIDGEN_TRY(check_parent(write_target(out)));
   if (!force && fs::is_regular_file(out, code))
     return Error(ErrorKind::kCannotCreate, "already exists").in(out).hint("choose another name or pass --force");
   return Ok{};

@@ -86,6 +86,7 @@ int run_smidgen(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::set_terminate(on_terminate);
+  smidgen::open_standard_streams();
   smidgen::install_signal_handlers();
   try {
     return run_smidgen(argc, argv);

@@ -98,6 +98,8 @@ bool is_report(const std::string& path) {
 // The page beside the bundle replaces that of an earlier pick and no other file. Where the bundle is there, too, that
 // is the better thing to say.
 Status keep_page(const std::string& page, const PickOptions& options) {
+  SMIDGEN_TRY(check_names_a_file("--report", page));
+  SMIDGEN_TRY(keep_apart(page, options.out));
   if (!options.report.empty()) return keep_existing(page, options.force);
   std::error_code code;
   if (options.force || std::filesystem::exists(options.out, code) || !std::filesystem::is_regular_file(page, code) ||

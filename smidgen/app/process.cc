@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
+#include "smidgen/app/app.h"
 #include "smidgen/base/file.h"
 
 extern char** environ;
@@ -28,8 +30,10 @@ Result<ProcessOutcome> run_process(const std::vector<std::string>& arguments, co
   ::posix_spawn_file_actions_destroy(&actions);
   if (code != 0) return Error(ErrorKind::kUnavailable, "cannot start " + arguments[0] + ": " + std::strerror(code));
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0)
+  while (::waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) return Error::internal(std::string("waitpid: ") + std::strerror(errno));
+    if (interrupted()) ::kill(child, SIGTERM);  // of a signal to us alone it knows nothing
+  }
   ProcessOutcome outcome;
   outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   if (auto text = read_file(log, 64ULL << 20); text.ok())

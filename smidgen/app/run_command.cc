@@ -1,7 +1,5 @@
 // `run`: answers a file or a stream, one JSON line a row.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,11 +18,13 @@
 #include "smidgen/app/model_heads.h"
 #include "smidgen/app/models.h"
 #include "smidgen/app/run_pipeline.h"
+#include "smidgen/base/atomic_file.h"
 #include "smidgen/base/clock.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/json_write.h"
 #include "smidgen/base/open_error.h"
 #include "smidgen/base/shell_word.h"
+#include "smidgen/base/utf8.h"
 #include "smidgen/model/tagger.h"
 #include "smidgen/model/zero_shot.h"
 
@@ -109,58 +109,6 @@ RecordSource make_source(const RunOptions& options, const App& app) {
   return [rows](Record& record) { return rows->next(record); };
 }
 
-// --out FILE: written beside it and renamed when complete, so that FILE is whole or absent. A pipe or device is written
-// directly.
-class OutFile {
- public:
-  static Result<std::unique_ptr<OutFile>> create(const std::string& path) {
-    std::error_code code;
-    const bool direct = fs::exists(path, code) && !fs::is_regular_file(path, code);
-    const std::string temporary = direct ? path : path + ".tmp." + std::to_string(::getpid());
-    const int flags = O_WRONLY | O_CLOEXEC | (direct ? 0 : O_CREAT | O_TRUNC);
-    const int fd = ::open(temporary.c_str(), flags, 0644);
-    if (fd < 0) {
-      const ErrorKind kind = errno == EACCES ? ErrorKind::kPermission : ErrorKind::kCannotCreate;
-      return Error(kind, std::string("cannot create: ") + std::strerror(errno)).in(path);
-    }
-    return std::unique_ptr<OutFile>(new OutFile(path, temporary, fd));
-  }
-  OutFile(const OutFile&) = delete;
-  OutFile& operator=(const OutFile&) = delete;
-  ~OutFile() {
-    ::close(fd_);
-    if (temporary_ != path_ && !kept_) ::unlink(temporary_.c_str());
-  }
-
-  Status write(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t put = ::write(fd_, bytes.data(), bytes.size());
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) return failed();
-      bytes.remove_prefix(static_cast<std::size_t>(put));
-    }
-    return Ok{};
-  }
-  Status finish() {
-    if (temporary_ == path_) return Ok{};
-    if (::fsync(fd_) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) return failed();
-    kept_ = true;
-    return Ok{};
-  }
-
- private:
-  OutFile(std::string path, std::string temporary, int fd)
-      : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
-  Error failed() const {
-    return Error::io(std::string("cannot write: ") + std::strerror(errno))
-        .in(path_)
-        .hint("nothing was left behind; check free space");
-  }
-  std::string path_, temporary_;
-  int fd_;
-  bool kept_ = false;
-};
-
 // --labels A,B,.. or @FILE, one a line.
 Result<std::vector<std::string>> read_labels(const std::string& given) {
   std::string text = given;
@@ -169,7 +117,12 @@ Result<std::vector<std::string>> read_labels(const std::string& given) {
     const std::string path = given.substr(1);
     auto read = read_file(path, kLabelsBytesMax);
     if (!read.ok()) return missing_file(std::move(read).error(), path);
-    text = *std::move(read);
+    text = without_byte_order_mark(*read);
+    if (const auto bad = first_invalid_utf8(text))
+      return Error::bad_data("is not UTF-8 text")
+          .in(path)
+          .at_byte(*bad)
+          .hint("labels stand in it one a line, in UTF-8");
   }
   std::vector<std::string> labels;
   for (std::size_t at = 0; at <= text.size();) {
@@ -298,13 +251,15 @@ void report_summary(const App& app, const RunModel& model, const PipelineSummary
 }
 
 // --stats FILE: what the run did, for programs.
-Status write_stats(const std::string& path, const RunModel& model, const PipelineSummary& s, double seconds) {
+Status write_stats(const std::string& path, const RunModel& model, const PipelineSummary& s, bool complete,
+                   double seconds) {
   const std::string what =
       model.tagger ? fmt::format("\"entities\":{}", s.entities) : fmt::format("\"escalated\":{}", s.escalated);
   std::string out = fmt::format(
-      "{{\"rows\":{},\"bad\":{},{},\"cut\":{},\"empty\":{},\"seconds\":{:.6f},\"rows_per_second\":{:.1f},"
+      "{{\"complete\":{},\"rows\":{},\"bad\":{},{},\"cut\":{},\"empty\":{},\"seconds\":{:.6f},\"rows_per_second\":{:."
+      "1f},"
       "\"memory_peak_mb\":{:.1f}",
-      s.rows, s.bad, what, s.cut, s.empty, seconds, static_cast<double>(s.rows) / std::max(seconds, 1e-6),
+      complete, s.rows, s.bad, what, s.cut, s.empty, seconds, static_cast<double>(s.rows) / std::max(seconds, 1e-6),
       memory_peak_mb());
   if (model.tagger) return write_file_atomic(path, out + "}\n");
   const std::vector<BundleRung>& rungs = model.classifier->bundle().info.rungs;
@@ -319,11 +274,11 @@ Status write_stats(const std::string& path, const RunModel& model, const Pipelin
 
 constexpr std::size_t kErrorCharactersMax = 500;
 
-int finish(App& app, const RunOptions& options, const PipelineSummary& summary, OutFile* out) {
+int finish(App& app, const RunOptions& options, const PipelineSummary& summary, std::optional<AtomicFile>& out) {
   if (summary.error && is_closed_pipe(*summary.error)) return 0;
   if (summary.error) return app.fail(*summary.error);
-  if (out != nullptr)
-    if (const Status status = out->finish(); !status.ok()) return app.fail(status.error());
+  if (out)
+    if (const Status status = out->commit(); !status.ok()) return app.fail(status.error());
   if (summary.bad == 0) return 0;
   if (!options.texts.empty()) return 65;
   app.warn(fmt::format("{} of {} rows could not be read; their lines carry `error`, the first: {}",
@@ -348,19 +303,20 @@ int run_run(const RunOptions& options, App& app) {
     if (const Status status = keep_input(written, inputs); !status.ok()) return app.fail(status.error());
     if (const Status status = keep_existing(written, options.force); !status.ok()) return app.fail(status.error());
   }
+  if (const Status status = check_names_a_file("--stats", options.stats); !status.ok()) return app.fail(status.error());
   if (is_same_file(options.out, options.stats))
     return app.fail(Error::usage("--out and --stats name the same file").hint("give each its own"));
   const auto model = open_model(options, app);
   if (!model.ok()) return app.fail(model.error());
   if (model->classifier) warn_if_uncertified(app, model->classifier->bundle(), options.bundle);
-  std::unique_ptr<OutFile> out;
+  std::optional<AtomicFile> out;
   if (!options.out.empty() && options.out != "-") {
-    auto created = OutFile::create(options.out);
+    auto created = AtomicFile::create(options.out, AtomicFile::Writers::kOne);
     if (!created.ok()) return app.fail(created.error());
-    out = std::move(*created);
+    out.emplace(*std::move(created));
   }
 
-  const bool screen = out == nullptr && app.terminal.output_is_tty;  // answers and a bar would overwrite each other
+  const bool screen = !out && app.terminal.output_is_tty;  // answers and a bar would overwrite each other
   Watcher watcher = make_watcher(app);
   const SteadyTime began = steady_now();
   PipelineOptions pipeline;
@@ -385,10 +341,10 @@ int run_run(const RunOptions& options, App& app) {
   const double seconds = seconds_since(began);
   const bool nothing_to_say = summary.error && (summary.rows == 0 || summary.error->kind() == ErrorKind::kIo);
   if (options.texts.empty() && !nothing_to_say) report_summary(app, *model, summary, seconds);
+  int code = finish(app, options, summary, out);  // the answers first: figures that cannot be written cost nothing
   if (!options.stats.empty())
-    if (const Status status = write_stats(options.stats, *model, summary, seconds); !status.ok())
-      return app.fail(status.error());
-  const int code = finish(app, options, summary, out.get());
+    if (const Status status = write_stats(options.stats, *model, summary, !summary.error, seconds); !status.ok())
+      code = app.fail(status.error());
   if (!summary.reader_blocked) return code;
   out.reset();
   std::fflush(stderr);
