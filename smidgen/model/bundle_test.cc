@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -11,6 +12,7 @@
 
 #include "smidgen/base/file.h"
 #include "smidgen/base/sha256.h"
+#include "smidgen/base/statistics.h"
 #include "smidgen/model/bundle_json.h"
 #include "smidgen/model/fake_rung.h"
 #include "smidgen/model/speller_file.h"
@@ -44,7 +46,7 @@ Certificate sample_certificate() {
   c.n_answered = 1900;
   c.errors = 60;
   c.coverage = 0.95;
-  c.p_value = 0.001;
+  c.p_value = std::max(binomial_cdf(60, 1900, 0.05), binomial_cdf(3, 100, 0.1));
   c.lower_bound = 0.95;
   c.method = "fixed-sequence testing";
   c.candidates = 12;
@@ -54,7 +56,7 @@ Certificate sample_certificate() {
   c.split_salt = "salt";
   c.precision = "f32";
   c.version = "0.1.0";
-  c.targets = {{"recall", "a\nb\x01", 0.9, 100, 97, 0.01, 80, 77}};
+  c.targets = {{"recall", "a\nb\x01", 0.9, 100, 97, binomial_cdf(3, 100, 0.1), 80, 77}};
   c.assumptions = {"rows to come are like these"};
   c.not_claimed = {"caf\xc3\xa9"};
   return c;
@@ -405,6 +407,13 @@ TEST_F(BundleTest, CertificateMustFitTheBundle) {
     certificate_with(forged);
     EXPECT_THAT(load_error(), HasSubstr("`certified` is true")) << forged;
   }
+  for (const double p : {0.001, 0.0, 1.001 * whole["p_value"].get<double>()}) {
+    certificate_with({{"p_value", p}});
+    EXPECT_THAT(load_error(), HasSubstr("a `p_value` is not that of its counts")) << p;
+  }
+  // The test is made again: its counts must not take for ever.
+  certificate_with({{"n_units", std::int64_t{9000000000000000000}}, {"n_answered", std::int64_t{9000000000000000000}}});
+  EXPECT_THAT(load_error(), HasSubstr("n_units"));
   json targets = whole["targets"];
   targets[0]["hits"] = 93;
   certificate_with({{"targets", targets}});
