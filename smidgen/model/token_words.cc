@@ -3,24 +3,24 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "smidgen/text/split_pattern.h"
+#include "smidgen/text/bert_tokenizer.h"
+#include "smidgen/text/bpe_tokenizer.h"
 
 namespace smidgen {
 
 namespace {
 
-constexpr std::string_view kByteLevelSpace = "\u0120", kUnigramSpace = "\u2581";  // what spaces look like in tokens
+constexpr std::string_view kUnigramSpace = "\u2581";  // what a space looks like in a token
 
 }  // namespace
 
 TokenWords::TokenWords(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {
-  for (std::int32_t id = 0; static_cast<std::size_t>(id) < tokenizer.vocabulary_size(); ++id) {
-    const std::string_view token = tokenizer.token(id);
-    if (token.size() > 2 && token.starts_with("##") && token[2] >= 'a' && token[2] <= 'z') {
-      kind_ = Kind::kPieces;
-      return;
-    }
-    if (token.starts_with(kByteLevelSpace)) kind_ = Kind::kByteLevel;
+  if (const auto* pieces = dynamic_cast<const BertTokenizer*>(&tokenizer)) {
+    kind_ = Kind::kPieces;
+    prefix_ = pieces->continuing_prefix();
+  } else if (const auto* bytes = dynamic_cast<const BpeTokenizer*>(&tokenizer)) {
+    kind_ = Kind::kByteLevel;
+    pattern_ = bytes->pattern();
   }
 }
 
@@ -28,7 +28,7 @@ std::vector<bool> TokenWords::continues(std::string_view text, std::span<const s
                                         std::span<const TextSpan> spans) const {
   std::vector<std::size_t> piece_ends;
   for (std::size_t at = 0; kind_ == Kind::kByteLevel && at < text.size(); piece_ends.push_back(at))
-    at = piece_end(SplitPattern::kGpt2, text, at);
+    at = piece_end(pattern_, text, at);
   // A token's last byte says in which piece it lies: its first may be a space that its span leaves out.
   const auto piece = [&](const TextSpan& span) {
     const std::size_t byte = std::max<std::size_t>(span.end > span.begin ? span.end : span.begin, 1) - 1;
@@ -38,7 +38,8 @@ std::vector<bool> TokenWords::continues(std::string_view text, std::span<const s
   for (std::size_t i = 1; i < ids.size(); ++i) {
     const std::string_view token = tokenizer_->token(ids[i]);
     const TextSpan &span = spans[i], &before = spans[i - 1];
-    continues[i] = kind_ == Kind::kPieces  ? token.starts_with("##") && token.size() > 2 && span.begin <= before.end
+    continues[i] = kind_ == Kind::kPieces
+                       ? token.starts_with(prefix_) && token.size() > prefix_.size() && span.begin <= before.end
                    : kind_ == Kind::kMarks ? !token.starts_with(kUnigramSpace)
                                            : piece(span) == piece(before);
   }

@@ -1,12 +1,14 @@
 // Which tokens make up a word, by the tokenizer's own idea of one: WordPiece and byte-level BPE part words from
-// punctuation, Unigram parts them at white space. Seen from the vocabulary, as the pipelines of transformers see it.
+// punctuation, Unigram parts them at white space, as the pipelines of transformers have it.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "smidgen/text/split_pattern.h"
 #include "smidgen/text/tokenizer.h"
 
 namespace smidgen {
@@ -24,11 +26,13 @@ class TokenWords {
  private:
   enum class Kind {
     kPieces,     // WordPiece: "##ing" continues a word
-    kByteLevel,  // byte-level BPE: a word is a piece of GPT-2's split pattern
+    kByteLevel,  // byte-level BPE: a word is a piece of its split pattern
     kMarks,      // Unigram: "▁" starts a word
   };
   const Tokenizer* tokenizer_;
   Kind kind_ = Kind::kMarks;
+  std::string prefix_;                          // of continuing pieces
+  SplitPattern pattern_ = SplitPattern::kGpt2;  // of byte-level BPE
 };
 
 }  // namespace smidgen

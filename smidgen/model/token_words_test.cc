@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "smidgen/text/bert_tokenizer.h"
+
 namespace smidgen {
 namespace {
 
@@ -33,6 +35,24 @@ TEST(TokenWords, AreThoseOfTheTokenizer) {
   EXPECT_EQ(words("tiny_questions_bpe", "zebra, refunding the é"), (Words{"zebra", ",", "refunding", "the", "é"}));
   EXPECT_EQ(words("tiny_questions_unigram", "zebra, refunding the"), (Words{"zebra,", " refunding", " the"}));
   EXPECT_TRUE(words("tiny_questions", " ").empty());
+}
+
+// A vocabulary in which no piece begins with a letter from a to z is one of WordPiece all the same, whatever its
+// prefix.
+TEST(TokenWords, PiecesNeedNoLatinLetters) {
+  for (const std::string prefix : {"##", "@@"}) {
+    BertRules rules;
+    rules.tokens = {"[UNK]", "M", "K", prefix + "T", "\u0434\u0430"};
+    rules.model_end = rules.tokens.size();
+    rules.prefix = prefix;
+    rules.lowercase = false;
+    const BertTokenizer tokenizer(rules);
+    const std::string text = "M K MT \u0434\u0430";
+    std::vector<std::int32_t> ids;
+    std::vector<TextSpan> spans;
+    tokenizer.encode_spans(text, ids, spans);
+    EXPECT_EQ(TokenWords(tokenizer).continues(text, ids, spans), (std::vector<bool>{false, false, false, true, false}));
+  }
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ namespace smidgen {
 class BertTokenizer final : public TemplateTokenizer {
  public:
   explicit BertTokenizer(BertRules rules);
+  const std::string& continuing_prefix() const { return rules_.prefix; }  // "##"
 
  protected:
   void encode_into(std::string_view text, Sink sink) const override;

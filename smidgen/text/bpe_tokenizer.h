@@ -19,6 +19,7 @@ namespace smidgen {
 class BpeTokenizer final : public TemplateTokenizer {
  public:
   explicit BpeTokenizer(BpeRules rules);
+  SplitPattern pattern() const { return rules_.pattern; }
 
  protected:
   void encode_into(std::string_view text, Sink sink) const override;
