@@ -20,6 +20,7 @@ namespace smidgen {
 
 struct WindowShape {
   std::size_t window = 384, stride = 128;  // tokens: of question, passage and specials; that two windows share
+  bool usual_stride = false;               // nobody asked for it: beside a long question windows share less
 
   // As asked for; window 0: 384, or fewer if the model reads fewer; stride SIZE_MAX: 128, or half a window if that is
   // less. kUsage: the model reads fewer tokens.

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
+#include <unordered_map>
 #include <utility>
 
+#include "smidgen/base/out_of_memory.h"
 #include "smidgen/base/utf8.h"
 #include "smidgen/model/passage_windows.h"
 #include "smidgen/text/unicode_tables.h"
@@ -76,7 +79,7 @@ struct QuestionAnswerer::Candidate {
 QuestionAnswerer::QuestionAnswerer(HeadedEncoder encoder, std::unique_ptr<const Tokenizer> tokenizer)
     : encoder_(std::move(encoder)), tokenizer_(std::move(tokenizer)), words_(*tokenizer_) {}
 
-Result<QuestionAnswerer> QuestionAnswerer::load(const std::string& folder, const Kernels* kernels) {
+Result<QuestionAnswerer> QuestionAnswerer::load(const std::string& folder, const Kernels* kernels) try {
   SMIDGEN_ASSIGN(HeadedEncoder encoder, HeadedEncoder::load(folder, kernels));
   if (encoder.head_config().kind != HeadKind::kQuestions)
     return Error::bad_data("this model has a head for " + std::string(to_string(encoder.head_config().kind)) +
@@ -86,8 +89,15 @@ Result<QuestionAnswerer> QuestionAnswerer::load(const std::string& folder, const
   SMIDGEN_ASSIGN(std::unique_ptr<Tokenizer> tokenizer, load_tokenizer(folder, encoder.body_config()));
   if (tokenizer->pair_template() == nullptr)
     return Error::bad_data("the tokenizer does not say how to put a question and a passage together").in(folder);
+  if (tokenizer->pair_template()->before.empty())
+    return Error::bad_data(
+               "the tokenizer puts no special token in front of a question and its passage: the first one stands for "
+               "\"no answer\"")
+        .in(folder);
   SMIDGEN_TRY(check_segments(folder, *tokenizer, encoder.body_config()));
   return QuestionAnswerer(std::move(encoder), std::move(tokenizer));
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 Result<QuestionAnswerer::Passage> QuestionAnswerer::read(std::string_view text) const {
@@ -131,14 +141,11 @@ class QuestionAnswerer::Collected {
     answer.text = passage.text.substr(answer.begin_byte, answer.end_byte - answer.begin_byte);
     answer.answerable = !answer.text.empty();  // byte-level BPE has tokens that are a space and stand for nothing
     answer.score = score;
-    std::string lowered = lower_case(answer.text);
-    const auto same = std::find(lowered_.begin(), lowered_.end(), lowered);
-    if (same != lowered_.end()) {
-      answers_[static_cast<std::size_t>(same - lowered_.begin())].score += score;
-      return;
-    }
-    lowered_.push_back(std::move(lowered));
-    answers_.push_back(std::move(answer));
+    const auto [same, fresh] = places_.try_emplace(lower_case(answer.text), answers_.size());
+    if (fresh)
+      answers_.push_back(std::move(answer));
+    else
+      answers_[same->second].score += score;
   }
   bool empty() const { return answers_.empty(); }
   void add_no_answer(double score) {
@@ -160,7 +167,7 @@ class QuestionAnswerer::Collected {
 
  private:
   std::vector<PassageAnswer> answers_;
-  std::vector<std::string> lowered_;
+  std::unordered_map<std::string, std::size_t> places_;  // of lower-case texts, in answers_
 };
 
 Result<std::vector<PassageAnswer>> QuestionAnswerer::answer(std::string_view question, std::string_view text,

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "smidgen/base/file.h"
 #include "smidgen/base/json.h"
@@ -112,6 +113,30 @@ TEST(QuestionAnswerer, RefusesWhatItCannotDo) {
       std::string::npos);
   EXPECT_EQ(refusal("good", passage, {.window = 12, .stride = 7}), "answered");
   EXPECT_NE(refusal(std::string(80, '.'), passage, {}), "answered");
+  // Nobody asked for the stride that is usual: beside a long question it gives way, down to a window of one token.
+  for (const std::size_t tokens : {29U, 40U, 59U, 60U})
+    EXPECT_EQ(refusal(std::string(tokens, '.'), std::string(100, '.'), {}), "answered") << tokens;
+}
+
+// Without a special token in front nothing stands for "no answer".
+TEST(QuestionAnswerer, RefusesPairsWithoutAFirstSpecialToken) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::path(testing::TempDir()) / ("smidgen_no_specials_" + std::to_string(getpid()));
+  fs::remove_all(folder);
+  fs::copy(kGolden + "tiny_questions", folder, fs::copy_options::recursive);
+  std::ifstream in(folder / "tokenizer.json");
+  nlohmann::json tokenizer = nlohmann::json::parse(in);
+  tokenizer["post_processor"] = {
+      {"type", "TemplateProcessing"},
+      {"single", {{{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+      {"pair", {{{"Sequence", {{"id", "A"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "B"}, {"type_id", 1}}}}}},
+      {"special_tokens", nlohmann::json::object()}};
+  std::ofstream(folder / "tokenizer.json") << tokenizer;
+  const auto model = QuestionAnswerer::load(folder.string());
+  ASSERT_FALSE(model.ok());
+  EXPECT_NE(model.error().what().find("no special token in front of a question"), std::string::npos)
+      << model.error().message();
+  fs::remove_all(folder);
 }
 
 // 256 is 0 to whoever keeps a byte of it.
