@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "smidgen/base/out_of_memory.h"
 #include "smidgen/model/special_tokens.h"
 #include "smidgen/model/tag_entities.h"
 #include "smidgen/text/unicode_tables.h"
@@ -112,7 +113,7 @@ Tagger::Tagger(HeadedEncoder encoder, std::unique_ptr<const Tokenizer> tokenizer
                             [](const std::string& label) { return label == "O" || has_prefix(label); });
 }
 
-Result<Tagger> Tagger::load(const std::string& folder, const Kernels* kernels) {
+Result<Tagger> Tagger::load(const std::string& folder, const Kernels* kernels) try {
   SMIDGEN_ASSIGN(HeadedEncoder encoder, HeadedEncoder::load(folder, kernels));
   if (encoder.head_config().kind != HeadKind::kTokens)
     return Error::bad_data("this model has a head for " + std::string(to_string(encoder.head_config().kind)) +
@@ -127,6 +128,8 @@ Result<Tagger> Tagger::load(const std::string& folder, const Kernels* kernels) {
         .in(folder)
         .hint("take tokenizer and weights from the same model");
   return tagger;
+} catch (const std::bad_alloc&) {
+  return out_of_memory();
 }
 
 std::size_t Tagger::window() const {

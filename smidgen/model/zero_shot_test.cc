@@ -77,6 +77,10 @@ TEST(ZeroShot, RefusesLabelsAndTemplatesThatCannotWork) {
   EXPECT_NE(refusal({"a", "b"}, "about").find("the template \"about\" must have {} once; put {} where"),
             std::string::npos);
   EXPECT_NE(refusal({"a", "b"}, "{} and {}").find("must have {} once"), std::string::npos);
+  EXPECT_EQ(refusal({"a_b", "a b"}, "{}"), "the label \"a b\" is there twice (\"_\" is read as a space)");
+  // 32 tokens are read: a template that fills them would give every label the same vector.
+  EXPECT_EQ(refusal({"good", "bad"}, (std::string(60, '.') + "{}").c_str()),
+            "the template with the label \"good\" has more than the 32 tokens this encoder reads; shorten it");
 }
 
 }  // namespace

@@ -19,6 +19,8 @@
 #include "smidgen/base/json.h"
 #include "smidgen/model/classifier.h"
 #include "smidgen/model/encoder_rung.h"
+#include "smidgen/model/question_answering.h"
+#include "smidgen/model/zero_shot.h"
 #include "smidgen/tensor/safetensors.h"
 #include "smidgen/text/dataset.h"
 #include "smidgen/text/tokenizer.h"
@@ -285,6 +287,24 @@ TEST(Truncation, EveryCutIsATypedErrorQuickAndSmall) {
     }
     fs::remove_all(folder);
   }
+}
+
+TEST(Allocation, ModelsThatNoBundleHolds) {
+  const std::string questions = kGolden + "/tiny_questions", encoder = kGolden + "/tiny_bert";
+  every_allocation_fails_once(
+      [&] {
+        const auto model = QuestionAnswerer::load(questions);
+        return said(model, [](const QuestionAnswerer& m) { return std::to_string(m.tokens_max()); });
+      },
+      11);
+  ZeroShotOptions options;
+  options.labels = {"good", "bad"};
+  every_allocation_fails_once(
+      [&] {
+        const auto bundle = zero_shot_bundle(encoder, options);
+        return said(bundle, [](const Bundle& b) { return std::to_string(b.rungs.size()); });
+      },
+      11);
 }
 
 TEST(Allocation, Bundle) {
