@@ -122,6 +122,10 @@ Result<double> parse_theta(element root, const char* kind, std::string_view old_
   if (element scaling; root["rope_scaling"].get(scaling) == simdjson::SUCCESS && !scaling.is_null())
     return Error::bad_data("`rope_scaling` is not supported").hint("use a model without scaled positions");
   element parameters;
+  if (root["rope_parameters"].get(parameters) == simdjson::SUCCESS && !parameters.is_null() &&
+      !json_has(parameters, "full_attention") && !json_has(parameters, "sliding_attention"))
+    return Error::bad_data("`rope_parameters` names neither \"full_attention\" nor \"sliding_attention\"")
+        .hint("say for each kind of layer what it holds, as transformers writes it");
   if (root["rope_parameters"][kind].get(parameters) == simdjson::SUCCESS && !parameters.is_null()) {
     if (json_has(parameters, "rope_type")) {
       SMIDGEN_ASSIGN(const std::string type, json_string(parameters, "rope_type"));

@@ -78,6 +78,8 @@ TEST(BodyConfig, RefusesByFieldName) {
       {"modernbert-tokens", "\"num_attention_heads\": 2", "\"num_attention_heads\": 16", "need an even number"},
       {"modernbert-tokens", "\"local_attention\": 4", "\"local_attention\": 1", "`local_attention` must be"},
       {"modernbert-tokens", "\"rope_type\": \"default\"", "\"rope_type\": \"yarn\"", "`rope_type` \"yarn\""},
+      {"modernbert-tokens", "\"rope_parameters\": {", "\"rope_parameters\": {\"rope_type\": \"yarn\"}, \"other\": {",
+       "`rope_parameters` names neither"},
       {"modernbert-tokens", "\"rope_theta\": 160000.0", "\"rope_theta\": -1", "`rope_theta` must be"},
       {"modernbert-tokens", "\"norm_bias\": false", "\"rope_scaling\": {\"factor\": 2}", "`rope_scaling`"},
       {"modernbert-tokens", "\"full_attention\", \"sliding", "\"sliding", "`layer_types` has 3 entries"},

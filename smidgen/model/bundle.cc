@@ -199,7 +199,13 @@ Status open_rungs(const std::string& folder, const RungLoader& loader, Precision
     const std::string rung_folder = folder + "/" + infos[i].path;
     auto loaded = shares_encoder(infos, i) ? bundle.rungs[i + 1]->load_exit(rung_folder, infos[i].exit_after)
                                            : open_rung(infos[i], rung_folder, labels, precision, loader);
-    if (!loaded.ok()) return std::move(loaded).error().in(rung_folder);
+    if (!loaded.ok()) {  // what a bundle asks of a rung is data, not what somebody asked for
+      Error error = std::move(loaded).error();
+      if (error.kind() != ErrorKind::kUsage) return std::move(error).in(rung_folder);
+      return Error::bad_data(error.what())
+          .in(folder + "/bundle.json")
+          .hint("the file is damaged: train or fetch the bundle again");
+    }
     if ((*loaded)->labels() != labels)
       return Error::bad_data("the rung answers " + std::to_string((*loaded)->labels()) + " labels, the bundle has " +
                              std::to_string(labels))

@@ -88,7 +88,8 @@ Result<Pooling> parse_pooling(element root, std::size_t hidden) {
 
 // A sub-folder named by modules.json: one plain name, so that nothing outside the model's folder is read.
 Status check_module_path(const std::string& path) {
-  const bool plain = path.size() <= 96 && path[0] != '.' && std::all_of(path.begin(), path.end(), [](unsigned char c) {
+  const bool plain = path.size() <= 96 && path[0] != '.' && path[0] != '_' && path[0] != '-' &&
+                     std::all_of(path.begin(), path.end(), [](unsigned char c) {
                        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
                               c == '-' || c == '.';
                      });

@@ -7,8 +7,8 @@
 //
 // max |x_j| is measured on one sequence of random tokens when a checkpoint is loaded: the channels that stand out do so
 // on any text (40 sequences, or real texts, change the mean in the fifth digit). The measurement is floating-point
-// arithmetic of the machine at hand, so a bundle carries what was found (`int8_smoothing.json`), and the same integers
-// are multiplied wherever it runs.
+// arithmetic of the machine at hand, so a bundle carries what was found (`int8_smoothing.json`), and weights
+// are the same integers wherever it runs.
 #pragma once
 
 #include <cstdint>
