@@ -26,6 +26,7 @@
 #include "smidgen/learn/training_rows.h"
 #include "smidgen/learn/write_rungs.h"
 #include "smidgen/model/classifier.h"
+#include "smidgen/model/encoder_rung.h"
 #include "smidgen/text/column_names.h"
 #include "smidgen/text/spelling.h"
 
@@ -660,8 +661,8 @@ Result<std::optional<Draft>> keep_to_ceilings(const Story& story, const WorkFold
   return std::optional<Draft>();
 }
 
-void complete(const Story& story, const CertifySet& certify, const PickReport& report, bool counted,
-              Certificate& certificate) {
+void complete(const Story& story, const CertifySet& certify, const Ladder& ladder, const PickReport& report,
+              bool counted, Certificate& certificate) {
   certificate.data_sha256 = story.data.sha256;
   if (story.request.test != nullptr) certificate.test_sha256 = story.request.test->sha256;
   certificate.split_salt = certify.salt;
@@ -669,6 +670,15 @@ void complete(const Story& story, const CertifySet& certify, const PickReport& r
   certificate.attempts = report.attempts;
   certificate.assumptions.insert(certificate.assumptions.end(), certify.reservations.begin(),
                                  certify.reservations.end());
+  for (const TrainedRung& rung : ladder.rungs) {
+    if (rung.rung->kind() != RungKind::kEncoder) continue;
+    certificate.assumptions.push_back(
+        fmt::format("it runs on a processor whose kernels are {}: those of others round otherwise, which in int8 may "
+                    "change about one "
+                    "answer in a hundred, in f32 hardly any",
+                    static_cast<const EncoderRung&>(*rung.rung).encoder().kernels().name));
+    break;
+  }
   certificate.assumptions.push_back(
       counted ? "each attempt on the same rows is counted in `attempts`"
               : "earlier attempts on these rows could not be counted; `attempts` is that of this run alone");
@@ -706,7 +716,7 @@ Status certify_and_write(const Story& story, const CertificationPlan& plan, cons
   SMIDGEN_ASSIGN(CertificationOutcome outcome, test_plan(plan, rows));
   std::vector<std::string> rung_names;
   for (const TrainedRung& rung : ladder.rungs) rung_names.push_back(rung.name);
-  complete(story, certify, report, counted, outcome.certificate);
+  complete(story, certify, ladder, report, counted, outcome.certificate);
   outcome.certificate.precision = precision_name(ladder.encoder_precision());
   SMIDGEN_ASSIGN(const TimedTexts timed, timed_texts(work, "policy.jsonl", some_texts(certify.texts)));
   SMIDGEN_ASSIGN(std::optional<Draft> draft,
