@@ -278,6 +278,7 @@ Status save_bundle(const std::string& folder, bool replace, const BundleInfo& in
     SMIDGEN_ASSIGN(manifest.files[path], sha256_file(full));
   }
   SMIDGEN_ASSIGN(const std::string text, manifest_to_json(manifest));
+  if (auto readable = manifest_from_json(text); !readable.ok()) return std::move(readable).error().in(folder);
   SMIDGEN_TRY(write_file_atomic(staged.path() + "/bundle.json", text));
   if (certificate) {
     Certificate bound = *certificate;

@@ -240,6 +240,9 @@ TEST_F(ExitBundle, WrongLayersAreRefusedByName) {
               HasSubstr("\"exit_1\" is no encoder"));
   EXPECT_THAT(error_after([](json& m) { m["rungs"][0]["tokens_max"] = 5; }),
               testing::AllOf(HasSubstr("`tokens_max`"), HasSubstr("\"exit_1\"")));
+  // Data, not a wrong command line.
+  EXPECT_THAT(error_after([](json& m) { m["rungs"][0]["tokens_max"] = m["rungs"][1]["tokens_max"] = 100000; }),
+              testing::AllOf(HasSubstr("bundle.json: tokens_max is 100000"), HasSubstr("the file is damaged")));
   EXPECT_TRUE(Bundle::load(folder_).ok());
 }
 

@@ -392,6 +392,7 @@ TEST_F(EncoderFolder, RefusesWhatItDoesNotBuildByName) {
       {"config.json", "{", "[{", "not valid JSON"},
       {"modules.json", "models.Normalize", "models.Dense", "module 2 of type \"sentence_transformers.models.Dense\""},
       {"modules.json", "\"path\": \"1_Pooling\"", "\"path\": \"../1_Pooling\"", "not a plain folder name"},
+      {"modules.json", "\"path\": \"1_Pooling\"", "\"path\": \"_Pooling\"", "not a plain folder name"},
       {"1_Pooling/config.json", "\"pooling_mode_mean_tokens\": true", "\"pooling_mode_mean_tokens\": false",
        "0 pooling"},
       {"1_Pooling/config.json", "\"pooling_mode_max_tokens\": false", "\"pooling_mode_max_tokens\": true", "2 pooling"},
