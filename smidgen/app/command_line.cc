@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 
+#include "smidgen/app/argument_words.h"
 #include "smidgen/app/command_tree.h"
 #include "smidgen/app/nearest.h"
 #include "smidgen/app/option_checks.h"
@@ -166,6 +167,7 @@ void declare_pick(CLI::App& verb, PickOptions& o, RawOptions& raw) {
   verb.add_flag("--new-certification-split", o.new_certification_split, "draw other certification rows (recorded)");
   verb.add_option("--rungs", o.rungs, "rungs to try: linear,static,encoder [all]")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::IsMember({"linear", "static", "encoder"}))
       ->type_name("LIST");
   verb.add_flag("--exits", o.exits,
@@ -300,10 +302,12 @@ void declare_bench(CLI::App& verb, BenchOptions& o) {
   verb.add_option("MODEL", o.model, "encoder folder, bundle, or the name of a pulled model")->required()->check(kName);
   verb.add_option("--tokens", o.tokens, "lengths, special tokens included [16,32,128,512]")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::Range(1, 65536))
       ->type_name("LIST");
   verb.add_option("--batch", o.batch, "sequences of a call [1]")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::Range(1, 4096))
       ->type_name("LIST");
   verb.add_option("--precision", o.precision, "f32, bf16 or int8; auto: a bundle's own, else all [auto]")
@@ -454,50 +458,11 @@ std::vector<std::string> verb_names() {
   return names;
 }
 
-// The first argument that is no option and no value of a global option: the verb, as it was typed.
-std::optional<std::string> typed_verb(const std::vector<std::string>& arguments) {
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i] == "--seed" || arguments[i] == "--threads")
-      ++i;
-    else if (arguments[i].empty() || arguments[i][0] != '-')
-      return arguments[i];
-  }
-  return std::nullopt;
-}
-
-// Anywhere before "--".
-bool has_word(const std::vector<std::string>& arguments, const char* word) {
-  const auto end = std::find(arguments.begin(), arguments.end(), "--");
-  return std::find(arguments.begin(), end, word) != end;
-}
-
 std::vector<std::string> option_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options())
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   return names;
-}
-
-// The option that `word` gives or begins with ("--out", "--out=x", "-o", "-ox"); null when there is none.
-const CLI::Option* option_of(const std::string& word, const CLI::App& app, const CLI::App& verb) {
-  const std::string name = word.starts_with("--") ? word.substr(0, word.find('=')) : word.substr(0, 2);
-  const CLI::Option* option = verb.get_option_no_throw(name);
-  return option != nullptr ? option : app.get_option_no_throw(name);
-}
-
-// The arguments that stand as options: not as the value of one, nor behind "--".
-std::vector<std::string> option_words(const std::vector<std::string>& arguments, const CLI::App& app,
-                                      const CLI::App& verb) {
-  std::vector<std::string> words;
-  for (std::size_t i = 0; i < arguments.size() && arguments[i] != "--"; ++i) {
-    const std::string& word = arguments[i];
-    if (word.size() < 2 || word[0] != '-') continue;
-    words.push_back(word);
-    const CLI::Option* option = option_of(word, app, verb);
-    const bool value_follows = word.starts_with("--") ? word.find('=') == std::string::npos : word.size() == 2;
-    if (option != nullptr && option->get_expected_max() > 0 && value_follows) ++i;
-  }
-  return words;
 }
 
 Error no_option(const CLI::App& verb, const std::string& word) {
@@ -604,8 +569,8 @@ Error parse_error(const CLI::ParseError& error, const std::vector<std::string>& 
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     std::vector<std::string> extra = verb.remaining();
     for (const std::string& word : app.remaining()) extra.push_back(word);
-    const std::string word = extra.empty() ? "" : extra.front().substr(0, 64);
-    if (word.size() > 1 && word[0] == '-') return no_option(verb, word).hint(help);
+    const std::string marked = extra.empty() ? "" : extra.front(), word = as_typed(marked).substr(0, 64);
+    if (marked.size() > 1 && marked[0] == '-') return no_option(verb, word).hint(help);
     const auto options = verb.get_options();
     const bool takes_words =
         std::any_of(options.begin(), options.end(), [](const auto* o) { return o->get_positional(); });
@@ -620,24 +585,22 @@ Error parse_error(const CLI::ParseError& error, const std::vector<std::string>& 
 
 // ---- settings ----
 
-bool is_given(const CLI::Option& option, const std::vector<std::string>& arguments) {
-  const auto end = std::find(arguments.begin(), arguments.end(), "--");
-  return std::any_of(arguments.begin(), end, [&](const std::string& word) {
+bool is_given(const CLI::Option& option, const std::vector<std::string>& typed) {
+  return std::any_of(typed.begin(), typed.end(), [&](const std::string& word) {
     const std::string name = word.substr(0, word.find('='));
-    if (name.starts_with("--")) return option.check_lname(name.substr(2));
-    return word.size() > 1 && word[0] == '-' && option.check_sname(word.substr(1, 1));
+    return name.starts_with("--") ? option.check_lname(name.substr(2)) : option.check_sname(word.substr(1, 1));
   });
 }
 
 // The nearest setting of each option that the command has and the arguments leave open.
-std::vector<Setting> settings_for(const std::vector<Setting>& settings, const std::vector<std::string>& arguments,
+std::vector<Setting> settings_for(const std::vector<Setting>& settings, const std::vector<std::string>& typed,
                                   const CLI::App& app, const CLI::App& verb) {
   std::vector<Setting> used;
   for (const Setting& one : settings) {
     if (!one.section.empty() && one.section != verb.get_name()) continue;
     const CLI::Option* option = verb.get_option_no_throw("--" + one.key);
     if (option == nullptr) option = app.get_option_no_throw("--" + one.key);
-    if (option == nullptr || is_given(*option, arguments)) continue;
+    if (option == nullptr || is_given(*option, typed)) continue;
     if (std::none_of(used.begin(), used.end(), [&](const Setting& nearer) { return nearer.key == one.key; }))
       used.push_back(one);
   }
@@ -697,6 +660,7 @@ void declare_all(CLI::App& app, GlobalOptions& global, Options& options) {
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   verb("man");
+  take_as_typed(app);
 }
 
 Result<Command> chosen(const std::string& verb, Options& options, const GlobalOptions& global) {
@@ -738,13 +702,17 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   auto options = std::make_unique<Options>();
   CLI::App app("smidgen");
   declare_all(app, line.global, *options);
-  auto typed = typed_verb(arguments);
-  const bool help = typed == "help" || has_word(arguments, "-h") || has_word(arguments, "--help");
-  if (typed == "help") {
-    const auto at = std::find(arguments.begin(), arguments.end(), "help");
-    typed = typed_verb({at + 1, arguments.end()});
-  }
+  std::size_t at = verb_at(arguments);
+  const bool asks_help = at < arguments.size() && arguments[at] == "help";
+  if (asks_help) at = verb_at(arguments, at + 1);
+  const auto typed = at < arguments.size() ? std::optional(arguments[at]) : std::nullopt;
   const auto known = std::find_if(kVerbs.begin(), kVerbs.end(), [&](const VerbText& v) { return typed == v.name; });
+  const CLI::App& verb = known == kVerbs.end() ? app : *app.get_subcommand(std::string(known->name));
+  const std::vector<std::string> options_typed = option_words(arguments, app, verb);
+  const auto has = [&](const char* word) {
+    return std::find(options_typed.begin(), options_typed.end(), word) != options_typed.end();
+  };
+  const bool help = asks_help || has("-h") || has("--help");
   if (help && typed && known == kVerbs.end()) return unknown_command(*typed, arguments, app);
   if (help) {
     const CommandTree tree = describe(app);
@@ -753,7 +721,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
                     : command_help(tree, tree.commands[static_cast<std::size_t>(known - kVerbs.begin())]);
     return line;
   }
-  if (!typed && has_word(arguments, "--version")) {
+  if (!typed && has("--version")) {
     line.text = version_text();
     return line;
   }
@@ -765,18 +733,13 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
     }
     return unknown_command(*typed, arguments, app);
   }
-  const CLI::App& verb = *app.get_subcommand(std::string(known->name));
   SMIDGEN_TRY(check_dashes(arguments, app, verb));
   std::vector<Setting> used;
-  if (known->name != "man" && known->name != "completion" && !has_word(arguments, "--no-settings")) {
+  if (known->name != "man" && known->name != "completion" && !has("--no-settings")) {
     SMIDGEN_ASSIGN(const std::vector<Setting> there, settings());
-    used = settings_for(there, arguments, app, verb);
+    used = settings_for(there, options_typed, app, verb);
   }
-  std::vector<std::string> words = arguments;
-  for (const Setting& one : used) {
-    const auto at = std::find(words.begin(), words.end(), *typed);
-    words.insert(at + 1, "--" + one.key + "=" + one.value);
-  }
+  const std::vector<std::string> words = words_for_parser(arguments, at, used, app, verb);
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes them last first
   } catch (const CLI::ParseError& error) {
