@@ -712,8 +712,8 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   const auto has = [&](const char* word) {
     return std::find(options_typed.begin(), options_typed.end(), word) != options_typed.end();
   };
-  const bool help = asks_help || has("-h") || has("--help");
-  if (help && typed && known == kVerbs.end()) return unknown_command(*typed, arguments, app);
+  const bool help = asks_help || has("-h") || has("--help"), version = has("--version");
+  if ((help || version) && typed && known == kVerbs.end()) return unknown_command(*typed, arguments, app);
   if (help) {
     const CommandTree tree = describe(app);
     line.text = known == kVerbs.end()
@@ -721,7 +721,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
                     : command_help(tree, tree.commands[static_cast<std::size_t>(known - kVerbs.begin())]);
     return line;
   }
-  if (!typed && has("--version")) {
+  if (version) {
     line.text = version_text();
     return line;
   }

@@ -171,7 +171,8 @@ std::string zsh_completion(const CommandTree& tree) {
   std::string global, commands, cases;
   for (const OptionText& option : tree.options) global += zsh_option(option);
   global += " \\\n      " + quoted("(- *)-h[" + zsh_text(kHelpText) + "]") + " \\\n      " +
-            quoted("(- *)--help[" + zsh_text(kHelpText) + "]");
+            quoted("(- *)--help[" + zsh_text(kHelpText) + "]") + " \\\n      " +
+            quoted("(- *)--version[" + zsh_text(kVersionText) + "]");
   for (const CommandText& command : tree.commands) {
     commands += "    " + quoted(command.name + ":" + zsh_text(command.summary)) + "\n";
     std::string own;
@@ -189,7 +190,7 @@ _smidgen() {{
 {}  )
   everywhere=({}
   )
-  _arguments -C $everywhere {} '1: :->command' '*:: :->rest'
+  _arguments -C $everywhere '1: :->command' '*:: :->rest'
   case $state in
   command) _describe -t commands command commands ;;
   rest)
@@ -200,7 +201,7 @@ _smidgen() {{
 }}
 if [[ $funcstack[1] == _smidgen ]]; then _smidgen "$@"; else compdef _smidgen smidgen; fi
 )",
-                     commands, global, quoted("(- *)--version[" + zsh_text(kVersionText) + "]"), cases);
+                     commands, global, cases);
 }
 
 std::string fish_completion(const CommandTree& tree) {
@@ -209,7 +210,7 @@ std::string fish_completion(const CommandTree& tree) {
     out += fmt::format("complete -c smidgen -n __fish_use_subcommand -a {} -d {}\n", command.name,
                        quoted(command.summary));
   out += fmt::format("complete -c smidgen -n __fish_use_subcommand -a help -d {}\n", quoted(kHelpText));
-  out += fmt::format("complete -c smidgen -n __fish_use_subcommand -l version -d {}\n", quoted(kVersionText));
+  out += fmt::format("complete -c smidgen -l version -d {}\n", quoted(kVersionText));
   out += fmt::format("complete -c smidgen -s h -l help -d {}\n", quoted(kHelpText));
   out += fmt::format("complete -c smidgen -n '__fish_seen_subcommand_from help' -a {}\n",
                      quoted(join(command_names(tree), " ")));
