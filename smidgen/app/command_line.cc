@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -31,7 +32,11 @@ const CLI::Validator kName(check_name, "", "name"), kShare(check_share, "SHARE",
     kTarget(check_target, "LABEL=SHARE", "target"), kPrecision(check_precision, "{auto,f32,bf16,int8}", "precision"),
     kArithmetic(check_arithmetic, "{auto,f32,bf16,int8}", "arithmetic"),
     kAboveZero(check_positive, "NUMBER", "positive"), kSplit(check_split, "F/T/C", "split"),
-    kWhole(check_whole, "N", "whole"), kDelimiter(check_delimiter, "CHARACTER", "delimiter");
+    kDelimiter(check_delimiter, "CHARACTER", "delimiter");
+
+CLI::Validator whole(std::uint64_t least, std::uint64_t most) {
+  return {[=](std::string& text) { return read_whole(text, least, most); }, "", "whole"};
+}
 
 // ---- what each verb accepts; the structs keep what was said ----
 
@@ -43,9 +48,11 @@ struct RawOptions {
 };
 
 void declare_globals(CLI::App& app, GlobalOptions& global) {
-  app.add_option("--seed", global.seed, "seed of everything random [1]")->check(kWhole)->type_name("N");
+  app.add_option("--seed", global.seed, "seed of everything random [1]")
+      ->transform(whole(0, UINT64_MAX))
+      ->type_name("N");
   app.add_option("--threads", global.threads, "threads; the answers do not depend on it [all cores]")
-      ->check(CLI::Range(1, 1024))
+      ->transform(whole(1, 1024))
       ->type_name("N");
   app.add_flag("--json", global.json, "print one JSON document");
   app.add_flag("--quiet,-q", global.quiet, "no progress and no summary");
@@ -91,7 +98,7 @@ void declare_output(CLI::App& verb, std::string& out, bool& force) {
 void declare_encoder(CLI::App& verb, std::string& encoder, std::size_t& tokens_max) {
   verb.add_option("--encoder", encoder, "model name or folder [all-minilm-l6-v2]")->check(kName)->type_name("MODEL");
   verb.add_option("--tokens-max", tokens_max, "cut texts at this many tokens [the model's own]")
-      ->check(CLI::Range(2, 8192))
+      ->transform(whole(2, 8192))
       ->type_name("N");
 }
 
@@ -187,17 +194,17 @@ void declare_train_task(CLI::App& verb, TrainOptions& o) {
       ->check(CLI::IsMember({"question-answering", "token-classification"}))
       ->type_name("TASK");
   verb.add_option("--epochs", o.epochs, "with --task: times every row is seen [by their number]")
-      ->check(CLI::Range(1, 1000))
+      ->transform(whole(1, 1000))
       ->type_name("N");
   verb.add_option("--held-out", o.held_out,
                   "with --task: share of the passages or sentences to judge on, 0 for none [0.1]")
       ->check(kHeldOut)
       ->type_name("SHARE");
   verb.add_option("--window", o.window, "with --task: tokens read at once, question included [384; of sentences 256]")
-      ->check(CLI::Range(8, 8192))
+      ->transform(whole(8, 8192))
       ->type_name("N");
   verb.add_option("--stride", o.stride, "with --task: tokens two windows of a long passage share [128]")
-      ->check(CLI::Range(0, 8192))
+      ->transform(whole(0, 8192))
       ->type_name("N");
 }
 
@@ -247,7 +254,7 @@ void declare_run(CLI::App& verb, RunOptions& o, RawOptions& raw) {
   verb.add_option("--template", o.label_template, "with --labels: what a label stands in [This text is about {}.]")
       ->type_name("TEXT");
   verb.add_option("--top", o.top, "add the probabilities of the K likeliest labels")
-      ->check(CLI::Range(1, 65536))
+      ->transform(whole(1, 65536))
       ->type_name("K");
   verb.add_flag("--with-text", o.with_text, "repeat the text on every line: what `train --soft-column` learns from");
   verb.add_option("--precision", raw.arithmetic, "of the encoder; another than the bundle's is not certified [auto]")
@@ -272,16 +279,16 @@ void declare_ask(CLI::App& verb, AskOptions& o) {
   verb.add_option("--questions", o.file, "one question a line; .jsonl: {question, passage}")
       ->check(kName)
       ->type_name("FILE");
-  verb.add_option("--top", o.top, "the K best answers [1]")->check(CLI::Range(1, 1000))->type_name("K");
+  verb.add_option("--top", o.top, "the K best answers [1]")->transform(whole(1, 1000))->type_name("K");
   verb.add_flag("--must-answer", o.must_answer, "never say that the passage does not say");
   verb.add_option("--answer-tokens-max", o.answer_tokens_max, "of one answer [15]")
-      ->check(CLI::Range(1, 512))
+      ->transform(whole(1, 512))
       ->type_name("N");
   verb.add_option("--window", o.window, "tokens read at once, question included [384]")
-      ->check(CLI::Range(8, 8192))
+      ->transform(whole(8, 8192))
       ->type_name("N");
   verb.add_option("--stride", o.stride, "tokens two windows of a long passage share [128]")
-      ->check(CLI::Range(0, 8192))
+      ->transform(whole(0, 8192))
       ->type_name("N");
 }
 
@@ -303,12 +310,12 @@ void declare_bench(CLI::App& verb, BenchOptions& o) {
   verb.add_option("--tokens", o.tokens, "lengths, special tokens included [16,32,128,512]")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::Range(1, 65536))
+      ->transform(whole(1, 65536))
       ->type_name("LIST");
   verb.add_option("--batch", o.batch, "sequences of a call [1]")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::Range(1, 4096))
+      ->transform(whole(1, 4096))
       ->type_name("LIST");
   verb.add_option("--precision", o.precision, "f32, bf16 or int8; auto: a bundle's own, else all [auto]")
       ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}))
@@ -321,7 +328,7 @@ void declare_plan(CLI::App& verb, PlanOptions& o, RawOptions& raw) {
       ->required()
       ->expected(1, 2)
       ->check(kName);
-  verb.add_option("--rows,-n", o.rows, "rows to label next [100]")->check(CLI::Range(1, 1000000))->type_name("N");
+  verb.add_option("--rows,-n", o.rows, "rows to label next [100]")->transform(whole(1, 1000000))->type_name("N");
   verb.add_option("--accuracy,-a", o.accuracy, "coverage is estimated at this accuracy [0.9]")
       ->check(kAccuracy)
       ->type_name("A");

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <map>
 #include <string_view>
+#include <system_error>
 
 #include "smidgen/learn/split.h"
 #include "smidgen/tensor/precision.h"
@@ -75,9 +77,16 @@ std::string check_positive(const std::string& text) {
                                                                                   : text + " is not a number above 0";
 }
 
-std::string check_whole(const std::string& text) {
-  const bool digits = !text.empty() && text.size() <= 19 && text.find_first_not_of("0123456789") == std::string::npos;
-  return digits ? "" : text + " is not a whole number from 0 on";
+std::string read_whole(std::string& text, std::uint64_t least, std::uint64_t most) {
+  std::uint64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stopped, code] = std::from_chars(text.data(), end, value);
+  if (code == std::errc() && stopped == end && value >= least && value <= most) {
+    text = std::to_string(value);
+    return {};
+  }
+  return text + " is not a whole number from " + std::to_string(least) +
+         (most == UINT64_MAX ? " on" : " to " + std::to_string(most));
 }
 
 std::string check_split(const std::string& text) {

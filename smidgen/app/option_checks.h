@@ -2,6 +2,7 @@
 // with it and, after "; ", what was probably meant.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -19,7 +20,8 @@ std::string check_arithmetic(const std::string& text);
 // Of pick, where --precision also promises something about a label.
 std::string check_precision(const std::string& text);
 std::string check_positive(const std::string& text);
-std::string check_whole(const std::string& text);
+// A whole number from `least` to `most`, in base 10: `text` becomes its usual form, for the parser would read 010 as 8.
+std::string read_whole(std::string& text, std::uint64_t least, std::uint64_t most);
 std::string check_split(const std::string& text);
 std::string check_delimiter(const std::string& text);
 // An unset variable of a script leaves an empty word.

@@ -44,5 +44,23 @@ TEST(OptionChecks, AHeldOutShareIsANumberThatLeavesSomething) {
   }
 }
 
+TEST(OptionChecks, AWholeNumberIsReadInBaseTen) {
+  for (const char* text : {"8", "08", "0000000000000000000000008"}) {
+    std::string read = text;
+    EXPECT_EQ(read_whole(read, 1, 8), "");
+    EXPECT_EQ(read, "8");
+  }
+  std::string most = "18446744073709551615", none = "00";
+  EXPECT_EQ(read_whole(most, 0, UINT64_MAX), "");
+  EXPECT_EQ(read_whole(none, 0, UINT64_MAX), "");
+  EXPECT_EQ(most, "18446744073709551615");
+  EXPECT_EQ(none, "0");
+  for (const char* text : {"", "9", "0", "-1", "+1", " 1", "1 ", "0x1", "1e0", "1.0", "x", "18446744073709551617"}) {
+    std::string read = text;
+    EXPECT_EQ(read_whole(read, 1, 8), std::string(text) + " is not a whole number from 1 to 8");
+    EXPECT_EQ(read, text);
+  }
+}
+
 }  // namespace
 }  // namespace smidgen
