@@ -38,8 +38,13 @@ constexpr std::string_view kSettable[] = {"seed",
                                           "top",
                                           "usd-per-core-hour"};
 // They decide what a certificate says, and of which rows.
-constexpr std::string_view kCertified[] = {"confidence", "split", "group", "time"};
+constexpr std::string_view kCertified[] = {"confidence", "split", "group", "time", "recall"};
 constexpr char kCertifiedHint[] = "it decides what is certified, so it stands on the command line only";
+
+// `--precision fraud=0.98` is a target of the certificate; `--precision int8` is how the encoder computes.
+bool is_target(std::string_view option, std::string_view value) {
+  return option == "precision" && value.find('=') != std::string_view::npos;
+}
 
 std::string variable_of(std::string_view option) {
   std::string name = "SMIDGEN_";
@@ -66,6 +71,11 @@ Status check_names(const std::vector<Setting>& settings) {
       return unknown(one, "[" + one.section + "] is not a command", one.section, verbs);
     if (std::find(std::begin(kCertified), std::end(kCertified), one.key) != std::end(kCertified))
       return Error(ErrorKind::kConfig, "no setting `" + one.key + "`")
+          .in(one.where)
+          .at_line(one.line)
+          .hint(kCertifiedHint);
+    if (is_target(one.key, one.value))
+      return Error(ErrorKind::kConfig, "no setting `" + one.key + "` of a label")
           .in(one.where)
           .at_line(one.line)
           .hint(kCertifiedHint);
@@ -109,8 +119,11 @@ Result<std::vector<Setting>> read_settings() {
   }
   for (const std::string_view option : kSettable) {
     const std::string name = variable_of(option);
-    if (const char* value = std::getenv(name.c_str()); value != nullptr && value[0] != '\0')
-      settings.push_back({"", std::string(option), value, name, 0});
+    const char* value = std::getenv(name.c_str());
+    if (value == nullptr || value[0] == '\0') continue;
+    if (is_target(option, value))
+      return Error(ErrorKind::kConfig, "is no setting where it is of a label").in(name).hint(kCertifiedHint);
+    settings.push_back({"", std::string(option), value, name, 0});
   }
   SMIDGEN_TRY(append_file("smidgen.conf", settings));
   if (const std::string user = user_file(); !user.empty()) SMIDGEN_TRY(append_file(user, settings));
