@@ -399,6 +399,8 @@ Status finish_pick(PickOptions& o, const RawOptions& raw) {
   if (o.risk == "all" && o.read.extra_column.empty())
     return Error::usage("--risk all counts the large model's errors too, and so needs its answers")
         .hint("name their column with --large-answers COLUMN, or use --risk selective");
+  if (o.risk != "all" && !o.read.extra_column.empty())
+    return Error::usage("--large-answers does nothing without --risk all").hint("add that, or leave it out");
   if (o.exits && !o.rungs.empty() && std::find(o.rungs.begin(), o.rungs.end(), "encoder") == o.rungs.end())
     return Error::usage("--exits are of the encoder, which --rungs leaves out").hint("add encoder to --rungs");
   return Ok{};
@@ -487,8 +489,15 @@ Status check_dashes(const std::vector<std::string>& arguments, const CLI::App& a
   return Ok{};
 }
 
-// The two forms of `train` take different options, and one that the other form knows would do nothing.
-Status check_form(const std::string& task, const std::vector<std::string>& arguments, const CLI::App& app,
+// What --rung has no use for: `linear` knows no encoder, and `static` no more of it than its vectors.
+bool is_idle(const std::string& name, const std::string& rung) {
+  if (rung != "linear" && rung != "static") return false;
+  static constexpr std::array kOfEncoder = {"--tokens-max", "--precision", "--minutes-max"};
+  return std::count(kOfEncoder.begin(), kOfEncoder.end(), name) > 0 || (name == "--encoder" && rung == "linear");
+}
+
+// The forms of `train` take different options, and one that another form knows would do nothing.
+Status check_form(const TrainOptions& o, const std::vector<std::string>& arguments, const CLI::App& app,
                   const CLI::App& verb) {
   static constexpr std::array kOfTasks = {"--epochs", "--held-out", "--window", "--stride"};
   static constexpr std::array kOfBoth = {"--task", "--rung", "--out", "--force", "--encoder", "--minutes-max"};
@@ -496,12 +505,14 @@ Status check_form(const std::string& task, const std::vector<std::string>& argum
     const CLI::Option* option = option_of(word, app, verb);
     if (option == nullptr || option->get_lnames().empty()) continue;
     const std::string name = "--" + option->get_lnames().front();
+    if (o.task.empty() && is_idle(name, o.rung))
+      return Error::usage(name + " does nothing with --rung " + o.rung).hint("leave it out");
     if (app.get_option_no_throw(name) != nullptr || std::count(kOfBoth.begin(), kOfBoth.end(), name) > 0) continue;
     const bool of_tasks = std::count(kOfTasks.begin(), kOfTasks.end(), name) > 0;
-    if (task.empty() && of_tasks) return Error::usage(name + " goes with --task").hint("leave it out");
-    if (task.empty()) continue;
-    if (!of_tasks || (name == "--stride" && task != "question-answering"))
-      return Error::usage(name + " does nothing with --task " + task).hint("leave it out");
+    if (o.task.empty() && of_tasks) return Error::usage(name + " goes with --task").hint("leave it out");
+    if (o.task.empty()) continue;
+    if (!of_tasks || (name == "--stride" && o.task != "question-answering"))
+      return Error::usage(name + " does nothing with --task " + o.task).hint("leave it out");
   }
   return Ok{};
 }
@@ -765,7 +776,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
     line.text = script(describe(app));
     return line;
   }
-  if (known->name == "train") SMIDGEN_TRY(check_form(options->train.task, arguments, app, verb));
+  if (known->name == "train") SMIDGEN_TRY(check_form(options->train, arguments, app, verb));
   SMIDGEN_ASSIGN(line.command, chosen(std::string(known->name), *options, line.global));
   return line;
 }
