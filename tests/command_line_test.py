@@ -283,6 +283,16 @@ def test_terminal():
     assert '\x1b' not in smidgen(*show).stdout, 'no terminal, no colour'
     screen, code = on_terminal(['run', 't.smidgen', '--no-input'])
     assert code == 64 and '--no-input' in screen, screen
+    bert, ask = str(ROOT / 'tests' / 'golden' / 'tiny_bert'), ['ask', str(ROOT / 'tests' / 'golden' / 'tiny_questions')]
+    for arguments in (['run', 't.smidgen', '-'], ['run', 't.smidgen', 'tickets.csv', '/dev/stdin'], ['run', 't.smidgen', '/dev/tty'],
+                      ['run', bert, 'tickets.csv', '--labels', '@/dev/stdin'], ['eval', 't.smidgen', '-'],
+                      [*ask, '-p', '-', 'What?'], [*ask, '--questions', '/dev/fd/0'], ['plan', '-', '--encoder', bert],
+                      ['plan', 'tickets.csv', '/dev/stdin', '--encoder', bert], ['train', '-', '--rung', 'linear', '--out', 'n'],
+                      ['pick', '-', '-a', '0.9', '--out', 'n'], ['pick', 'tickets.csv', '--test', '-', '-a', '0.9', '--out', 'n']):
+        screen, code = on_terminal(arguments + ['--no-input'])
+        assert code == 64 and 'is the terminal, and --no-input forbids that' in screen, (arguments, screen)
+    assert on_terminal(['run', 't.smidgen', '--text', '-', '--no-input', '-q'])[1] == 0
+    assert smidgen('run', 't.smidgen', '-', '/dev/null', '--no-input', '-q', '--format', 'lines').stdout == ''
     train = ['train', 'tickets.csv', '--rung', 'linear', '--out', 'p.smidgen', '--force']
     assert '\x1b' not in on_terminal(train + ['--plain'])[0] and '\x1b' not in on_terminal(train + ['--quiet', '--no-color'])[0]
 

@@ -681,6 +681,19 @@ void declare_all(CLI::App& app, GlobalOptions& global, Options& options) {
   take_as_typed(app);
 }
 
+// What is read of the command that was given; the others' options are empty.
+Status check_no_input(const Options& o) {
+  std::vector<std::string> inputs = {o.pick.data, o.pick.test,   o.pick.prices, o.train.data,
+                                     o.eval.data, o.ask.passage, o.ask.file};
+  for (const auto* files : {&o.run.files, &o.plan.files}) inputs.insert(inputs.end(), files->begin(), files->end());
+  if (o.run.labels.starts_with('@')) inputs.push_back(o.run.labels.substr(1));
+  const auto terminal = std::find_if(inputs.begin(), inputs.end(), reads_terminal);
+  if (terminal == inputs.end()) return Ok{};
+  return Error::usage((*terminal == "-" ? "standard input (-)" : *terminal) +
+                      " is the terminal, and --no-input forbids that")
+      .hint("name a file, or pipe the rows in");
+}
+
 Result<Command> chosen(const std::string& verb, Options& options, const GlobalOptions& global) {
   if (verb == "pick") {
     SMIDGEN_TRY(finish_pick(options.pick, options.raw));
@@ -776,6 +789,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
     line.text = script(describe(app));
     return line;
   }
+  if (line.global.no_input) SMIDGEN_TRY(check_no_input(*options));
   if (known->name == "train") SMIDGEN_TRY(check_form(options->train, arguments, app, verb));
   SMIDGEN_ASSIGN(line.command, chosen(std::string(known->name), *options, line.global));
   return line;

@@ -1,6 +1,9 @@
 #include "smidgen/app/option_checks.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -92,6 +95,17 @@ std::string read_whole(std::string& text, std::uint64_t least, std::uint64_t mos
 std::string check_split(const std::string& text) {
   const auto shares = parse_split_shares(text);
   return shares.ok() ? "" : shares.error().what() + "; did you mean a split such as 70/10/20?";
+}
+
+bool reads_terminal(const std::string& path) {
+  if (path == "-") return ::isatty(STDIN_FILENO) == 1;
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISCHR(info.st_mode)) return false;
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  const bool terminal = ::isatty(descriptor) == 1;
+  ::close(descriptor);
+  return terminal;
 }
 
 std::optional<char> delimiter_from(const std::string& text) {

@@ -27,6 +27,9 @@ std::string check_delimiter(const std::string& text);
 // An unset variable of a script leaves an empty word.
 std::string check_name(const std::string& text);
 
+// Whether reading `path` waits for somebody at a terminal: "-" where standard input is one, /dev/stdin, /dev/tty.
+bool reads_terminal(const std::string& path);
+
 // The character itself, or its name.
 std::optional<char> delimiter_from(const std::string& text);
 
