@@ -17,8 +17,10 @@
 #include "smidgen/base/json.h"
 #include "smidgen/base/json_write.h"
 #include "smidgen/base/thread_pool.h"
+#include "smidgen/base/utf8.h"
 #include "smidgen/model/question_answering.h"
 #include "smidgen/text/byte_window.h"
+#include "smidgen/text/column_names.h"
 
 namespace smidgen {
 
@@ -90,16 +92,24 @@ Result<Asked> parse_question(std::string_view line, const std::shared_ptr<const 
 // --questions FILE: one a line, or JSON lines when the name ends so; standard input shows which.
 Status read_questions(const std::string& path, const std::shared_ptr<const std::string>& passage,
                       const std::string& passage_path, std::vector<Asked>& all) {
-  SMIDGEN_ASSIGN(const std::string text, read_all(path, kQuestionsBytesMax));
-  const bool json = path.ends_with(".jsonl") || path.ends_with(".ndjson") || (path == "-" && text.starts_with('{'));
+  SMIDGEN_ASSIGN(const std::string read, read_all(path, kQuestionsBytesMax));
+  const std::string_view text = without_byte_order_mark(read);
+  const bool json =
+      path.ends_with(".jsonl") || path.ends_with(".ndjson") || (path == "-" && trim_ascii(text).starts_with('{'));
   std::uint64_t number = 0;
   for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    std::string_view line = std::string_view(text).substr(at, end - at);
+    const std::size_t begin = at, end = std::min(text.find('\n', at), text.size());
+    std::string_view line = text.substr(at, end - at);
     at = end + 1;
     ++number;
     if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.empty()) continue;
+    if (trim_ascii(line).empty()) continue;
+    if (const auto wrong = first_invalid_utf8(line))
+      return Error::bad_data("is not UTF-8")
+          .in(shown(path))
+          .at_line(number)
+          .at_byte(read.size() - text.size() + begin + *wrong)
+          .hint("convert it to UTF-8");
     if (!json && passage == nullptr)
       return Error::usage("the questions need a passage").hint("give it with --passage FILE");
     if (!json) {
@@ -163,7 +173,11 @@ Result<std::vector<Asked>> gather(const AskOptions& options) {
     SMIDGEN_ASSIGN(passage, read_passage(options.passage));
   }
   std::vector<Asked> all;
-  for (const std::string& question : options.questions) all.push_back({question, passage, shown(options.passage), 0});
+  for (const std::string& question : options.questions) {
+    if (const auto wrong = first_invalid_utf8(question))
+      return Error::bad_data("the question is not UTF-8").at_byte(*wrong).hint("convert it to UTF-8");
+    all.push_back({question, passage, shown(options.passage), 0});
+  }
   if (!options.questions.empty() && passage == nullptr)
     return Error::usage("a question needs a passage").hint("give it with --passage FILE, - for standard input");
   if (!options.file.empty()) SMIDGEN_TRY(read_questions(options.file, passage, options.passage, all));
