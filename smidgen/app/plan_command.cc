@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "smidgen/app/commands.h"
 #include "smidgen/app/figures.h"
@@ -100,7 +101,22 @@ struct Unlabelled {
   std::vector<std::string> texts, ids;  // ids: as JSON, empty where a row has none
   std::vector<std::uint64_t> lines;
   bool has_ids = false;
+  std::uint64_t left_out = 0;  // rows with a NUL
 };
+
+// A string without its quotes, anything else as it stands.
+std::string id_text(const std::string& json) {
+  if (json.empty()) return {};
+  const Json id = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  return id.is_string() ? id.get<std::string>() : json;
+}
+
+// CSV with one could not be read back. JSON has it as an escape only.
+bool has_nul(const Record& record) {
+  if (record.text.find('\0') != std::string::npos) return true;
+  return record.id_json.find("\\u0000") != std::string::npos &&
+         id_text(std::string(record.id_json)).find('\0') != std::string::npos;
+}
 
 Result<Unlabelled> read_unlabelled(const std::string& path, ReadOptions read, const App& app) {
   read.cancelled = interrupted;
@@ -114,13 +130,19 @@ Result<Unlabelled> read_unlabelled(const std::string& path, ReadOptions read, co
     if (!found) break;
     if (record.error) return std::move(*record.error);
     if (record.line == 1) warn_of_table(path, read, record, app);
+    if (has_nul(record)) {
+      ++rows.left_out;
+      continue;
+    }
     rows.texts.emplace_back(record.text);
     rows.ids.emplace_back(record.id_json);
     rows.lines.push_back(record.line);
     rows.has_ids = rows.has_ids || !record.id_json.empty();
   }
   if (id_name(read) == read.text_column) rows.has_ids = false;  // one column cannot be written twice
-  if (rows.texts.empty()) return Error::bad_data("has no rows").in(path);
+  if (rows.texts.empty())
+    return Error::bad_data(rows.left_out > 0 ? "has no rows without a NUL, which CSV cannot hold" : "has no rows")
+        .in(path);
   return rows;
 }
 
@@ -129,13 +151,6 @@ std::string csv_field(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
   return out + "\"";
-}
-
-// A string without its quotes, anything else as it stands.
-std::string id_text(const std::string& json) {
-  if (json.empty()) return {};
-  const Json id = Json::parse(json, nullptr, /*allow_exceptions=*/false);
-  return id.is_string() ? id.get<std::string>() : json;
 }
 
 std::string to_csv(const LabelPlan& plan, const Unlabelled& from, const PlanOptions& options) {
@@ -150,6 +165,22 @@ std::string to_csv(const LabelPlan& plan, const Unlabelled& from, const PlanOpti
     csv += left_open + csv_field(row.reason) + (row.chosen ? ",chosen\n" : ",random\n");
   }
   return csv;
+}
+
+// The file is for filling in by hand, and a spreadsheet computes what looks like a formula, whatever quotes it stands
+// in.
+void warn_of_formulas(const LabelPlan& plan, const Unlabelled& from, const App& app) {
+  const auto is_formula = [](const std::string& cell) {
+    return !cell.empty() && std::string_view("=+-@").find(cell[0]) != std::string_view::npos;
+  };
+  std::uint64_t cells = 0;
+  for (const PlannedRow& row : plan.rows) {
+    cells += is_formula(from.texts[row.row]) ? 1 : 0;
+    cells += from.has_ids && is_formula(id_text(from.ids[row.row])) ? 1 : 0;
+  }
+  if (cells > 0)
+    app.warn(counted(cells, "cell begins", "cells begin") +
+             " with =, +, - or @, which a spreadsheet takes for a formula: import the columns as text");
 }
 
 Json to_json(const CurveEstimate& estimate) {
@@ -237,6 +268,8 @@ Result<LabelPlan> make(const PlanOptions& options, App& app, Unlabelled& unlabel
   const Watcher watcher = make_watcher(app);
   auto plan = plan_labels(labelled ? &*labelled : nullptr, unlabelled.texts, encoder, request, pool, watcher);
   if (!plan.ok()) return std::move(plan).error().in(options.files.back());
+  if (unlabelled.left_out > 0)
+    plan->notes.push_back(counted(unlabelled.left_out, "row", "rows") + " left out: CSV cannot hold a NUL.");
   return plan;
 }
 
@@ -254,6 +287,7 @@ int run_plan(const PlanOptions& options, App& app) {
   const std::string csv = to_csv(*plan, unlabelled, options);
   if (to_file)
     if (const Status status = write_file_atomic(options.out, csv); !status.ok()) return app.fail(status.error());
+  if (to_file || !app.global.json) warn_of_formulas(*plan, unlabelled, app);
   if (app.global.json) return finish_with(app, to_json(*plan, unlabelled, options));
   if (to_file) return finish_with_summary(app, summary(*plan, options));
   std::string said = summary(*plan, options);
