@@ -78,7 +78,7 @@ std::string write_target(const std::string& path) {
   fs::path at = path;
   std::error_code code;
   for (int link = 0; link < kLinksMax; ++link) {
-    const std::string absolute = fs::absolute(at, code).lexically_normal().string();
+    std::string absolute = fs::absolute(at, code).lexically_normal().string();
     if (absolute.starts_with("/dev/") || absolute.starts_with("/proc/")) return absolute;
     if (!fs::is_symlink(at, code)) break;
     const fs::path to = fs::read_symlink(at, code);
