@@ -25,12 +25,6 @@ constexpr int kLinksMax = 40;  // as the kernel has it
 constexpr int kTries = 8;
 constexpr mode_t kPermissions = 0777;
 
-Error write_error(const std::string& path, int code) {
-  return Error::io(std::string("cannot write: ") + std::strerror(code))
-      .in(path)
-      .hint("check free space and permissions");
-}
-
 fs::path folder_of(const std::string& path) {
   const fs::path parent = fs::path(path).parent_path();
   return parent.empty() ? fs::path(".") : parent;
@@ -59,17 +53,7 @@ Error busy(const std::string& path, int descriptor) {
   struct flock lock {};
   lock.l_type = F_WRLCK;
   const bool known = ::fcntl(descriptor, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0;
-  return Error(ErrorKind::kLocked,
-               "another run" + (known ? " (process " + std::to_string(lock.l_pid) + ")" : "") + " is writing it")
-      .in(path)
-      .hint("wait for it to end, or choose another name");
-}
-
-bool is_same(int descriptor, const std::string& path) {
-  struct stat held {
-  }, named{};
-  return ::fstat(descriptor, &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
-         held.st_dev == named.st_dev;
+  return locked_error(path, known ? std::to_string(lock.l_pid) : "");
 }
 
 }  // namespace
@@ -141,7 +125,7 @@ Result<AtomicFile> AtomicFile::claim(const std::string& path, const std::string&
       ::close(descriptor);
       return error;
     }
-    if (!is_same(descriptor, temporary)) {  // its owner ended and renamed or removed it just now
+    if (!is_open_file(descriptor, temporary)) {  // its owner ended and renamed or removed it just now
       ::close(descriptor);
       continue;
     }
@@ -150,7 +134,7 @@ Result<AtomicFile> AtomicFile::claim(const std::string& path, const std::string&
     file.keep_permissions();
     return file;
   }
-  return Error(ErrorKind::kLocked, "other runs are writing it").in(path).hint("choose another name");
+  return locked_error(path, "");
 }
 
 // Those of the file that is replaced; who may not set them writes with those of a new file.

@@ -22,12 +22,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-Error write_error(const std::string& path, int code) {
-  return Error::io(std::string("cannot write: ") + std::strerror(code))
-      .in(path)
-      .hint("check free space and permissions");
-}
-
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}

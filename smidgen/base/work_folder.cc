@@ -23,26 +23,16 @@ constexpr char kMark[] = ".smidgen-work";  // holds the owner's process number; 
 constexpr std::uint64_t kMarkBytesMax = 64;
 constexpr int kTries = 8;
 
-bool is_same(int descriptor, const std::string& path) {
-  struct stat held {
-  }, named{};
-  return ::fstat(descriptor, &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
-         held.st_dev == named.st_dev;
-}
-
 // Locked, or the reason why not. A file system without locks is no reason: then two processes are on their own.
 enum class Claim { kOurs, kTheirs, kGone };
 Claim claim(int descriptor, const std::string& path) {
   if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return Claim::kTheirs;
-  return is_same(descriptor, path) ? Claim::kOurs : Claim::kGone;  // gone: its owner ended and removed it just now
+  return is_open_file(descriptor, path) ? Claim::kOurs : Claim::kGone;  // gone: its owner ended and removed it just now
 }
 
 Error taken(const std::string& out, const std::string& path) {
   const auto owner = read_file(path + "/" + kMark, kMarkBytesMax);
-  const std::string who = owner.ok() && !owner->empty() ? " (process " + *owner + ")" : "";
-  return Error(ErrorKind::kLocked, "another run" + who + " is writing it")
-      .in(out)
-      .hint("wait for it to end, or choose another name");
+  return locked_error(out, owner.ok() ? *owner : "");
 }
 
 // The mark goes last, so that a process that dies on the way leaves a folder that is known to be ours.
