@@ -64,6 +64,13 @@ std::vector<std::string> option_words(const std::vector<std::string>& arguments,
   return words;
 }
 
+bool is_given(const CLI::Option& option, const std::vector<std::string>& typed) {
+  return std::any_of(typed.begin(), typed.end(), [&](const std::string& word) {
+    const std::string name = word.substr(0, word.find('='));
+    return name.starts_with("--") ? option.check_lname(name.substr(2)) : option.check_sname(word.substr(1, 1));
+  });
+}
+
 std::vector<std::string> words_for_parser(const std::vector<std::string>& arguments, std::size_t verb_index,
                                           const std::vector<Setting>& settings, const CLI::App& app,
                                           const CLI::App& verb) {

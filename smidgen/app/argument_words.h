@@ -22,6 +22,9 @@ const CLI::Option* option_of(const std::string& word, const CLI::App& app, const
 std::vector<std::string> option_words(const std::vector<std::string>& arguments, const CLI::App& app,
                                       const CLI::App& verb);
 
+// Whether one of these (option_words) gives the option.
+bool is_given(const CLI::Option& option, const std::vector<std::string>& typed);
+
 // What the parser is given so that it takes every word as it was typed, with the settings behind the verb. Its options
 // must have gone through take_as_typed.
 std::vector<std::string> words_for_parser(const std::vector<std::string>& arguments, std::size_t verb_index,

@@ -603,13 +603,6 @@ Error parse_error(const CLI::ParseError& error, const std::vector<std::string>& 
 
 // ---- settings ----
 
-bool is_given(const CLI::Option& option, const std::vector<std::string>& typed) {
-  return std::any_of(typed.begin(), typed.end(), [&](const std::string& word) {
-    const std::string name = word.substr(0, word.find('='));
-    return name.starts_with("--") ? option.check_lname(name.substr(2)) : option.check_sname(word.substr(1, 1));
-  });
-}
-
 // The nearest setting of each option that the command has and the arguments leave open.
 std::vector<Setting> settings_for(const std::vector<Setting>& settings, const std::vector<std::string>& typed,
                                   const CLI::App& app, const CLI::App& verb) {
