@@ -261,7 +261,8 @@ void declare_run(CLI::App& verb, RunOptions& o, RawOptions& raw) {
       ->check(kArithmetic)
       ->type_name("P");
   verb.add_flag("--strict", o.strict, "stop at the first bad row");
-  verb.add_option("--out,-o", o.out, "write answers here, whole or not at all [standard output]")
+  verb.add_option("--out,-o", o.out,
+                  "write answers here, whole or not at all; stopped, the same command goes on [standard output]")
       ->check(kName)
       ->type_name("FILE");
   verb.add_option("--stats", o.stats, "write rows, seconds, rows/s and peak memory here as JSON")

@@ -23,7 +23,9 @@ class ClassifierAnswerer final : public RowAnswerer {
   void answer(std::span<const Record> records, BatchAnswers& out) override {
     const BundleInfo& info = bundle_.info;
     collect_texts(records, texts_);
+    const std::uint64_t cut_before = session_.rows_cut();
     const std::span<const Answer> answers = session_.classify(texts_);
+    out.cut = session_.rows_cut() - cut_before;
     out.rows_at_rung.assign(info.rungs.size(), 0);
     std::size_t next = 0;
     for (const Record& record : records) {
@@ -39,7 +41,6 @@ class ClassifierAnswerer final : public RowAnswerer {
       ++out.rows_at_rung[one.decision.stage];
     }
   }
-  std::uint64_t rows_cut() const override { return session_.rows_cut(); }
 
  private:
   const Bundle& bundle_;
@@ -67,10 +68,9 @@ class TaggerAnswerer final : public RowAnswerer {
       append_entities(out.lines, record, one, with_text_);
       out.entities += one.entities.size();
       out.empty += is_empty_text(record.text) ? 1 : 0;
-      cut_ += one.cut ? 1 : 0;
+      out.cut += one.cut ? 1 : 0;
     }
   }
-  std::uint64_t rows_cut() const override { return cut_; }
 
  private:
   const Tagger& tagger_;
@@ -78,7 +78,6 @@ class TaggerAnswerer final : public RowAnswerer {
   Tagger::Scratch scratch_;
   std::vector<std::string_view> texts_;
   std::vector<TaggedText> tagged_;
-  std::uint64_t cut_ = 0;
 };
 
 }  // namespace

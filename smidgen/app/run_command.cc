@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -9,6 +10,8 @@
 #include <memory>
 #include <optional>
 
+#include "smidgen/app/answers_file.h"
+#include "smidgen/app/command_line.h"
 #include "smidgen/app/commands.h"
 #include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
@@ -18,7 +21,6 @@
 #include "smidgen/app/model_heads.h"
 #include "smidgen/app/models.h"
 #include "smidgen/app/run_pipeline.h"
-#include "smidgen/base/atomic_file.h"
 #include "smidgen/base/clock.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/json_write.h"
@@ -27,6 +29,7 @@
 #include "smidgen/base/utf8.h"
 #include "smidgen/model/tagger.h"
 #include "smidgen/model/zero_shot.h"
+#include "smidgen/tensor/kernels.h"
 
 namespace smidgen {
 
@@ -93,7 +96,8 @@ Status check_files(const std::vector<std::string>& files, const ReadOptions& rea
   return Ok{};
 }
 
-RecordSource make_source(const RunOptions& options, const App& app) {
+// Leaves out the first `skipped` rows.
+RecordSource make_source(const RunOptions& options, std::uint64_t skipped, const App& app) {
   if (!options.texts.empty()) {
     auto at = std::make_shared<std::size_t>(0);
     return [texts = options.texts, at](Record& record) -> Result<bool> {
@@ -106,7 +110,14 @@ RecordSource make_source(const RunOptions& options, const App& app) {
   std::vector<std::string> files = options.files;
   if (files.empty()) files = {"-"};
   auto rows = std::make_shared<FileRows>(std::move(files), options.read, app);
-  return [rows](Record& record) { return rows->next(record); };
+  return [rows, skipped](Record& record) mutable -> Result<bool> {
+    for (; skipped > 0; --skipped) {
+      SMIDGEN_ASSIGN(const bool got, rows->next(record));
+      if (!got) return false;
+      record.error.reset();
+    }
+    return rows->next(record);
+  };
 }
 
 // --labels A,B,.. or @FILE, one a line.
@@ -222,6 +233,49 @@ void warn_if_uncertified(const App& app, const Bundle& bundle, const std::string
            shell_word(for_terminal(path, 200)) + "`)");
 }
 
+// Name, size and time of every regular file in the folder `path`, or of the file `path`.
+Status add_files(std::string& text, const std::string& path) {
+  std::error_code code;
+  std::vector<std::string> files;
+  if (fs::is_directory(path, code)) {
+    for (fs::recursive_directory_iterator it(path, code), end; !code && it != end; it.increment(code))
+      if (it->is_regular_file(code)) files.push_back(it->path().string());
+    std::sort(files.begin(), files.end());
+  } else {
+    files = {path};
+  }
+  for (const std::string& file : files) {
+    const auto bytes = fs::file_size(file, code);
+    const auto changed = code ? fs::file_time_type{} : fs::last_write_time(file, code);
+    if (code) return Error::no_input(code.message()).in(file);
+    append_json_string(text, fs::absolute(file, code).string());
+    text += fmt::format(" {} {}\n", bytes, changed.time_since_epoch().count());
+  }
+  return Ok{};
+}
+
+// What the answers of a run depend on, as text; empty when its rows cannot be read twice.
+std::string run_identity(const RunOptions& options, const RunModel& model) {
+  if (options.files.empty() || !std::all_of(options.files.begin(), options.files.end(), is_regular)) return "";
+  const ReadOptions& read = options.read;
+  std::string text = version_text() + kernels().name;
+  text += fmt::format("\n{} {} {} {} {}\n", static_cast<int>(read.format), static_cast<int>(read.delimiter),
+                      options.precision ? precision_name(*options.precision) : "own", options.top, options.with_text);
+  for (const std::string& field : {read.text_column, read.id_column, options.label_template})
+    append_json_string(text, field);
+  if (model.classifier && options.labels.empty()) {
+    text += model.classifier->bundle().sha256;
+  } else {
+    const auto folder = find_encoder(options.bundle);
+    if (!folder.ok() || !add_files(text, *folder).ok()) return "";
+  }
+  if (model.classifier)
+    for (const std::string& label : model.classifier->bundle().info.labels) append_json_string(text, label);
+  for (const std::string& file : options.files)
+    if (!add_files(text, file).ok()) return "";
+  return text;
+}
+
 std::uint64_t rows_at(const PipelineSummary& s, std::size_t rung) {
   return rung < s.rows_at_rung.size() ? s.rows_at_rung[rung] : 0;
 }
@@ -238,10 +292,18 @@ std::string shares_text(const BundleInfo& info, const PipelineSummary& s) {
   return text;
 }
 
-void report_summary(const App& app, const RunModel& model, const PipelineSummary& s, double seconds) {
+// Rows a second of this process, which `before` rows are not of.
+double rows_per_second(const PipelineCounts& s, std::uint64_t before, double seconds) {
+  return static_cast<double>(s.rows - before) / std::max(seconds, 1e-3);
+}
+
+void report_summary(const App& app, const RunModel& model, const PipelineSummary& s, std::uint64_t before,
+                    double seconds) {
   std::string line =
-      fmt::format("smidgen: {} in {} ({} rows/s)", counted(s.rows, "row", "rows"), seconds_text(seconds),
-                  with_thousands(static_cast<std::uint64_t>(static_cast<double>(s.rows) / std::max(seconds, 1e-3))));
+      fmt::format("smidgen: {} in {} ({} rows/s)", counted(s.rows - before, "row", "rows"), seconds_text(seconds),
+                  with_thousands(static_cast<std::uint64_t>(rows_per_second(s, before, seconds))));
+  if (before > 0)
+    line += fmt::format(", {} before the stop, {} in all", with_thousands(before), with_thousands(s.rows));
   line +=
       model.tagger ? ", " + counted(s.entities, "entity", "entities") : shares_text(model.classifier->bundle().info, s);
   if (s.cut > 0) line += ", " + counted(s.cut, "row", "rows") + " too long and read in part";
@@ -251,16 +313,15 @@ void report_summary(const App& app, const RunModel& model, const PipelineSummary
 }
 
 // --stats FILE: what the run did, for programs.
-Status write_stats(const std::string& path, const RunModel& model, const PipelineSummary& s, bool complete,
+Status write_stats(const std::string& path, const RunModel& model, const PipelineSummary& s, std::uint64_t before,
                    double seconds) {
   const std::string what =
       model.tagger ? fmt::format("\"entities\":{}", s.entities) : fmt::format("\"escalated\":{}", s.escalated);
-  std::string out = fmt::format(
-      "{{\"complete\":{},\"rows\":{},\"bad\":{},{},\"cut\":{},\"empty\":{},\"seconds\":{:.6f},\"rows_per_second\":{:."
-      "1f},"
-      "\"memory_peak_mb\":{:.1f}",
-      complete, s.rows, s.bad, what, s.cut, s.empty, seconds, static_cast<double>(s.rows) / std::max(seconds, 1e-6),
-      memory_peak_mb());
+  std::string out =
+      fmt::format(R"({{"complete":{},"rows":{},"rows_before":{},"bad":{},{},"cut":{},"empty":{},"seconds":{:.6f},)"
+                  R"("rows_per_second":{:.1f},"memory_peak_mb":{:.1f})",
+                  !s.error, s.rows, before, s.bad, what, s.cut, s.empty, seconds, rows_per_second(s, before, seconds),
+                  memory_peak_mb());
   if (model.tagger) return write_file_atomic(path, out + "}\n");
   const std::vector<BundleRung>& rungs = model.classifier->bundle().info.rungs;
   out += ",\"rungs\":[";
@@ -274,11 +335,23 @@ Status write_stats(const std::string& path, const RunModel& model, const Pipelin
 
 constexpr std::size_t kErrorCharactersMax = 500;
 
-int finish(App& app, const RunOptions& options, const PipelineSummary& summary, std::optional<AtomicFile>& out) {
+// After an error: the answers are kept where the same command could do better.
+int finish_early(const App& app, const PipelineSummary& summary, std::optional<AnswersFile>& out) {
+  const ErrorKind kind = summary.error->kind();
+  const int code = app.fail(*summary.error);
+  if (out && (kind == ErrorKind::kCancelled || kind == ErrorKind::kIo) && out->keep(summary))
+    app.say("smidgen: the answers so far are in " + for_terminal(out->kept_in(), 200) +
+            "; the same command goes on from there");
+  else if (out)
+    out->discard();
+  return code;
+}
+
+int finish(App& app, const RunOptions& options, PipelineSummary& summary, std::optional<AnswersFile>& out) {
   if (summary.error && is_closed_pipe(*summary.error)) return 0;
-  if (summary.error) return app.fail(*summary.error);
-  if (out)
-    if (const Status status = out->commit(); !status.ok()) return app.fail(status.error());
+  if (out && !summary.error)
+    if (const Status status = out->commit(); !status.ok()) summary.error = status.error();
+  if (summary.error) return finish_early(app, summary, out);
   if (summary.bad == 0) return 0;
   if (!options.texts.empty()) return 65;
   app.warn(fmt::format("{} of {} rows could not be read; their lines carry `error`, the first: {}",
@@ -309,41 +382,47 @@ int run_run(const RunOptions& options, App& app) {
   const auto model = open_model(options, app);
   if (!model.ok()) return app.fail(model.error());
   if (model->classifier) warn_if_uncertified(app, model->classifier->bundle(), options.bundle);
-  std::optional<AtomicFile> out;
+  std::optional<AnswersFile> out;
+  PipelineOptions pipeline;
   if (!options.out.empty() && options.out != "-") {
-    auto created = AtomicFile::create(options.out, AtomicFile::Writers::kOne);
-    if (!created.ok()) return app.fail(created.error());
-    out.emplace(*std::move(created));
+    auto opened = AnswersFile::open(options.out, run_identity(options, *model));
+    if (!opened.ok()) return app.fail(opened.error());
+    out.emplace(*std::move(opened));
+    pipeline.before = out->before();
+    if (out->started_over())
+      app.say(
+          "smidgen: starts over: the answers a stopped run left were of other rows, another model or other options");
   }
+  const std::uint64_t before = pipeline.before.rows;
+  if (before > 0) app.say("smidgen: goes on after " + counted(before, "row", "rows") + " that were answered before");
 
   const bool screen = !out && app.terminal.output_is_tty;  // answers and a bar would overwrite each other
   Watcher watcher = make_watcher(app);
   const SteadyTime began = steady_now();
-  PipelineOptions pipeline;
   pipeline.threads = options.texts.empty() ? app.threads() : 1;
   pipeline.top = options.top;
   pipeline.with_text = options.with_text;
   pipeline.strict = options.strict;
   pipeline.cancelled = interrupted;
   if (!screen && options.texts.empty())
-    pipeline.written = [&](std::uint64_t rows) {
-      const double seconds = seconds_since(began);
-      watcher.report(
-          "run", -1,
-          fmt::format("{} rows, {} rows/s", with_thousands(rows),
-                      with_thousands(static_cast<std::uint64_t>(static_cast<double>(rows) / std::max(seconds, 1e-3)))));
+    pipeline.written = [&](const PipelineCounts& counts) {
+      if (out) out->written(counts);
+      const double rate = rows_per_second(counts, before, seconds_since(began));
+      watcher.report("run", -1,
+                     fmt::format("{} rows, {} rows/s", with_thousands(counts.rows),
+                                 with_thousands(static_cast<std::uint64_t>(rate))));
     };
-  const PipelineSummary summary =
-      run_pipeline(make_source(options, app), model->answerer(pipeline), pipeline,
+  PipelineSummary summary =
+      run_pipeline(make_source(options, before, app), model->answerer(pipeline), pipeline,
                    [&](std::string_view lines) { return out ? out->write(lines) : write_stdout(lines); });
   watcher = Watcher{};
   pipeline.written = nullptr;
   const double seconds = seconds_since(began);
   const bool nothing_to_say = summary.error && (summary.rows == 0 || summary.error->kind() == ErrorKind::kIo);
-  if (options.texts.empty() && !nothing_to_say) report_summary(app, *model, summary, seconds);
+  if (options.texts.empty() && !nothing_to_say) report_summary(app, *model, summary, before, seconds);
   int code = finish(app, options, summary, out);  // the answers first: figures that cannot be written cost nothing
   if (!options.stats.empty())
-    if (const Status status = write_stats(options.stats, *model, summary, !summary.error, seconds); !status.ok())
+    if (const Status status = write_stats(options.stats, *model, summary, before, seconds); !status.ok())
       code = app.fail(status.error());
   if (!summary.reader_blocked) return code;
   out.reset();

@@ -147,7 +147,7 @@ BatchPtr take(Shared& shared) {
   }
 }
 
-void work(Shared& shared, const MakeAnswerer& make, std::uint64_t& cut) {
+void work(Shared& shared, const MakeAnswerer& make) {
   const std::unique_ptr<RowAnswerer> answerer = make();
   while (BatchPtr batch = take(shared)) {
     answerer->answer({batch->records.data(), batch->rows}, batch->answers);
@@ -156,17 +156,17 @@ void work(Shared& shared, const MakeAnswerer& make, std::uint64_t& cut) {
     shared.done.emplace(number, std::move(batch));
     shared.for_writer.notify_one();
   }
-  cut = answerer->rows_cut();
 }
 
-void count(const BatchAnswers& answers, PipelineSummary& summary) {
-  if (summary.bad == 0) summary.first_bad = answers.first_bad;
-  summary.bad += answers.bad;
-  summary.escalated += answers.escalated;
-  summary.empty += answers.empty;
-  summary.entities += answers.entities;
-  summary.rows_at_rung.resize(std::max(summary.rows_at_rung.size(), answers.rows_at_rung.size()));
-  for (std::size_t i = 0; i < answers.rows_at_rung.size(); ++i) summary.rows_at_rung[i] += answers.rows_at_rung[i];
+void count(const BatchAnswers& answers, PipelineCounts& counts) {
+  if (counts.bad == 0) counts.first_bad = answers.first_bad;
+  counts.bad += answers.bad;
+  counts.escalated += answers.escalated;
+  counts.cut += answers.cut;
+  counts.empty += answers.empty;
+  counts.entities += answers.entities;
+  counts.rows_at_rung.resize(std::max(counts.rows_at_rung.size(), answers.rows_at_rung.size()));
+  for (std::size_t i = 0; i < answers.rows_at_rung.size(); ++i) counts.rows_at_rung[i] += answers.rows_at_rung[i];
 }
 
 // Writes batches in order until the input ends, the sink fails or somebody cancels.
@@ -183,7 +183,7 @@ void write_all(Shared& shared, const PipelineOptions& options, const LineSink& s
     const auto at = shared.done.find(next);
     if (at == shared.done.end()) {
       if (available()) break;
-      if (options.written) options.written(summary.rows);
+      if (options.written) options.written(summary);
       continue;
     }
     BatchPtr batch = std::move(at->second);
@@ -193,7 +193,7 @@ void write_all(Shared& shared, const PipelineOptions& options, const LineSink& s
     if (status.ok()) {
       summary.rows += batch->rows;
       count(batch->answers, summary);
-      if (options.written) options.written(summary.rows);
+      if (options.written) options.written(summary);
     } else {
       summary.error = status.error();
     }
@@ -209,11 +209,10 @@ void write_all(Shared& shared, const PipelineOptions& options, const LineSink& s
 
 PipelineSummary run_pipeline(RecordSource source, const MakeAnswerer& answerer, const PipelineOptions& options,
                              const LineSink& sink) {
-  PipelineSummary summary;
+  PipelineSummary summary{options.before, {}, false};
   auto shared = std::make_shared<Shared>();
   shared->source = std::move(source);
   for (std::size_t i = 0; i < 4 * options.threads + 2; ++i) shared->free.push_back(std::make_unique<Batch>());
-  std::vector<std::uint64_t> cut(options.threads, 0);
   std::vector<std::thread> workers;
   std::thread reader;
   workers.reserve(options.threads);
@@ -221,7 +220,7 @@ PipelineSummary run_pipeline(RecordSource source, const MakeAnswerer& answerer, 
     reader =
         std::thread([shared, strict = options.strict] { guarded(*shared, true, [&] { read_all(*shared, strict); }); });
     for (std::size_t i = 0; i < options.threads; ++i)
-      workers.emplace_back([&, i] { guarded(*shared, false, [&] { work(*shared, answerer, cut[i]); }); });
+      workers.emplace_back([&, i] { guarded(*shared, false, [&] { work(*shared, answerer); }); });
   } catch (const std::exception&) {  // no more threads: fewer do, but none does nothing
     if (workers.empty()) summary.error = Error::io("cannot start a thread").hint("free memory, or raise `ulimit -u`");
   }
@@ -243,7 +242,6 @@ PipelineSummary run_pipeline(RecordSource source, const MakeAnswerer& answerer, 
     reader.join();
     if (!summary.error) summary.error = std::move(shared->reader_error);
   }
-  for (const std::uint64_t rows : cut) summary.cut += rows;
   return summary;
 }
 

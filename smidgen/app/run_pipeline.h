@@ -34,7 +34,7 @@ using LineSink = std::function<Status(std::string_view lines)>;
 // What a worker made of a batch.
 struct BatchAnswers {
   std::string lines;  // one a record, in order
-  std::uint64_t bad = 0, escalated = 0, empty = 0, entities = 0;
+  std::uint64_t bad = 0, escalated = 0, cut = 0, empty = 0, entities = 0;
   std::vector<std::uint64_t> rows_at_rung;
   std::string first_bad;  // what is wrong with the first bad row; foreign text
 };
@@ -45,20 +45,11 @@ class RowAnswerer {
   virtual ~RowAnswerer() = default;
   // Fills `out`, which is empty.
   virtual void answer(std::span<const Record> records, BatchAnswers& out) = 0;
-  virtual std::uint64_t rows_cut() const = 0;  // so far
 };
 using MakeAnswerer = std::function<std::unique_ptr<RowAnswerer>()>;  // called on the worker's thread
 
-struct PipelineOptions {
-  std::size_t threads = 1;
-  std::size_t top = 0;     // probabilities of this many labels on every line; 0: none
-  bool with_text = false;  // the row's text on every line
-  bool strict = false;     // the first bad row ends the run with its error
-  std::function<bool()> cancelled = {};
-  std::function<void(std::uint64_t rows)> written = {};  // after every write, and about ten times a second
-};
-
-struct PipelineSummary {
+// What was written: each count is of the lines that the sink took.
+struct PipelineCounts {
   std::uint64_t rows = 0;                   // lines written
   std::uint64_t bad = 0;                    // of these, rows that could not be read
   std::string first_bad;                    // what is wrong with the first of them; foreign text
@@ -67,7 +58,20 @@ struct PipelineSummary {
   std::uint64_t empty = 0;                  // answered rows whose text is empty (is_empty_text)
   std::uint64_t entities = 0;               // of a tagger
   std::vector<std::uint64_t> rows_at_rung;  // answered rows by the last rung reached
-  std::optional<Error> error;               // what ended the run early: source, sink, strict or cancelled
+};
+
+struct PipelineOptions {
+  std::size_t threads = 1;
+  std::size_t top = 0;         // probabilities of this many labels on every line; 0: none
+  bool with_text = false;      // the row's text on every line
+  bool strict = false;         // the first bad row ends the run with its error
+  PipelineCounts before = {};  // of an earlier part of this run, whose rows the source leaves out
+  std::function<bool()> cancelled = {};
+  std::function<void(const PipelineCounts&)> written = {};  // after every write, and about ten times a second
+};
+
+struct PipelineSummary : PipelineCounts {
+  std::optional<Error> error;   // what ended the run early: source, sink, strict or cancelled
   bool reader_blocked = false;  // the reader thread was left behind in a read: end the process without joining it
 };
 

@@ -123,6 +123,32 @@ TEST(RunPipelineTest, ATextThatSaysNothingIsAnsweredAndMarked) {
   EXPECT_EQ(line, 5U);
 }
 
+TEST(RunPipelineTest, GoesOnWithTheCountsOfAnEarlierPart) {
+  PipelineSummary whole, part;
+  const std::string expected = collect(5000, {.threads = 2}, whole);
+  std::string out = collect(1000, {.threads = 2}, part);
+  RecordSource rest = counted(5000);
+  Record left_out;
+  for (int row = 0; row < 1000; ++row) ASSERT_TRUE(*rest(left_out));
+  const Classifier classifier = two_labels();
+  std::uint64_t least = 5000;
+  const PipelineSummary last = run_pipeline(
+      [&](Record& record) { return rest(record); }, answer_with(classifier, {}),
+      {.threads = 2, .before = part, .written = [&](const PipelineCounts& c) { least = std::min(least, c.rows); }},
+      [&](std::string_view lines) {
+        out += lines;
+        return Ok{};
+      });
+  EXPECT_EQ(out, expected);
+  EXPECT_GE(least, 1000U);
+  EXPECT_EQ(last.rows, whole.rows);
+  EXPECT_EQ(last.bad, whole.bad);
+  EXPECT_EQ(last.first_bad, whole.first_bad);
+  EXPECT_EQ(last.escalated, whole.escalated);
+  EXPECT_EQ(last.cut, whole.cut);
+  EXPECT_EQ(last.rows_at_rung, whole.rows_at_rung);
+}
+
 TEST(RunPipelineTest, StrictStopsAtTheFirstBadRow) {
   PipelineSummary summary;
   collect(5000, {.threads = 2, .strict = true}, summary);
@@ -185,10 +211,11 @@ TEST(RunPipelineTest, ASinkWithoutMemoryStopsTheRun) {
 TEST(RunPipelineTest, CancelEndsAnEndlessRun) {
   const Classifier classifier = two_labels();
   std::uint64_t seen = 0;
-  const auto summary = run_pipeline(
-      counted(1U << 30), answer_with(classifier, {}),
-      {.threads = 2, .cancelled = [&] { return seen > 1000; }, .written = [&](std::uint64_t rows) { seen = rows; }},
-      [](std::string_view) { return Ok{}; });
+  const auto summary = run_pipeline(counted(1U << 30), answer_with(classifier, {}),
+                                    {.threads = 2,
+                                     .cancelled = [&] { return seen > 1000; },
+                                     .written = [&](const PipelineCounts& counts) { seen = counts.rows; }},
+                                    [](std::string_view) { return Ok{}; });
   EXPECT_EQ(summary.error->kind(), ErrorKind::kCancelled);
 }
 

@@ -87,10 +87,13 @@ AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : path_(std::move(other.path_)),
       target_(std::move(other.target_)),
       temporary_(std::exchange(other.temporary_, {})),
-      descriptor_(std::exchange(other.descriptor_, -1)) {}
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      left_(other.left_),
+      kept_(other.kept_),
+      lost_(other.lost_) {}
 
 AtomicFile::~AtomicFile() {
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (!temporary_.empty() && !kept_) ::unlink(temporary_.c_str());
   if (descriptor_ >= 0) ::close(descriptor_);  // last: it holds the lock
 }
 
@@ -110,7 +113,7 @@ Result<AtomicFile> AtomicFile::create(const std::string& path, Writers writers) 
   return file;
 }
 
-// One temporary name for all who write the file, and a lock on it: what a killed process left is taken over.
+// One temporary name for all who write the file, and a lock on it: what a stopped process left is taken over.
 Result<AtomicFile> AtomicFile::claim(const std::string& path, const std::string& target) {
   const std::string temporary = target + ".smidgen.tmp";
   for (int attempt = 0; attempt < kTries; ++attempt) {
@@ -130,8 +133,10 @@ Result<AtomicFile> AtomicFile::claim(const std::string& path, const std::string&
       continue;
     }
     AtomicFile file(path, target, temporary, descriptor);
-    if (::ftruncate(descriptor, 0) != 0) return write_error(path, errno);
     file.keep_permissions();
+    struct stat old {};
+    if (::fstat(descriptor, &old) != 0) return write_error(path, errno);
+    file.left_ = static_cast<std::uint64_t>(old.st_size);
     return file;
   }
   return locked_error(path, "");
@@ -153,9 +158,23 @@ Status AtomicFile::write(std::string_view bytes) {
   return Ok{};
 }
 
+Status AtomicFile::go_on_after(std::uint64_t bytes) {
+  if (temporary_.empty()) return Ok{};
+  const auto end = static_cast<off_t>(bytes);
+  if (::ftruncate(descriptor_, end) != 0 || ::lseek(descriptor_, end, SEEK_SET) != end)
+    return write_error(path_, errno);
+  return Ok{};
+}
+
+Status AtomicFile::sync() {
+  if (lost_ == 0 && !temporary_.empty() && ::fsync(descriptor_) != 0) lost_ = errno;
+  if (lost_ != 0) return write_error(path_, lost_);
+  return Ok{};
+}
+
 Status AtomicFile::commit() {
   if (temporary_.empty()) return Ok{};
-  if (::fsync(descriptor_) != 0) return write_error(path_, errno);
+  SMIDGEN_TRY(sync());
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) return write_error(path_, errno);
   temporary_.clear();
   if (::close(std::exchange(descriptor_, -1)) != 0) return write_error(path_, errno);

@@ -1,11 +1,13 @@
 // A file written piece by piece that is either whole or absent: under a temporary name beside it, then fsync, then
-// renamed. For what is too large to be held in memory once more; write_file_atomic (file.h) takes all bytes at once.
+// renamed. What was written before a stop can be kept there, for the next to go on from (Writers::kOne). For what is
+// too large to be held in memory once more; write_file_atomic (file.h) takes all bytes at once.
 //
 // What is written is what the name leads to: the file behind a link is replaced, not the link, and keeps its
 // permissions. A pipe, a device, and whatever stands in /dev or /proc (/dev/stdout leads to a file at times) takes the
 // bytes as they come.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -20,15 +22,23 @@ bool is_stream(const std::string& path);
 
 class AtomicFile {
  public:
-  // kOne: a second process that writes the same file is told so (kLocked).
+  // kOne: a second process that writes the same file is told so (kLocked), and what an earlier one left under the
+  // temporary name is still there, left() bytes: begin with go_on_after().
   enum class Writers { kAny, kOne };
   static Result<AtomicFile> create(const std::string& path, Writers writers = Writers::kAny);
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;
-  ~AtomicFile();  // without commit() nothing remains
+  ~AtomicFile();  // without commit() or keep() nothing remains
 
   Status write(std::string_view bytes);  // kIo when the disk is full; what stood at `path` stays
-  Status commit();                       // fsync, rename, fsync of the folder
+  // What was written is on the disk. Once this fails it always does: the system may have dropped what it could not
+  // write.
+  Status sync();
+  Status commit();                              // fsync, rename, fsync of the folder
+  std::uint64_t left() const { return left_; }  // of kOne; 0 for a stream
+  Status go_on_after(std::uint64_t bytes);      // at most left(): the first of them stay, what follows goes
+  void keep() { kept_ = true; }                 // what is written stays under the temporary name
+  const std::string& temporary() const { return temporary_; }  // empty: a stream, or committed
 
  private:
   AtomicFile(std::string path, std::string target, std::string temporary, int descriptor);
@@ -39,6 +49,9 @@ class AtomicFile {
   std::string target_;     // what is replaced
   std::string temporary_;  // empty: a stream
   int descriptor_;
+  std::uint64_t left_ = 0;
+  bool kept_ = false;
+  int lost_ = 0;  // errno of a failed fsync
 };
 
 // What killed processes left beside `path`: its temporary files.

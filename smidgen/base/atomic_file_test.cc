@@ -104,7 +104,7 @@ TEST_F(AtomicFileTest, OneWriterAtATime) {
   for (const int end : {ready[0], ready[1], go[0], go[1]}) ::close(end);
 }
 
-TEST_F(AtomicFileTest, WhatAKilledWriterLeftIsTakenOver) {
+TEST_F(AtomicFileTest, GoesOnFromWhatAKilledWriterLeft) {
   const pid_t child = fork();
   if (child == 0) {
     auto file = AtomicFile::create(path_, AtomicFile::Writers::kOne);
@@ -114,11 +114,25 @@ TEST_F(AtomicFileTest, WhatAKilledWriterLeftIsTakenOver) {
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   ASSERT_EQ(files(), 1U);
-  auto file = AtomicFile::create(path_, AtomicFile::Writers::kOne);
-  ASSERT_TRUE(file.ok()) << file.error().message();
-  ASSERT_TRUE(file->write("whole").ok());
-  ASSERT_TRUE(file->commit().ok());
-  EXPECT_EQ(*read_file(path_, 100), "whole");
+  {
+    auto file = AtomicFile::create(path_, AtomicFile::Writers::kOne);
+    ASSERT_TRUE(file.ok()) << file.error().message();
+    EXPECT_EQ(file->left(), 21U);
+    ASSERT_TRUE(file->go_on_after(8).ok());
+    ASSERT_TRUE(file->write("short ").ok());
+    file->keep();
+  }
+  {
+    auto file = AtomicFile::create(path_, AtomicFile::Writers::kOne);
+    ASSERT_TRUE(file.ok()) << file.error().message();
+    EXPECT_EQ(file->left(), 14U);
+    ASSERT_TRUE(file->go_on_after(14).ok());
+    ASSERT_TRUE(file->write("answer").ok());
+    ASSERT_TRUE(file->commit().ok());
+  }
+  EXPECT_EQ(*read_file(path_, 100), "half of short answer");
+  EXPECT_EQ(files(), 1U);
+  { const auto unused = AtomicFile::create(path_, AtomicFile::Writers::kOne); }
   EXPECT_EQ(files(), 1U);
 }
 

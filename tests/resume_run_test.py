@@ -1,0 +1,107 @@
+"""`run --out` stopped with Ctrl-C goes on from there, also after a kill, and writes the bytes of a run that was never stopped.
+
+Usage: resume_run_test.py ROOT BUILD"""
+import json
+import os
+import pathlib
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+PROGRAM = pathlib.Path(sys.argv[2]).resolve() / 'smidgen'
+ROWS = 200_000
+
+
+def fill_up():
+    """No file of this process grows beyond a megabyte and a bit."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_001, 1_000_001))
+
+
+def main():
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        environment = {key: value for key, value in os.environ.items() if not key.startswith('SMIDGEN_')} | {
+            'HOME': name, 'XDG_CONFIG_HOME': name + '/config', 'XDG_STATE_HOME': name + '/state', 'XDG_CACHE_HOME': name + '/cache'}
+
+        def smidgen(*arguments):
+            return subprocess.run([PROGRAM, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+
+        def run(data='rows.csv', *more):
+            return smidgen('run', 'b.smidgen', data, '--out', 'answers.jsonl', '--threads', '1', *more)
+
+        def stop(how, grown):
+            """Stops a run once the kept answers have grown by so many bytes: what it said, and its exit code."""
+            kept = folder / 'answers.jsonl.smidgen.tmp'
+            size = kept.stat().st_size if kept.exists() else 0
+            child = subprocess.Popen([PROGRAM, 'run', 'b.smidgen', 'rows.csv', '--out', 'answers.jsonl', '--threads', '1'],
+                                     cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+            while child.poll() is None and not (kept.exists() and kept.stat().st_size > size + grown):
+                time.sleep(0.001)
+            child.send_signal(how)
+            return child.communicate()[1], child.returncode
+
+        def check(holds, what):
+            if not holds:
+                sys.exit(f'resume_run_test: {what}')
+
+        (folder / 'labels.csv').write_text('text,label\n' + ''.join(f'good {i},yes\nbad {i},no\n' for i in range(20)), encoding='utf-8')
+        # Line 151 is no row; texts of 33,000 letters are cut, an empty one is counted.
+        rows = [f'{"good" if i % 3 else "bad"} thing {i}' for i in range(ROWS)]
+        rows[149], rows[160], rows[170] = '"torn" x', 'long ' * 6600, '""'
+        (folder / 'rows.csv').write_text('text\n' + '\n'.join(rows) + '\n', encoding='utf-8')
+        trained = smidgen('train', 'labels.csv', '--rung', 'linear', '--out', 'b.smidgen', '--quiet')
+        check(trained.returncode == 0, trained.stderr)
+        whole = run('rows.csv', '--stats', 'whole.json')
+        check(whole.returncode == 65, whole.stderr)
+        answers, figures = (folder / 'answers.jsonl').read_bytes(), json.loads((folder / 'whole.json').read_text())
+        check(answers.count(b'\n') == ROWS and figures['bad'] == 1 and figures['cut'] == 1 and figures['empty'] == 1, f'rows: {figures}')
+        (folder / 'answers.jsonl').unlink()
+
+        said, code = stop(signal.SIGINT, 100_000)
+        check(code == 130 and 'goes on from there' in said, f'Ctrl-C ended with {code}: {said}')
+        kept = int(re.search(r'smidgen: ([\d,]+) rows', said)[1].replace(',', ''))
+        check(0 < kept < ROWS, f'{kept} rows kept')
+        said, _ = stop(signal.SIGKILL, 100_000)
+        check(f'goes on after {kept:,} rows' in said, f'a second run said {said}')
+        said, code = stop(signal.SIGTERM, 100_000)
+        check(f'goes on after {kept:,} rows' in said and code == 130, f'a run after a kill ended with {code}: {said}')
+        check(not (folder / 'answers.jsonl').exists(), 'answers stand before they are whole')
+        last = run('rows.csv', '--stats', 'last.json')
+        check(last.returncode == 65 and 'goes on after' in last.stderr, f'the last run ended with {last.returncode}: {last.stderr}')
+        check((folder / 'answers.jsonl').read_bytes() == answers, 'other answers than without a stop')
+        end = json.loads((folder / 'last.json').read_text())
+        check(kept < end['rows_before'] < ROWS, f'rows before the stop: {end}')
+        for key in ('complete', 'rows', 'bad', 'escalated', 'cut', 'empty', 'rungs'):
+            check(end[key] == figures[key], f'`{key}` is {end[key]}, not {figures[key]}')
+        check(sorted(p.name for p in folder.glob('answers*')) == ['answers.jsonl'], 'something was left behind')
+        (folder / 'answers.jsonl').unlink()
+
+        # A disk that fills up: what could be written stays, and the run goes on when there is room.
+        full = subprocess.run([PROGRAM, 'run', 'b.smidgen', 'rows.csv', '--out', 'answers.jsonl'], cwd=folder, env=environment,
+                              preexec_fn=fill_up, capture_output=True, text=True, check=False)
+        check(full.returncode == 74 and 'goes on from there' in full.stderr, f'a full disk ended with {full.returncode}: {full.stderr}')
+        last = run()
+        check('goes on after' in last.stderr and (folder / 'answers.jsonl').read_bytes() == answers, f'after a full disk: {last.stderr}')
+        (folder / 'answers.jsonl').unlink()
+
+        # Another option, other rows, or a note that cannot be read: from the beginning, and it says so.
+        for change in ('option', 'rows', 'note'):
+            stop(signal.SIGINT, 100_000)
+            if change == 'rows':
+                os.utime(folder / 'rows.csv')
+            if change == 'note':
+                (folder / 'answers.jsonl.smidgen.json').write_text('{"run":')
+            again = run('rows.csv', *(['--top', '1'] if change == 'option' else []))
+            check('starts over' in again.stderr and 'goes on after' not in again.stderr, f'another {change}: {again.stderr}')
+            check((folder / 'answers.jsonl').read_bytes().count(b'\n') == ROWS, f'another {change}: rows are missing')
+            check((folder / 'answers.jsonl').read_bytes() == answers or change == 'option', f'another {change}: other answers')
+            (folder / 'answers.jsonl').unlink()
+        print(f'stopped after {kept} and {end["rows_before"]} rows, killed once: same answers')
+
+
+main()
