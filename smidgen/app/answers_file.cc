@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <utility>
 
@@ -14,9 +15,12 @@
 
 namespace smidgen {
 
+namespace fs = std::filesystem;
+
 namespace {
 
-constexpr double kPause = 10, kCostsMost = 0.02;  // seconds between notes; share of the time that they may take
+constexpr double kCostsMost = 0.02;  // share of the time that notes may take
+constexpr char kNoteName[] = ".json";
 constexpr std::uint64_t kNoteBytesMax = 1U << 20;
 constexpr std::int64_t kCountMax = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t kRungsMax = 64;
@@ -64,29 +68,51 @@ Result<Note> read_note(const std::string& path) {
 
 }  // namespace
 
-AnswersFile::AnswersFile(AtomicFile file, const std::string& run, std::string note)
-    : file_(std::move(file)), run_(run.empty() ? "" : sha256_hex(run)), note_(std::move(note)), pause_(kPause) {}
+AnswersFile::AnswersFile(AtomicFile file, Options options)
+    : file_(std::move(file)), run_(std::move(options.run)), pause_min_(options.pause), pause_(options.pause) {
+  if (!file_.temporary().empty()) note_ = file_.temporary() + kNoteName;
+}
 
-Result<AnswersFile> AnswersFile::open(const std::string& path, const std::string& run) {
+AnswersFile::~AnswersFile() {
+  if (!note_.empty() && rows_noted_ == 0) discard();
+}
+
+std::vector<std::string> AnswersFile::names(const std::string& path) {
+  if (is_stream(path)) return {};
+  const std::string temporary = AtomicFile::temporary_of(path);
+  return {temporary, temporary + kNoteName};
+}
+
+Result<std::unique_ptr<AnswersFile>> AnswersFile::open(const std::string& path, Options options) {
   SMIDGEN_ASSIGN(AtomicFile file, AtomicFile::create(path, AtomicFile::Writers::kOne));
-  AnswersFile answers(std::move(file), run, is_stream(path) ? "" : write_target(path) + ".smidgen.json");
-  answers.go_on();
-  SMIDGEN_TRY(answers.file_.go_on_after(answers.bytes_));
+  file.keep(true);  // until it is known whose answers these are
+  if (options.run) options.run = sha256_hex(*options.run);
+  const bool force = options.force;
+  std::unique_ptr<AnswersFile> answers(new AnswersFile(std::move(file), std::move(options)));
+  SMIDGEN_TRY(answers->take_over(force));
   return answers;
 }
 
-// Takes over what a run like this one left, as far as its note says that it is good.
-void AnswersFile::go_on() {
-  if (note_.empty()) return;
-  auto note = read_note(note_);
-  if (note.ok() && note->run == run_ && note->bytes <= file_.left() && !run_.empty()) {
-    before_ = std::move(note->counts);
+// Goes on after what this run left, as far as its note says that it is good, or begins.
+Status AnswersFile::take_over(bool force) {
+  if (note_.empty()) return Ok{};
+  const std::string path = std::exchange(note_, "");  // until these are known to be ours, nothing is removed
+  const auto note = read_note(path);
+  const bool trusted = note.ok() && note->bytes <= file_.left() && note->counts.rows <= note->bytes;
+  if (trusted && run_ && note->run == *run_) {
+    before_ = note->counts;
     bytes_ = note->bytes;
     rows_noted_ = before_.rows;
-  } else {
-    ::unlink(note_.c_str());  // it would speak of bytes that are overwritten now
-    started_over_ = file_.left() > 0 && !run_.empty();
+  } else if (!force && (trusted ? note->counts.rows > 0 : file_.left() > 0 || (fs::exists(path) && !note.ok()))) {
+    file_.keep(file_.left() > 0);
+    const Error error(ErrorKind::kCannotCreate,
+                      trusted ? fmt::format("holds {} answers of another run, which was stopped", note->counts.rows)
+                              : "lies where answers are kept, and " + path + " does not say of which run");
+    return Error(error).in(file_.temporary()).hint("take them away, or pass --force to begin again there");
   }
+  note_ = path;
+  SMIDGEN_TRY(take_note(before_));  // before the bytes that an older note speaks of are overwritten
+  return file_.truncate_to(bytes_);
 }
 
 Status AnswersFile::write(std::string_view lines) {
@@ -95,36 +121,41 @@ Status AnswersFile::write(std::string_view lines) {
   return Ok{};
 }
 
-bool AnswersFile::take_note(const PipelineCounts& counts) {
+Status AnswersFile::take_note(const PipelineCounts& counts) {
   const SteadyTime began = steady_now();
-  const bool noted = file_.sync().ok() && write_file_atomic(note_, note_text({run_, bytes_, counts})).ok();
-  if (noted) rows_noted_ = counts.rows;
+  Status noted = file_.sync();
+  if (noted.ok()) noted = write_file_atomic(note_, note_text({run_.value_or(""), bytes_, counts}));
   noted_ = steady_now();
-  pause_ = std::max(kPause, seconds_since(began) / kCostsMost);
-  return noted;
-}
-
-void AnswersFile::written(const PipelineCounts& counts) {
-  if (note_.empty() || run_.empty() || counts.rows == rows_noted_ || seconds_since(noted_) < pause_) return;
-  take_note(counts);
-}
-
-bool AnswersFile::keep(const PipelineCounts& counts) {
-  if (note_.empty() || run_.empty() || counts.rows == 0) return false;
-  if (counts.rows != rows_noted_) take_note(counts);
-  if (rows_noted_ == 0) return false;
-  file_.keep();
-  return true;
-}
-
-Status AnswersFile::commit() {
-  SMIDGEN_TRY(file_.commit());
-  discard();
+  pause_ = std::max(pause_min_, seconds_since(began) / kCostsMost);
+  if (!noted.ok()) return noted;
+  rows_noted_ = run_ ? counts.rows : 0;
+  file_.keep(rows_noted_ > 0);
   return Ok{};
 }
 
+void AnswersFile::written(const PipelineCounts& counts) {
+  if (note_.empty() || !run_ || counts.rows == rows_noted_ || seconds_since(noted_) < pause_) return;
+  static_cast<void>(take_note(counts));  // a note that fails leaves the last one; a failed fsync fails the next write
+}
+
+std::uint64_t AnswersFile::keep(const PipelineCounts& counts) {
+  if (note_.empty() || !run_ || file_.temporary().empty()) return 0;
+  // Without its last, torn lines a full disk may have room for the note.
+  if (counts.rows != rows_noted_ && file_.truncate_to(bytes_).ok()) static_cast<void>(take_note(counts));
+  return rows_noted_;
+}
+
+Status AnswersFile::commit() {
+  const Status status = file_.commit();
+  if (file_.temporary().empty()) discard();
+  return status;
+}
+
 void AnswersFile::discard() {
+  file_.keep(false);
+  rows_noted_ = 0;
   if (!note_.empty()) ::unlink(note_.c_str());
+  note_.clear();
 }
 
 }  // namespace smidgen

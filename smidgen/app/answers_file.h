@@ -1,14 +1,18 @@
 // Where `run --out FILE` writes: the answers are whole under that name at the end, or kept beside it after a stop, for
 // the same command to go on from.
 //
-// Until the end they are in FILE.smidgen.tmp (atomic_file.h), and FILE.smidgen.json says how far they can be trusted:
-// which run they are of, how many bytes were on the disk, and the counts of their rows. It is written about every ten
-// seconds, after an fsync of the answers, so a kill or a power failure costs the answers since then and no more.
+// Until the end they are in FILE.smidgen.tmp (atomic_file.h), and FILE.smidgen.tmp.json notes how far they can be
+// trusted: of which run they are, how many bytes are on the disk, and the counts of their rows. It is written at the
+// start and then about every ten seconds, each time after an fsync of the answers, so that a kill or a power failure
+// costs the answers since then and no more. Nothing that a stopped run left is overwritten unasked.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "smidgen/app/run_pipeline.h"
 #include "smidgen/base/atomic_file.h"
@@ -19,37 +23,44 @@ namespace smidgen {
 
 class AnswersFile {
  public:
-  // run: what tells this run from others (any text), or empty: its answers are not kept, and neither are a stream's.
-  // A file that a second process writes is kLocked.
-  static Result<AnswersFile> open(const std::string& path, const std::string& run);
+  struct Options {
+    std::optional<std::string> run;  // what tells this run from others; none: its rows cannot be read again
+    bool force = false;              // overwrites what another run left
+    double pause = 10;               // seconds between two notes; more where they would take over 2 % of the time
+  };
+  // A stream has no notes. kLocked: another process writes the same file. kCannotCreate: another run was stopped and
+  // left answers there, or something that is not this program's lies under those names; `force` overwrites either.
+  static Result<std::unique_ptr<AnswersFile>> open(const std::string& path, Options options);
+  // The names that open() takes beside `path`; none for a stream.
+  static std::vector<std::string> names(const std::string& path);
+  AnswersFile(const AnswersFile&) = delete;
+  AnswersFile& operator=(const AnswersFile&) = delete;
+  // Answers that were noted are kept, others go.
+  ~AnswersFile();
 
-  // Of the answers that a stopped run left, which stay; all 0 where there are none of this run.
+  // Of the answers that this run left when it was stopped, which stay; all 0 where there are none.
   const PipelineCounts& before() const { return before_; }
-  // Answers of another run, or damaged ones, were there, and are gone; of runs that are kept.
-  bool started_over() const { return started_over_; }
-
   Status write(std::string_view lines);
-  // After write(): the counts of all that was written. Notes them when the last note is ten seconds old.
+  // After write(): the counts of all that was written. Notes them when it is time.
   void written(const PipelineCounts& counts);
-  // How a run may end. keep: it was stopped; notes how far it came, and where that cannot be written the last note
-  // counts. False when there is nothing to keep.
   Status commit();
-  bool keep(const PipelineCounts& counts);
-  void discard();
-  std::string kept_in() const { return file_.temporary(); }
+  // How many rows the same command finds answered when this run ends here; notes the counts, if that can be.
+  std::uint64_t keep(const PipelineCounts& counts);
+  void discard();  // nothing stays
+  const std::string& kept_in() const { return file_.temporary(); }
 
  private:
-  AnswersFile(AtomicFile file, const std::string& run, std::string note);
-  void go_on();
-  bool take_note(const PipelineCounts& counts);
+  AnswersFile(AtomicFile file, Options options);
+  Status take_over(bool force);
+  Status take_note(const PipelineCounts& counts);
 
   AtomicFile file_;
-  std::string run_, note_;  // a hash, empty when nothing is kept; a path, empty for a stream
+  std::string note_;  // its path; empty for a stream, and when it is gone
+  std::optional<std::string> run_;
   PipelineCounts before_;
-  bool started_over_ = false;
   std::uint64_t bytes_ = 0, rows_noted_ = 0;
+  double pause_min_, pause_;
   SteadyTime noted_ = steady_now();
-  double pause_;  // seconds until the next note
 };
 
 }  // namespace smidgen

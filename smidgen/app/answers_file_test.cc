@@ -1,9 +1,11 @@
 #include "smidgen/app/answers_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <iterator>
 
 #include "smidgen/base/file.h"
 
@@ -18,77 +20,130 @@ class AnswersFileTest : public testing::Test {
     folder_ = fs::temp_directory_path() / ("smidgen_answers_" + std::to_string(::getpid()));
     fs::create_directories(folder_);
     path_ = (folder_ / "answers.jsonl").string();
+    temporary_ = path_ + ".smidgen.tmp";
+    note_ = temporary_ + ".json";
   }
   void TearDown() override { fs::remove_all(folder_); }
 
+  Result<std::unique_ptr<AnswersFile>> open(const std::string& run, bool force = false) const {
+    return AnswersFile::open(path_, {.run = run, .force = force});
+  }
   // What a run leaves that is stopped after two lines of three; the third is torn.
-  void stop(const std::string& run = "a run") const {
-    auto answers = AnswersFile::open(path_, run);
+  void stop() const {
+    const auto answers = open("a run", true);
     ASSERT_TRUE(answers.ok()) << answers.error().message();
-    ASSERT_TRUE(answers->write("one\ntwo\n").ok());
-    ASSERT_TRUE(answers->keep(counts_));
-    ASSERT_TRUE(answers->write("thr").ok());
+    ASSERT_TRUE((*answers)->write("one\ntwo\n").ok());
+    ASSERT_EQ((*answers)->keep(counts_), 2U);
+    ASSERT_TRUE((*answers)->write("thr").ok());
   }
   std::size_t files() const { return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder_), {})); }
-  std::string note() const { return path_ + ".smidgen.json"; }
 
   fs::path folder_;
-  std::string path_;
-  const PipelineCounts counts_{2,
-                               1,
-                               "line 1: <\"b\xC3\xA4"
-                               "d\">",
-                               1,
-                               1,
-                               1,
-                               0,
-                               {1, 0}};
+  std::string path_, temporary_, note_;
+  const PipelineCounts counts_ = {.rows = 2,
+                                  .bad = 1,
+                                  .first_bad = "line 1: <\"b\u00e4d\">",
+                                  .escalated = 1,
+                                  .cut = 1,
+                                  .empty = 1,
+                                  .entities = 0,
+                                  .rows_at_rung = {1, 0}};
 };
 
 TEST_F(AnswersFileTest, GoesOnAfterTheLastWholeAnswers) {
   stop();
   EXPECT_FALSE(fs::exists(path_));
-  auto answers = AnswersFile::open(path_, "a run");
+  EXPECT_EQ(*read_file(temporary_, 100), "one\ntwo\nthr");
+  const auto answers = open("a run");
   ASSERT_TRUE(answers.ok()) << answers.error().message();
-  EXPECT_FALSE(answers->started_over());
-  const PipelineCounts& before = answers->before();
+  const PipelineCounts& before = (*answers)->before();
   EXPECT_EQ(before.rows, 2U);
   EXPECT_EQ(before.bad, 1U);
   EXPECT_EQ(before.first_bad, counts_.first_bad);
   EXPECT_EQ(before.escalated + before.cut + before.empty, 3U);
   EXPECT_EQ(before.entities, 0U);
   EXPECT_EQ(before.rows_at_rung, counts_.rows_at_rung);
-  ASSERT_TRUE(answers->write("three\n").ok());
-  ASSERT_TRUE(answers->commit().ok());
+  ASSERT_TRUE((*answers)->write("three\n").ok());
+  ASSERT_TRUE((*answers)->commit().ok());
   EXPECT_EQ(*read_file(path_, 100), "one\ntwo\nthree\n");
   EXPECT_EQ(files(), 1U);
 }
 
-TEST_F(AnswersFileTest, AnotherRunStartsOverAndTheFirstDoesNotTakeItsAnswersForItsOwn) {
-  stop();
-  {
-    auto other = AnswersFile::open(path_, "another run");
-    ASSERT_TRUE(other.ok());
-    EXPECT_TRUE(other->started_over());
-    EXPECT_EQ(other->before().rows, 0U);
-    ASSERT_TRUE(other->write("ONE\nTWO\nTHREE\n").ok());
-    ASSERT_TRUE(other->keep(counts_));
+TEST_F(AnswersFileTest, NotesFromTimeToTimeAndAKillCostsWhatCameSince) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto answers = AnswersFile::open(path_, {.run = "a run", .pause = 0});
+    bool good = (*answers)->write("one\ntwo\n").ok();
+    const auto noted = [&] { return read_file(note_, 10000)->find("\"rows\":2") != std::string::npos; };
+    for (int tries = 0; tries < 1000 && !noted(); ++tries) {  // notes may take 2 % of the time and no more
+      ::usleep(10000);
+      (*answers)->written(counts_);
+    }
+    good = good && (*answers)->write("three\n").ok();
+    _exit(good ? 0 : 1);  // as if killed: no destructor runs
   }
-  auto first = AnswersFile::open(path_, "a run");
-  ASSERT_TRUE(first.ok());
-  EXPECT_TRUE(first->started_over());
-  EXPECT_EQ(first->before().rows, 0U);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  {
+    const auto answers = AnswersFile::open(path_, {.run = "a run", .pause = 1000});
+    ASSERT_TRUE(answers.ok()) << answers.error().message();
+    EXPECT_EQ((*answers)->before().rows, 2U);
+    EXPECT_EQ(fs::file_size(temporary_), 8U);
+    PipelineCounts counts = counts_;
+    counts.rows = 3;
+    ASSERT_TRUE((*answers)->write("three\n").ok());
+    (*answers)->written(counts);  // it is not time yet
+  }                               // whatever ends it, what was noted stays
+  EXPECT_EQ((*open("a run"))->before().rows, 2U);
 }
 
-TEST_F(AnswersFileTest, ARunThatIsNotKeptLeavesNothingAndTakesNothing) {
-  stop();
+TEST_F(AnswersFileTest, AKillBeforeTheFirstAnswersLeavesNothingToAskFor) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto answers = open("a run");
+    _exit((*answers)->write("one\n").ok() ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  EXPECT_EQ(files(), 2U);
   {
-    auto answers = AnswersFile::open(path_, "");
+    const auto answers = open("another run");
+    ASSERT_TRUE(answers.ok()) << answers.error().message();
+    EXPECT_EQ((*answers)->before().rows, 0U);
+    EXPECT_EQ(fs::file_size(temporary_), 0U);
+  }
+  EXPECT_EQ(files(), 0U);
+}
+
+TEST_F(AnswersFileTest, AnotherRunIsRefusedUnlessItIsForced) {
+  stop();
+  for (const auto& run : {std::optional<std::string>("another run"), std::optional<std::string>()}) {
+    const auto refused = AnswersFile::open(path_, {.run = run});
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().exit_code(), 73);
+    EXPECT_NE(refused.error().message().find("2 answers of another run"), std::string::npos)
+        << refused.error().message();
+    EXPECT_EQ(*read_file(temporary_, 100), "one\ntwo\nthr");
+  }
+  {
+    const auto other = open("another run", true);
+    ASSERT_TRUE(other.ok());
+    EXPECT_EQ((*other)->before().rows, 0U);
+    ASSERT_TRUE((*other)->write("ONE\nTWO\nTHREE\n").ok());
+    ASSERT_EQ((*other)->keep(counts_), 2U);
+  }
+  EXPECT_FALSE(open("a run").ok());  // these are no longer its answers
+  EXPECT_EQ((*open("another run"))->before().rows, 2U);
+}
+
+TEST_F(AnswersFileTest, ARunWhoseRowsCannotBeReadAgainLeavesNothing) {
+  {
+    const auto answers = AnswersFile::open(path_, {});
     ASSERT_TRUE(answers.ok());
-    EXPECT_EQ(answers->before().rows, 0U);
-    EXPECT_FALSE(answers->started_over());
-    ASSERT_TRUE(answers->write("one\n").ok());
-    EXPECT_FALSE(answers->keep(counts_));
+    ASSERT_TRUE((*answers)->write("one\n").ok());
+    EXPECT_EQ((*answers)->keep(counts_), 0U);
   }
   EXPECT_EQ(files(), 0U);
 }
@@ -96,42 +151,44 @@ TEST_F(AnswersFileTest, ARunThatIsNotKeptLeavesNothingAndTakesNothing) {
 TEST_F(AnswersFileTest, DiscardedAnswersAreGone) {
   stop();
   {
-    auto answers = AnswersFile::open(path_, "a run");
+    const auto answers = open("a run");
     ASSERT_TRUE(answers.ok());
-    answers->discard();
+    (*answers)->discard();
+    EXPECT_EQ((*answers)->keep(counts_), 0U);
   }
   EXPECT_EQ(files(), 0U);
 }
 
-TEST_F(AnswersFileTest, ADamagedNoteStartsOver) {
+// What stands under these names by chance is somebody's.
+TEST_F(AnswersFileTest, FilesOfOthersStay) {
+  ASSERT_TRUE(write_file_atomic(note_, "{\"precious\":1}").ok());
+  EXPECT_FALSE(open("a run").ok());
+  EXPECT_EQ(files(), 1U);
+  fs::remove(note_);
+  ASSERT_TRUE(write_file_atomic(temporary_, "precious").ok());
+  EXPECT_FALSE(open("a run").ok());
+  EXPECT_EQ(*read_file(temporary_, 100), "precious");
+  EXPECT_EQ(files(), 1U);
+}
+
+TEST_F(AnswersFileTest, ADamagedNoteIsNotTrusted) {
   stop();
-  const std::string good = *read_file(note(), 10000);
-  const std::string run = good.substr(0, good.find(",\"bytes\""));
-  for (
-      const std::string& text : {
-          std::string("{"),
-          std::string(""),
-          std::string("[]"),
-          std::string("{}"),
-          good.substr(0, good.size() / 2),
-          run +
-              R"(,"bytes":9,"rows":2,"bad":0,"escalated":0,"cut":0,"empty":0,"entities":0,"rows_at_rung":[2],"first_bad":""})",
-          run +
-              R"(,"bytes":8,"rows":-2,"bad":0,"escalated":0,"cut":0,"empty":0,"entities":0,"rows_at_rung":[2],"first_bad":""})",
-          run +
-              R"(,"bytes":8,"rows":2,"bad":0,"escalated":0,"cut":0,"empty":0,"entities":0,"rows_at_rung":2,"first_bad":""})",
-          run +
-              R"(,"bytes":8,"rows":2,"bad":0,"escalated":0,"cut":0,"empty":0,"entities":0,"rows_at_rung":["2"],"first_bad":""})",
-      }) {
-    stop();
-    fs::resize_file(path_ + ".smidgen.tmp", 8);
-    ASSERT_TRUE(write_file_atomic(note(), text).ok());
-    auto answers = AnswersFile::open(path_, "a run");
-    ASSERT_TRUE(answers.ok()) << text;
-    EXPECT_TRUE(answers->started_over()) << text;
-    EXPECT_EQ(answers->before().rows, 0U) << text;
-    EXPECT_EQ(fs::file_size(answers->kept_in()), 0U) << text;
+  const std::string good = *read_file(note_, 10000), run = good.substr(0, good.find(",\"bytes\""));
+  const auto with = [&](const std::string& bytes, const std::string& rows, const std::string& rungs) {
+    return run + ",\"bytes\":" + bytes + ",\"rows\":" + rows +
+           ",\"bad\":0,\"escalated\":0,\"cut\":0,\"empty\":0,\"entities\":0,\"rows_at_rung\":" + rungs +
+           ",\"first_bad\":\"\"}";
+  };
+  for (const std::string& text :
+       {std::string("{"), std::string(""), std::string("[]"), std::string("{}"), good.substr(0, good.size() / 2),
+        with("12", "2", "[2]"), with("8", "9", "[9]"), with("8", "-2", "[2]"), with("8", "2", "2"),
+        with("8", "2", "[\"2\"]"), with("8", "2", "[2],\"rows\":2")}) {
+    ASSERT_TRUE(write_file_atomic(note_, text).ok());
+    EXPECT_FALSE(open("a run").ok()) << text;
+    EXPECT_EQ(*read_file(temporary_, 100), "one\ntwo\nthr") << text;
   }
+  ASSERT_TRUE(write_file_atomic(note_, with("8", "2", "[2]")).ok());
+  EXPECT_TRUE(open("a run").ok());
 }
 
 }  // namespace

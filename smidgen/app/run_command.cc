@@ -1,5 +1,6 @@
 // `run`: answers a file or a stream, one JSON line a row.
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -113,7 +114,7 @@ RecordSource make_source(const RunOptions& options, std::uint64_t skipped, const
   return [rows, skipped](Record& record) mutable -> Result<bool> {
     for (; skipped > 0; --skipped) {
       SMIDGEN_ASSIGN(const bool got, rows->next(record));
-      if (!got) return false;
+      if (!got) return Error::bad_data("the input has fewer rows than were answered before the stop");
       record.error.reset();
     }
     return rows->next(record);
@@ -233,46 +234,50 @@ void warn_if_uncertified(const App& app, const Bundle& bundle, const std::string
            shell_word(for_terminal(path, 200)) + "`)");
 }
 
-// Name, size and time of every regular file in the folder `path`, or of the file `path`.
+// Name, size and times of every regular file in the folder `path`, or of the file `path`.
 Status add_files(std::string& text, const std::string& path) {
   std::error_code code;
   std::vector<std::string> files;
   if (fs::is_directory(path, code)) {
     for (fs::recursive_directory_iterator it(path, code), end; !code && it != end; it.increment(code))
       if (it->is_regular_file(code)) files.push_back(it->path().string());
+    if (code) return Error::io(code.message()).in(path);
     std::sort(files.begin(), files.end());
   } else {
     files = {path};
   }
   for (const std::string& file : files) {
-    const auto bytes = fs::file_size(file, code);
-    const auto changed = code ? fs::file_time_type{} : fs::last_write_time(file, code);
-    if (code) return Error::no_input(code.message()).in(file);
+    struct stat found {};
+    if (::stat(file.c_str(), &found) != 0) return open_error(file, errno);
+    append_json_string(text, file);
     append_json_string(text, fs::absolute(file, code).string());
-    text += fmt::format(" {} {}\n", bytes, changed.time_since_epoch().count());
+    text += fmt::format(" {} {}.{} {}.{}\n", found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec,
+                        found.st_ctim.tv_sec, found.st_ctim.tv_nsec);
   }
   return Ok{};
 }
 
-// What the answers of a run depend on, as text; empty when its rows cannot be read twice.
-std::string run_identity(const RunOptions& options, const RunModel& model) {
-  if (options.files.empty() || !std::all_of(options.files.begin(), options.files.end(), is_regular)) return "";
+// What the answers of a run depend on, as text; none when its rows cannot be read twice.
+std::optional<std::string> run_identity(const RunOptions& options, const RunModel& model) {
+  if (options.files.empty() || !std::all_of(options.files.begin(), options.files.end(), is_regular))
+    return std::nullopt;
   const ReadOptions& read = options.read;
   std::string text = version_text() + kernels().name;
-  text += fmt::format("\n{} {} {} {} {}\n", static_cast<int>(read.format), static_cast<int>(read.delimiter),
-                      options.precision ? precision_name(*options.precision) : "own", options.top, options.with_text);
+  text += fmt::format("\n{} {} {} {} {} {}\n", static_cast<int>(read.format), static_cast<int>(read.delimiter),
+                      options.precision ? precision_name(*options.precision) : "own", options.top, options.with_text,
+                      options.strict);
   for (const std::string& field : {read.text_column, read.id_column, options.label_template})
     append_json_string(text, field);
   if (model.classifier && options.labels.empty()) {
     text += model.classifier->bundle().sha256;
   } else {
     const auto folder = find_encoder(options.bundle);
-    if (!folder.ok() || !add_files(text, *folder).ok()) return "";
+    if (!folder.ok() || !add_files(text, *folder).ok()) return std::nullopt;
   }
   if (model.classifier)
     for (const std::string& label : model.classifier->bundle().info.labels) append_json_string(text, label);
   for (const std::string& file : options.files)
-    if (!add_files(text, file).ok()) return "";
+    if (!add_files(text, file).ok()) return std::nullopt;
   return text;
 }
 
@@ -294,7 +299,7 @@ std::string shares_text(const BundleInfo& info, const PipelineSummary& s) {
 
 // Rows a second of this process, which `before` rows are not of.
 double rows_per_second(const PipelineCounts& s, std::uint64_t before, double seconds) {
-  return static_cast<double>(s.rows - before) / std::max(seconds, 1e-3);
+  return static_cast<double>(s.rows - before) / std::max(seconds, 1e-6);
 }
 
 void report_summary(const App& app, const RunModel& model, const PipelineSummary& s, std::uint64_t before,
@@ -335,21 +340,20 @@ Status write_stats(const std::string& path, const RunModel& model, const Pipelin
 
 constexpr std::size_t kErrorCharactersMax = 500;
 
-// After an error: the answers are kept where the same command could do better.
-int finish_early(const App& app, const PipelineSummary& summary, std::optional<AnswersFile>& out) {
-  const ErrorKind kind = summary.error->kind();
+// After an error. What is wrong with the rows will be so again; after anything else the same command may do better.
+int finish_early(const App& app, const PipelineSummary& summary, AnswersFile* out) {
   const int code = app.fail(*summary.error);
-  if (out && (kind == ErrorKind::kCancelled || kind == ErrorKind::kIo) && out->keep(summary))
-    app.say("smidgen: the answers so far are in " + for_terminal(out->kept_in(), 200) +
+  if (out != nullptr && summary.error->kind() == ErrorKind::kBadData) out->discard();
+  const std::uint64_t kept = out == nullptr ? 0 : out->keep(summary);
+  if (kept > 0)
+    app.say("smidgen: " + counted(kept, "answer is", "answers are") + " in " + for_terminal(out->kept_in(), 200) +
             "; the same command goes on from there");
-  else if (out)
-    out->discard();
   return code;
 }
 
-int finish(App& app, const RunOptions& options, PipelineSummary& summary, std::optional<AnswersFile>& out) {
+int finish(App& app, const RunOptions& options, PipelineSummary& summary, AnswersFile* out) {
   if (summary.error && is_closed_pipe(*summary.error)) return 0;
-  if (out && !summary.error)
+  if (out != nullptr && !summary.error)
     if (const Status status = out->commit(); !status.ok()) summary.error = status.error();
   if (summary.error) return finish_early(app, summary, out);
   if (summary.bad == 0) return 0;
@@ -377,21 +381,24 @@ int run_run(const RunOptions& options, App& app) {
     if (const Status status = keep_existing(written, options.force); !status.ok()) return app.fail(status.error());
   }
   if (const Status status = check_names_a_file("--stats", options.stats); !status.ok()) return app.fail(status.error());
+  if (!options.out.empty() && options.out != "-")
+    for (const std::string& beside : AnswersFile::names(options.out)) {
+      if (const Status status = keep_input(beside, inputs); !status.ok()) return app.fail(status.error());
+      if (is_same_file(beside, options.stats))
+        return app.fail(Error::usage("--out writes there until it is done").in(options.stats));
+    }
   if (is_same_file(options.out, options.stats))
     return app.fail(Error::usage("--out and --stats name the same file").hint("give each its own"));
   const auto model = open_model(options, app);
   if (!model.ok()) return app.fail(model.error());
   if (model->classifier) warn_if_uncertified(app, model->classifier->bundle(), options.bundle);
-  std::optional<AnswersFile> out;
+  std::unique_ptr<AnswersFile> out;
   PipelineOptions pipeline;
   if (!options.out.empty() && options.out != "-") {
-    auto opened = AnswersFile::open(options.out, run_identity(options, *model));
+    auto opened = AnswersFile::open(options.out, {.run = run_identity(options, *model), .force = options.force});
     if (!opened.ok()) return app.fail(opened.error());
-    out.emplace(*std::move(opened));
+    out = *std::move(opened);
     pipeline.before = out->before();
-    if (out->started_over())
-      app.say(
-          "smidgen: starts over: the answers a stopped run left were of other rows, another model or other options");
   }
   const std::uint64_t before = pipeline.before.rows;
   if (before > 0) app.say("smidgen: goes on after " + counted(before, "row", "rows") + " that were answered before");
@@ -420,7 +427,8 @@ int run_run(const RunOptions& options, App& app) {
   const double seconds = seconds_since(began);
   const bool nothing_to_say = summary.error && (summary.rows == 0 || summary.error->kind() == ErrorKind::kIo);
   if (options.texts.empty() && !nothing_to_say) report_summary(app, *model, summary, before, seconds);
-  int code = finish(app, options, summary, out);  // the answers first: figures that cannot be written cost nothing
+  int code =
+      finish(app, options, summary, out.get());  // the answers first: figures that cannot be written cost nothing
   if (!options.stats.empty())
     if (const Status status = write_stats(options.stats, *model, summary, before, seconds); !status.ok())
       code = app.fail(status.error());

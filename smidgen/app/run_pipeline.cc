@@ -183,7 +183,9 @@ void write_all(Shared& shared, const PipelineOptions& options, const LineSink& s
     const auto at = shared.done.find(next);
     if (at == shared.done.end()) {
       if (available()) break;
+      lock.unlock();  // it may take its time
       if (options.written) options.written(summary);
+      lock.lock();
       continue;
     }
     BatchPtr batch = std::move(at->second);
@@ -220,7 +222,7 @@ PipelineSummary run_pipeline(RecordSource source, const MakeAnswerer& answerer, 
     reader =
         std::thread([shared, strict = options.strict] { guarded(*shared, true, [&] { read_all(*shared, strict); }); });
     for (std::size_t i = 0; i < options.threads; ++i)
-      workers.emplace_back([&, i] { guarded(*shared, false, [&] { work(*shared, answerer); }); });
+      workers.emplace_back([&] { guarded(*shared, false, [&] { work(*shared, answerer); }); });
   } catch (const std::exception&) {  // no more threads: fewer do, but none does nothing
     if (workers.empty()) summary.error = Error::io("cannot start a thread").hint("free memory, or raise `ulimit -u`");
   }

@@ -67,7 +67,8 @@ struct PipelineOptions {
   bool strict = false;         // the first bad row ends the run with its error
   PipelineCounts before = {};  // of an earlier part of this run, whose rows the source leaves out
   std::function<bool()> cancelled = {};
-  std::function<void(const PipelineCounts&)> written = {};  // after every write, and about ten times a second
+  // After every write, and about ten times a second; called from the thread that called run_pipeline.
+  std::function<void(const PipelineCounts&)> written = {};
 };
 
 struct PipelineSummary : PipelineCounts {

@@ -23,6 +23,7 @@ namespace {
 constexpr std::size_t kWriteAtOnce = 8U << 20;
 constexpr int kLinksMax = 40;  // as the kernel has it
 constexpr int kTries = 8;
+constexpr char kTemporaryOfOne[] = ".smidgen.tmp";
 constexpr mode_t kPermissions = 0777;
 
 fs::path folder_of(const std::string& path) {
@@ -113,9 +114,13 @@ Result<AtomicFile> AtomicFile::create(const std::string& path, Writers writers) 
   return file;
 }
 
+std::string AtomicFile::temporary_of(const std::string& path) {
+  return write_target(path) + kTemporaryOfOne;
+}
+
 // One temporary name for all who write the file, and a lock on it: what a stopped process left is taken over.
 Result<AtomicFile> AtomicFile::claim(const std::string& path, const std::string& target) {
-  const std::string temporary = target + ".smidgen.tmp";
+  const std::string temporary = target + kTemporaryOfOne;
   for (int attempt = 0; attempt < kTries; ++attempt) {
     const int descriptor = ::open(temporary.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (descriptor < 0) return create_error(path, errno);
@@ -149,6 +154,7 @@ void AtomicFile::keep_permissions() const {
 }
 
 Status AtomicFile::write(std::string_view bytes) {
+  if (lost_ != 0) return write_error(path_, lost_);
   while (!bytes.empty()) {
     const ssize_t put = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kWriteAtOnce));
     if (put < 0 && errno == EINTR) continue;
@@ -158,7 +164,7 @@ Status AtomicFile::write(std::string_view bytes) {
   return Ok{};
 }
 
-Status AtomicFile::go_on_after(std::uint64_t bytes) {
+Status AtomicFile::truncate_to(std::uint64_t bytes) {
   if (temporary_.empty()) return Ok{};
   const auto end = static_cast<off_t>(bytes);
   if (::ftruncate(descriptor_, end) != 0 || ::lseek(descriptor_, end, SEEK_SET) != end)

@@ -23,21 +23,22 @@ bool is_stream(const std::string& path);
 class AtomicFile {
  public:
   // kOne: a second process that writes the same file is told so (kLocked), and what an earlier one left under the
-  // temporary name is still there, left() bytes: begin with go_on_after().
+  // temporary name is still there, left() bytes: begin with truncate_to().
   enum class Writers { kAny, kOne };
   static Result<AtomicFile> create(const std::string& path, Writers writers = Writers::kAny);
+  static std::string temporary_of(const std::string& path);  // the temporary name of kOne
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;
-  ~AtomicFile();  // without commit() or keep() nothing remains
+  ~AtomicFile();  // without commit() or keep(true) nothing remains
 
   Status write(std::string_view bytes);  // kIo when the disk is full; what stood at `path` stays
-  // What was written is on the disk. Once this fails it always does: the system may have dropped what it could not
-  // write.
+  // What was written is on the disk. Once this fails it always does, and so does write(): the system may have dropped
+  // what it could not write.
   Status sync();
   Status commit();                              // fsync, rename, fsync of the folder
   std::uint64_t left() const { return left_; }  // of kOne; 0 for a stream
-  Status go_on_after(std::uint64_t bytes);      // at most left(): the first of them stay, what follows goes
-  void keep() { kept_ = true; }                 // what is written stays under the temporary name
+  Status truncate_to(std::uint64_t bytes);      // the first so many bytes stay; the next are written behind them
+  void keep(bool kept) { kept_ = kept; }        // whether what is written stays under the temporary name
   const std::string& temporary() const { return temporary_; }  // empty: a stream, or committed
 
  private:

@@ -118,15 +118,15 @@ TEST_F(AtomicFileTest, GoesOnFromWhatAKilledWriterLeft) {
     auto file = AtomicFile::create(path_, AtomicFile::Writers::kOne);
     ASSERT_TRUE(file.ok()) << file.error().message();
     EXPECT_EQ(file->left(), 21U);
-    ASSERT_TRUE(file->go_on_after(8).ok());
+    ASSERT_TRUE(file->truncate_to(8).ok());
     ASSERT_TRUE(file->write("short ").ok());
-    file->keep();
+    file->keep(true);
   }
   {
     auto file = AtomicFile::create(path_, AtomicFile::Writers::kOne);
     ASSERT_TRUE(file.ok()) << file.error().message();
     EXPECT_EQ(file->left(), 14U);
-    ASSERT_TRUE(file->go_on_after(14).ok());
+    ASSERT_TRUE(file->truncate_to(14).ok());
     ASSERT_TRUE(file->write("answer").ok());
     ASSERT_TRUE(file->commit().ok());
   }
