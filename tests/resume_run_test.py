@@ -34,12 +34,12 @@ def main():
         def run(data='rows.csv', *more):
             return smidgen('run', 'b.smidgen', data, '--out', 'answers.jsonl', '--threads', '1', *more)
 
-        def stop(how, *more):
+        def stop(how, *more, files=('rows.csv',)):
             """Stops a run once the kept answers have grown by 100,000 bytes: what it said, and its exit code."""
             kept = folder / 'answers.jsonl.smidgen.tmp'
             for _ in range(5):  # a busy machine may let a run come to its end
                 size = kept.stat().st_size if kept.exists() else 0
-                child = subprocess.Popen([PROGRAM, 'run', 'b.smidgen', 'rows.csv', '--out', 'answers.jsonl', '--threads', '1', *more],
+                child = subprocess.Popen([PROGRAM, 'run', 'b.smidgen', *files, '--out', 'answers.jsonl', '--threads', '1', *more],
                                          cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
                 while child.poll() is None and not (kept.exists() and kept.stat().st_size > size + 100_000):
                     time.sleep(0.001)
@@ -124,6 +124,22 @@ def main():
             (folder / 'answers.jsonl').unlink()
         stop(signal.SIGINT, '--force')
         check(before(run('rows.csv', '--force').stderr) > 0, '--force does not go on')
+
+        # Several files, and answers behind a link: what is kept lies beside what is written.
+        (folder / 'few.csv').write_text('text\ngood thing\nbad thing\n', encoding='utf-8')
+        (folder / 'answers.jsonl').unlink()
+        stop(signal.SIGINT, files=('few.csv', 'rows.csv'))
+        check(run('few.csv').returncode == 73, 'fewer files are the same run')
+        (folder / 'link.jsonl').symlink_to('answers.jsonl')
+        last = smidgen('run', 'b.smidgen', 'few.csv', 'rows.csv', '--out', 'link.jsonl')
+        check(before(last.stderr) > 2 and (folder / 'link.jsonl').is_symlink(), f'through a link: {last.stderr}')
+        check((folder / 'answers.jsonl').read_bytes().split(b'\n', 2)[2] == answers, 'two files: other answers')
+        (folder / 'answers.jsonl').unlink()
+
+        # Another model under the same name.
+        stop(signal.SIGINT)
+        check(smidgen('train', 'labels.csv', '--rung', 'linear', '--seed', '2', '--out', 'b.smidgen', '--force', '--quiet').returncode == 0, 'train')
+        check(run().returncode == 73, 'another model goes on')
 
         # Inputs with the names that answers are kept under.
         for name_of_input, out in (('x.smidgen.tmp', 'x'), ('y.smidgen.tmp.json', 'y')):
