@@ -53,9 +53,9 @@ threads: install-development-packages
 
 # Every fuzzer for SECONDS seconds; fails when one finds nothing its seeds do not cover already (a blind fuzzer).
 fuzz: install-development-packages
-	@cmake --preset fuzz >/dev/null
-	@cmake --build --preset fuzz -j$(JOBS)
-	@python3 fuzz/run.py build/fuzz $(SECONDS) $(JOBS)
+	@cmake --preset dev >/dev/null
+	@cmake --build --preset dev -j$(JOBS) --target fuzzers
+	@python3 fuzz/run.py build/dev $(SECONDS) $(JOBS)
 
 install-packages:
 	@sh cmake/install_packages.sh build

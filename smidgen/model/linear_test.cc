@@ -21,8 +21,8 @@ const char* const kTexts[] = {"Where is my card?",
                               "card card card CARD arrived",
                               "",
                               "zzz qqq unknown",
-                              "\xc3\x9c"
-                              "berall Geb\xc3\xbchren!",
+                              ("\xc3\x9c"
+                               "berall Geb\xc3\xbchren!"),
                               "a b c d e f g",
                               "refund my top up, please :("};
 
