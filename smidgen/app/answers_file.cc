@@ -146,7 +146,7 @@ std::uint64_t AnswersFile::keep(const PipelineCounts& counts) {
 }
 
 Status AnswersFile::commit() {
-  const Status status = file_.commit();
+  Status status = file_.commit();
   if (file_.temporary().empty()) discard();
   return status;
 }
