@@ -1,21 +1,20 @@
 #include "smidgen/app/answers_file.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <limits>
 #include <utility>
 
+#include "smidgen/app/figures.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/json.h"
 #include "smidgen/base/json_write.h"
 #include "smidgen/base/sha256.h"
 
 namespace smidgen {
-
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -26,7 +25,7 @@ constexpr std::int64_t kCountMax = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t kRungsMax = 64;
 
 struct Note {
-  std::string run;
+  AnswersFile::Run run;
   std::uint64_t bytes = 0;
   PipelineCounts counts;
 };
@@ -34,9 +33,10 @@ struct Note {
 std::string note_text(const Note& note) {
   const PipelineCounts& c = note.counts;
   std::string out = fmt::format(
-      R"({{"run":"{}","bytes":{},"rows":{},"bad":{},"escalated":{},"cut":{},"empty":{},"entities":{},"rows_at_rung":[{}],)"
+      R"({{"command":"{}","state":"{}","bytes":{},"rows":{},"bad":{},"escalated":{},"cut":{},"empty":{},"entities":{},"rows_at_rung":[{}],)"
       R"("first_bad":)",
-      note.run, note.bytes, c.rows, c.bad, c.escalated, c.cut, c.empty, c.entities, fmt::join(c.rows_at_rung, ","));
+      note.run.command, note.run.state, note.bytes, c.rows, c.bad, c.escalated, c.cut, c.empty, c.entities,
+      fmt::join(c.rows_at_rung, ","));
   append_json_string(out, c.first_bad);
   return out + "}\n";
 }
@@ -46,7 +46,8 @@ Result<Note> read_note(const std::string& path) {
   const simdjson::dom::element root = document.root();
   Note note;
   PipelineCounts& c = note.counts;
-  SMIDGEN_ASSIGN(note.run, json_string(root, "run"));
+  SMIDGEN_ASSIGN(note.run.command, json_string(root, "command"));
+  SMIDGEN_ASSIGN(note.run.state, json_string(root, "state"));
   SMIDGEN_ASSIGN(c.first_bad, json_string(root, "first_bad"));
   const std::pair<const char*, std::uint64_t*> numbers[] = {
       {"bytes", &note.bytes}, {"rows", &c.rows},   {"bad", &c.bad},          {"escalated", &c.escalated},
@@ -69,9 +70,7 @@ Result<Note> read_note(const std::string& path) {
 }  // namespace
 
 AnswersFile::AnswersFile(AtomicFile file, Options options)
-    : file_(std::move(file)), run_(std::move(options.run)), pause_min_(options.pause), pause_(options.pause) {
-  if (!file_.temporary().empty()) note_ = file_.temporary() + kNoteName;
-}
+    : file_(std::move(file)), run_(std::move(options.run)), pause_min_(options.pause), pause_(options.pause) {}
 
 AnswersFile::~AnswersFile() {
   if (!note_.empty() && rows_noted_ == 0) discard();
@@ -86,32 +85,56 @@ std::vector<std::string> AnswersFile::names(const std::string& path) {
 Result<std::unique_ptr<AnswersFile>> AnswersFile::open(const std::string& path, Options options) {
   SMIDGEN_ASSIGN(AtomicFile file, AtomicFile::create(path, AtomicFile::Writers::kOne));
   file.keep(true);  // until it is known whose answers these are
-  if (options.run) options.run = sha256_hex(*options.run);
+  if (options.run) options.run = Run{sha256_hex(options.run->command), sha256_hex(options.run->state)};
   const bool force = options.force;
   std::unique_ptr<AnswersFile> answers(new AnswersFile(std::move(file), std::move(options)));
-  SMIDGEN_TRY(answers->take_over(force));
+  SMIDGEN_TRY(answers->take_over(path, force));
   return answers;
 }
 
-// Goes on after what this run left, as far as its note says that it is good, or begins.
-Status AnswersFile::take_over(bool force) {
-  if (note_.empty()) return Ok{};
-  const std::string path = std::exchange(note_, "");  // until these are known to be ours, nothing is removed
-  const auto note = read_note(path);
+// Goes on after what this run left, as far as its note says that it is good, or begins. Until it is known to be ours
+// nothing is removed.
+Status AnswersFile::take_over(const std::string& path, bool force) {
+  const std::vector<std::string> own = names(path);
+  if (own.empty() || file_.temporary() != own[0]) {  // a stream, or a file system without locks
+    file_.keep(false);
+    return Ok{};
+  }
+  const std::string& note_path = own[1];
+  struct stat found {};
+  const bool noted = ::lstat(note_path.c_str(), &found) == 0;
+  const auto refuse = [&](const std::string& name, std::string why, const char* hint) {
+    file_.keep(file_.left() > 0);
+    return Error(ErrorKind::kCannotCreate, std::move(why)).in(name).hint(hint);
+  };
+  if (noted && !S_ISREG(found.st_mode))
+    return refuse(note_path, "is no file, and how far a run came is noted there", "take it away");
+  const auto note = read_note(note_path);
   const bool trusted = note.ok() && note->bytes <= file_.left() && note->counts.rows <= note->bytes;
-  if (trusted && run_ && note->run == *run_) {
+  const bool empty = file_.left() == 0, known = noted ? trusted || (note.ok() && empty) : empty;
+  const bool same = trusted && run_ && note->run.command == run_->command;
+  if (same && note->run.state == run_->state) {
     before_ = note->counts;
     bytes_ = note->bytes;
     rows_noted_ = before_.rows;
-  } else if (!force && (trusted ? note->counts.rows > 0 : file_.left() > 0 || (fs::exists(path) && !note.ok()))) {
-    file_.keep(file_.left() > 0);
-    const Error error(ErrorKind::kCannotCreate,
-                      trusted ? fmt::format("holds {} answers of another run, which was stopped", note->counts.rows)
-                              : "lies where answers are kept, and " + path + " does not say of which run");
-    return Error(error).in(file_.temporary()).hint("take them away, or pass --force to begin again there");
+  } else if (same) {
+    started_over_ = note->counts.rows > 0;
+  } else if (!force && trusted && note->counts.rows > 0) {
+    return refuse(own[0],
+                  "holds " + counted(note->counts.rows, "answer", "answers") + " of another run that was stopped",
+                  "take it away, or pass --force to begin again there");
+  } else if (!force && !known) {
+    return refuse(noted ? note_path : own[0], "lies where a run keeps its answers, and is of none that is known",
+                  "take it away, or pass --force to begin again there");
   }
-  note_ = path;
-  SMIDGEN_TRY(take_note(before_));  // before the bytes that an older note speaks of are overwritten
+  note_ = note_path;
+  remove_leftovers(note_);
+  // First the note: an older one would speak of the bytes that are overwritten.
+  if (Status begun = take_note(before_); !begun.ok()) {
+    if (file_.left() > 0) note_.clear();
+    file_.keep(file_.left() > 0);
+    return begun;
+  }
   return file_.truncate_to(bytes_);
 }
 
@@ -122,9 +145,10 @@ Status AnswersFile::write(std::string_view lines) {
 }
 
 Status AnswersFile::take_note(const PipelineCounts& counts) {
+  if (!file_.is_there()) return Error::io("was removed while it was written").in(file_.temporary());
   const SteadyTime began = steady_now();
-  Status noted = file_.sync();
-  if (noted.ok()) noted = write_file_atomic(note_, note_text({run_.value_or(""), bytes_, counts}));
+  Status noted = bytes_ > 0 ? file_.sync() : Ok{};
+  if (noted.ok()) noted = write_file_atomic(note_, note_text({run_.value_or(Run{}), bytes_, counts}));
   noted_ = steady_now();
   pause_ = std::max(pause_min_, seconds_since(began) / kCostsMost);
   if (!noted.ok()) return noted;
@@ -139,22 +163,26 @@ void AnswersFile::written(const PipelineCounts& counts) {
 }
 
 std::uint64_t AnswersFile::keep(const PipelineCounts& counts) {
-  if (note_.empty() || !run_ || file_.temporary().empty()) return 0;
+  if (note_.empty() || !run_ || !file_.is_there()) return 0;
   // Without its last, torn lines a full disk may have room for the note.
   if (counts.rows != rows_noted_ && file_.truncate_to(bytes_).ok()) static_cast<void>(take_note(counts));
   return rows_noted_;
 }
 
 Status AnswersFile::commit() {
+  SMIDGEN_TRY(file_.sync());
+  // Before the rename, after which a next run may have written a note of its own.
+  if (!note_.empty() && file_.is_there()) ::unlink(note_.c_str());
+  rows_noted_ = 0;
   Status status = file_.commit();
-  if (file_.temporary().empty()) discard();
+  if (file_.temporary().empty()) note_.clear();
   return status;
 }
 
 void AnswersFile::discard() {
   file_.keep(false);
   rows_noted_ = 0;
-  if (!note_.empty()) ::unlink(note_.c_str());
+  if (!note_.empty() && file_.is_there()) ::unlink(note_.c_str());
   note_.clear();
 }
 

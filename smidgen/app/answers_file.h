@@ -23,13 +23,18 @@ namespace smidgen {
 
 class AnswersFile {
  public:
+  // What tells a run from others: the command, and the state of all that it reads. Any texts.
+  struct Run {
+    std::string command, state;
+  };
   struct Options {
-    std::optional<std::string> run;  // what tells this run from others; none: its rows cannot be read again
-    bool force = false;              // overwrites what another run left
-    double pause = 10;               // seconds between two notes; more where they would take over 2 % of the time
+    std::optional<Run> run;  // none: its rows cannot be read again
+    bool force = false;      // overwrites what another run left
+    double pause = 10;       // seconds between two notes; more where they would take over 2 % of the time
   };
   // A stream has no notes. kLocked: another process writes the same file. kCannotCreate: another run was stopped and
-  // left answers there, or something that is not this program's lies under those names; `force` overwrites either.
+  // left answers there, or something that is not this program's lies under those names. `force` overwrites files. What
+  // the same command left that read something else then is overwritten as well: started_over().
   static Result<std::unique_ptr<AnswersFile>> open(const std::string& path, Options options);
   // The names that open() takes beside `path`; none for a stream.
   static std::vector<std::string> names(const std::string& path);
@@ -40,6 +45,7 @@ class AnswersFile {
 
   // Of the answers that this run left when it was stopped, which stay; all 0 where there are none.
   const PipelineCounts& before() const { return before_; }
+  bool started_over() const { return started_over_; }
   Status write(std::string_view lines);
   // After write(): the counts of all that was written. Notes them when it is time.
   void written(const PipelineCounts& counts);
@@ -51,12 +57,13 @@ class AnswersFile {
 
  private:
   AnswersFile(AtomicFile file, Options options);
-  Status take_over(bool force);
+  Status take_over(const std::string& path, bool force);
   Status take_note(const PipelineCounts& counts);
 
   AtomicFile file_;
-  std::string note_;  // its path; empty for a stream, and when it is gone
-  std::optional<std::string> run_;
+  std::string note_;        // its path; empty where there is none
+  std::optional<Run> run_;  // its hashes
+  bool started_over_ = false;
   PipelineCounts before_;
   std::uint64_t bytes_ = 0, rows_noted_ = 0;
   double pause_min_, pause_;

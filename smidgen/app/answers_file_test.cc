@@ -1,6 +1,7 @@
 #include "smidgen/app/answers_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,7 +27,7 @@ class AnswersFileTest : public testing::Test {
   void TearDown() override { fs::remove_all(folder_); }
 
   Result<std::unique_ptr<AnswersFile>> open(const std::string& run, bool force = false) const {
-    return AnswersFile::open(path_, {.run = run, .force = force});
+    return AnswersFile::open(path_, {.run = AnswersFile::Run{run, "rows"}, .force = force});
   }
   // What a run leaves that is stopped after two lines of three; the third is torn.
   void stop() const {
@@ -72,7 +73,7 @@ TEST_F(AnswersFileTest, GoesOnAfterTheLastWholeAnswers) {
 TEST_F(AnswersFileTest, NotesFromTimeToTimeAndAKillCostsWhatCameSince) {
   const pid_t child = fork();
   if (child == 0) {
-    const auto answers = AnswersFile::open(path_, {.run = "a run", .pause = 0});
+    const auto answers = AnswersFile::open(path_, {.run = AnswersFile::Run{"a run", "rows"}, .pause = 0});
     bool good = (*answers)->write("one\ntwo\n").ok();
     const auto noted = [&] { return read_file(note_, 10000)->find("\"rows\":2") != std::string::npos; };
     for (int tries = 0; tries < 1000 && !noted(); ++tries) {  // notes may take 2 % of the time and no more
@@ -86,7 +87,7 @@ TEST_F(AnswersFileTest, NotesFromTimeToTimeAndAKillCostsWhatCameSince) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   ASSERT_EQ(status, 0);
   {
-    const auto answers = AnswersFile::open(path_, {.run = "a run", .pause = 1000});
+    const auto answers = AnswersFile::open(path_, {.run = AnswersFile::Run{"a run", "rows"}, .pause = 1000});
     ASSERT_TRUE(answers.ok()) << answers.error().message();
     EXPECT_EQ((*answers)->before().rows, 2U);
     EXPECT_EQ(fs::file_size(temporary_), 8U);
@@ -119,8 +120,8 @@ TEST_F(AnswersFileTest, AKillBeforeTheFirstAnswersLeavesNothingToAskFor) {
 
 TEST_F(AnswersFileTest, AnotherRunIsRefusedUnlessItIsForced) {
   stop();
-  for (const auto& run : {std::optional<std::string>("another run"), std::optional<std::string>()}) {
-    const auto refused = AnswersFile::open(path_, {.run = run});
+  for (const bool kept : {true, false}) {
+    const auto refused = kept ? open("another run") : AnswersFile::open(path_, {});
     ASSERT_FALSE(refused.ok());
     EXPECT_EQ(refused.error().exit_code(), 73);
     EXPECT_NE(refused.error().message().find("2 answers of another run"), std::string::npos)
@@ -136,6 +137,58 @@ TEST_F(AnswersFileTest, AnotherRunIsRefusedUnlessItIsForced) {
   }
   EXPECT_FALSE(open("a run").ok());  // these are no longer its answers
   EXPECT_EQ((*open("another run"))->before().rows, 2U);
+}
+
+TEST_F(AnswersFileTest, TheSameCommandOverOtherRowsBeginsAgain) {
+  stop();
+  const auto answers = AnswersFile::open(path_, {.run = AnswersFile::Run{"a run", "other rows"}});
+  ASSERT_TRUE(answers.ok()) << answers.error().message();
+  EXPECT_TRUE((*answers)->started_over());
+  EXPECT_EQ((*answers)->before().rows, 0U);
+  EXPECT_EQ(fs::file_size(temporary_), 0U);
+}
+
+// Somebody removes what is written, and another run takes its place: neither takes the other's for its own.
+TEST_F(AnswersFileTest, AnswersThatWereRemovedAreMissed) {
+  const auto first = open("a run");
+  ASSERT_TRUE((*first)->write("one\n").ok());
+  fs::remove(temporary_);
+  const auto second = open("another run");
+  ASSERT_TRUE(second.ok()) << second.error().message();
+  ASSERT_TRUE((*second)->write("ONE\n").ok());
+  EXPECT_EQ((*first)->keep(counts_), 0U);
+  EXPECT_EQ((*first)->commit().error().exit_code(), 74);
+  EXPECT_TRUE(fs::exists(note_));
+  ASSERT_TRUE((*second)->commit().ok());
+  EXPECT_EQ(*read_file(path_, 100), "ONE\n");
+  EXPECT_EQ(files(), 1U);
+}
+
+TEST_F(AnswersFileTest, LinksAndFoldersAreNotWrittenThrough) {
+  ASSERT_TRUE(write_file_atomic((folder_ / "precious").string(), "x").ok());
+  for (const char* target : {"precious", "nowhere"}) {
+    fs::create_symlink(folder_ / target, note_);
+    EXPECT_FALSE(open("a run", true).ok());
+    fs::remove(note_);
+  }
+  fs::create_directory(note_);
+  EXPECT_FALSE(open("a run", true).ok());
+  fs::remove(note_);
+  ASSERT_EQ(::mkfifo(temporary_.c_str(), 0600), 0);
+  EXPECT_FALSE(open("a run", true).ok());
+  EXPECT_TRUE(fs::exists(temporary_));
+  EXPECT_EQ(*read_file((folder_ / "precious").string(), 100), "x");
+}
+
+TEST_F(AnswersFileTest, AFileThatMayNotBeWrittenIsGoneOnWithAndStaysSo) {
+  ASSERT_TRUE(write_file_atomic(path_, "old").ok());
+  fs::permissions(path_, fs::perms::owner_read);
+  stop();
+  EXPECT_EQ(fs::status(temporary_).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  const auto answers = open("a run");
+  ASSERT_TRUE(answers.ok());
+  ASSERT_TRUE((*answers)->commit().ok());
+  EXPECT_EQ(fs::status(path_).permissions(), fs::perms::owner_read);
 }
 
 TEST_F(AnswersFileTest, ARunWhoseRowsCannotBeReadAgainLeavesNothing) {

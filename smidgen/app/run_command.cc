@@ -257,28 +257,30 @@ Status add_files(std::string& text, const std::string& path) {
   return Ok{};
 }
 
-// What the answers of a run depend on, as text; none when its rows cannot be read twice.
-std::optional<std::string> run_identity(const RunOptions& options, const RunModel& model) {
+// What the answers of a run depend on; none when its rows cannot be read twice.
+std::optional<AnswersFile::Run> run_identity(const RunOptions& options, const RunModel& model) {
   if (options.files.empty() || !std::all_of(options.files.begin(), options.files.end(), is_regular))
     return std::nullopt;
   const ReadOptions& read = options.read;
-  std::string text = version_text() + kernels().name;
-  text += fmt::format("\n{} {} {} {} {} {}\n", static_cast<int>(read.format), static_cast<int>(read.delimiter),
-                      options.precision ? precision_name(*options.precision) : "own", options.top, options.with_text,
-                      options.strict);
-  for (const std::string& field : {read.text_column, read.id_column, options.label_template})
-    append_json_string(text, field);
+  std::string command, state = version_text() + kernels().name;
+  command += fmt::format("\n{} {} {} {} {} {}\n", static_cast<int>(read.format), static_cast<int>(read.delimiter),
+                         options.precision ? precision_name(*options.precision) : "own", options.top, options.with_text,
+                         options.strict);
+  for (const std::string& field :
+       {options.bundle, options.labels, options.label_template, read.text_column, read.id_column})
+    append_json_string(command, field);
+  for (const std::string& file : options.files) append_json_string(command, file);
   if (model.classifier && options.labels.empty()) {
-    text += model.classifier->bundle().sha256;
+    state += model.classifier->bundle().sha256;
   } else {
     const auto folder = find_encoder(options.bundle);
-    if (!folder.ok() || !add_files(text, *folder).ok()) return std::nullopt;
+    if (!folder.ok() || !add_files(state, *folder).ok()) return std::nullopt;
   }
   if (model.classifier)
-    for (const std::string& label : model.classifier->bundle().info.labels) append_json_string(text, label);
+    for (const std::string& label : model.classifier->bundle().info.labels) append_json_string(state, label);
   for (const std::string& file : options.files)
-    if (!add_files(text, file).ok()) return std::nullopt;
-  return text;
+    if (!add_files(state, file).ok()) return std::nullopt;
+  return AnswersFile::Run{std::move(command), std::move(state)};
 }
 
 std::uint64_t rows_at(const PipelineSummary& s, std::size_t rung) {
@@ -340,10 +342,10 @@ Status write_stats(const std::string& path, const RunModel& model, const Pipelin
 
 constexpr std::size_t kErrorCharactersMax = 500;
 
-// After an error. What is wrong with the rows will be so again; after anything else the same command may do better.
-int finish_early(const App& app, const PipelineSummary& summary, AnswersFile* out) {
+// After an error. What is wrong with a row under --strict will be so again; else the same command may do better.
+int finish_early(const App& app, const RunOptions& options, const PipelineSummary& summary, AnswersFile* out) {
   const int code = app.fail(*summary.error);
-  if (out != nullptr && summary.error->kind() == ErrorKind::kBadData) out->discard();
+  if (out != nullptr && options.strict && summary.error->kind() == ErrorKind::kBadData) out->discard();
   const std::uint64_t kept = out == nullptr ? 0 : out->keep(summary);
   if (kept > 0)
     app.say("smidgen: " + counted(kept, "answer is", "answers are") + " in " + for_terminal(out->kept_in(), 200) +
@@ -355,7 +357,7 @@ int finish(App& app, const RunOptions& options, PipelineSummary& summary, Answer
   if (summary.error && is_closed_pipe(*summary.error)) return 0;
   if (out != nullptr && !summary.error)
     if (const Status status = out->commit(); !status.ok()) summary.error = status.error();
-  if (summary.error) return finish_early(app, summary, out);
+  if (summary.error) return finish_early(app, options, summary, out);
   if (summary.bad == 0) return 0;
   if (!options.texts.empty()) return 65;
   app.warn(fmt::format("{} of {} rows could not be read; their lines carry `error`, the first: {}",
@@ -399,6 +401,8 @@ int run_run(const RunOptions& options, App& app) {
     if (!opened.ok()) return app.fail(opened.error());
     out = *std::move(opened);
     pipeline.before = out->before();
+    if (out->started_over())
+      app.warn(options.out + ": begins again: the rows, the model or this program changed since that run was stopped");
   }
   const std::uint64_t before = pipeline.before.rows;
   if (before > 0) app.say("smidgen: goes on after " + counted(before, "row", "rows") + " that were answered before");
@@ -429,7 +433,8 @@ int run_run(const RunOptions& options, App& app) {
   if (options.texts.empty() && !nothing_to_say) report_summary(app, *model, summary, before, seconds);
   int code =
       finish(app, options, summary, out.get());  // the answers first: figures that cannot be written cost nothing
-  if (!options.stats.empty())
+  const bool goes_on = summary.error && out && out->keep(summary) > 0;  // then the figures are of its end
+  if (!options.stats.empty() && !goes_on)
     if (const Status status = write_stats(options.stats, *model, summary, before, seconds); !status.ok())
       code = app.fail(status.error());
   if (!summary.reader_blocked) return code;

@@ -94,7 +94,7 @@ AtomicFile::AtomicFile(AtomicFile&& other) noexcept
       lost_(other.lost_) {}
 
 AtomicFile::~AtomicFile() {
-  if (!temporary_.empty() && !kept_) ::unlink(temporary_.c_str());
+  if (!kept_ && is_there()) ::unlink(temporary_.c_str());
   if (descriptor_ >= 0) ::close(descriptor_);  // last: it holds the lock
 }
 
@@ -106,11 +106,15 @@ Result<AtomicFile> AtomicFile::create(const std::string& path, Writers writers) 
     return AtomicFile(path, std::move(target), "", descriptor);
   }
   if (writers == Writers::kOne) return claim(path, target);
+  return open_new(path, target);
+}
+
+Result<AtomicFile> AtomicFile::open_new(const std::string& path, const std::string& target) {
   std::string temporary = target + ".tmp." + std::to_string(::getpid());
   const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor < 0) return create_error(path, errno);
-  AtomicFile file(path, std::move(target), std::move(temporary), descriptor);
-  file.keep_permissions();
+  AtomicFile file(path, target, std::move(temporary), descriptor);
+  file.keep_permissions(0);
   return file;
 }
 
@@ -126,9 +130,12 @@ Result<AtomicFile> AtomicFile::claim(const std::string& path, const std::string&
     if (descriptor < 0) return create_error(path, errno);
     struct flock lock {};
     lock.l_type = F_WRLCK;
-    // A file system without locks is no reason: then two processes are on their own.
-    const bool taken = ::fcntl(descriptor, F_SETLK, &lock) != 0 && (errno == EAGAIN || errno == EACCES);
-    if (taken) {
+    // On a file system without locks each process has a temporary file of its own, and the last one wins.
+    if (::fcntl(descriptor, F_SETLK, &lock) != 0) {
+      if (errno != EAGAIN && errno != EACCES) {
+        ::close(descriptor);
+        return open_new(path, target);
+      }
       const Error error = busy(path, descriptor);
       ::close(descriptor);
       return error;
@@ -138,9 +145,13 @@ Result<AtomicFile> AtomicFile::claim(const std::string& path, const std::string&
       continue;
     }
     AtomicFile file(path, target, temporary, descriptor);
-    file.keep_permissions();
     struct stat old {};
     if (::fstat(descriptor, &old) != 0) return write_error(path, errno);
+    if (!S_ISREG(old.st_mode)) {
+      file.kept_ = true;
+      return Error(ErrorKind::kCannotCreate, "is no file that could be written and renamed").in(temporary);
+    }
+    file.keep_permissions(S_IRUSR | S_IWUSR);  // so that it can be gone on with
     file.left_ = static_cast<std::uint64_t>(old.st_size);
     return file;
   }
@@ -148,9 +159,13 @@ Result<AtomicFile> AtomicFile::claim(const std::string& path, const std::string&
 }
 
 // Those of the file that is replaced; who may not set them writes with those of a new file.
-void AtomicFile::keep_permissions() const {
+void AtomicFile::keep_permissions(unsigned more) const {
   struct stat old {};
-  if (::stat(target_.c_str(), &old) == 0 && ::fchmod(descriptor_, old.st_mode & kPermissions) != 0) return;
+  if (::stat(target_.c_str(), &old) == 0 && ::fchmod(descriptor_, (old.st_mode & kPermissions) | more) != 0) return;
+}
+
+bool AtomicFile::is_there() const {
+  return !temporary_.empty() && is_open_file(descriptor_, temporary_);
 }
 
 Status AtomicFile::write(std::string_view bytes) {
@@ -180,7 +195,10 @@ Status AtomicFile::sync() {
 
 Status AtomicFile::commit() {
   if (temporary_.empty()) return Ok{};
+  keep_permissions(0);
   SMIDGEN_TRY(sync());
+  // What has the name now is not ours.
+  if (!is_there()) return Error::io("was removed while it was written").in(std::exchange(temporary_, {}));
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) return write_error(path_, errno);
   temporary_.clear();
   if (::close(std::exchange(descriptor_, -1)) != 0) return write_error(path_, errno);
@@ -188,7 +206,7 @@ Status AtomicFile::commit() {
   const bool synced = folder >= 0 && ::fsync(folder) == 0;
   const int code = errno;
   if (folder >= 0) ::close(folder);
-  if (!synced) return write_error(path_, code);
+  if (!synced && code != EINVAL && code != ENOTSUP) return write_error(path_, code);  // some cannot sync folders
   return Ok{};
 }
 

@@ -40,11 +40,13 @@ class AtomicFile {
   Status truncate_to(std::uint64_t bytes);      // the first so many bytes stay; the next are written behind them
   void keep(bool kept) { kept_ = kept; }        // whether what is written stays under the temporary name
   const std::string& temporary() const { return temporary_; }  // empty: a stream, or committed
+  bool is_there() const;  // what is written is still under that name; nobody removed it
 
  private:
   AtomicFile(std::string path, std::string target, std::string temporary, int descriptor);
   static Result<AtomicFile> claim(const std::string& path, const std::string& target);
-  void keep_permissions() const;
+  static Result<AtomicFile> open_new(const std::string& path, const std::string& target);
+  void keep_permissions(unsigned more) const;
 
   std::string path_;       // as it was given, for messages
   std::string target_;     // what is replaced
