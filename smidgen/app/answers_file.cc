@@ -162,15 +162,15 @@ void AnswersFile::written(const PipelineCounts& counts) {
   static_cast<void>(take_note(counts));  // a note that fails leaves the last one; a failed fsync fails the next write
 }
 
-std::uint64_t AnswersFile::keep(const PipelineCounts& counts) {
-  if (note_.empty() || !run_ || !file_.is_there()) return 0;
+void AnswersFile::keep(const PipelineCounts& counts) {
+  if (!file_.is_there()) rows_noted_ = 0;  // somebody removed them
+  if (note_.empty() || !run_ || !file_.is_there()) return;
   // Without its last, torn lines a full disk may have room for the note.
   if (counts.rows != rows_noted_ && file_.truncate_to(bytes_).ok()) static_cast<void>(take_note(counts));
-  return rows_noted_;
 }
 
 Status AnswersFile::commit() {
-  SMIDGEN_TRY(file_.sync());
+  SMIDGEN_TRY(file_.sync());  // while the note stands: after a failure its rows are kept
   // Before the rename, after which a next run may have written a note of its own.
   if (!note_.empty() && file_.is_there()) ::unlink(note_.c_str());
   rows_noted_ = 0;

@@ -50,8 +50,9 @@ class AnswersFile {
   // After write(): the counts of all that was written. Notes them when it is time.
   void written(const PipelineCounts& counts);
   Status commit();
-  // How many rows the same command finds answered when this run ends here; notes the counts, if that can be.
-  std::uint64_t keep(const PipelineCounts& counts);
+  // This run ends here: notes the counts, if that can be. rows_kept: how many the same command then finds answered.
+  void keep(const PipelineCounts& counts);
+  std::uint64_t rows_kept() const { return rows_noted_; }
   void discard();  // nothing stays
   const std::string& kept_in() const { return file_.temporary(); }
 

@@ -346,7 +346,8 @@ constexpr std::size_t kErrorCharactersMax = 500;
 int finish_early(const App& app, const RunOptions& options, const PipelineSummary& summary, AnswersFile* out) {
   const int code = app.fail(*summary.error);
   if (out != nullptr && options.strict && summary.error->kind() == ErrorKind::kBadData) out->discard();
-  const std::uint64_t kept = out == nullptr ? 0 : out->keep(summary);
+  if (out != nullptr) out->keep(summary);
+  const std::uint64_t kept = out == nullptr ? 0 : out->rows_kept();
   if (kept > 0)
     app.say("smidgen: " + counted(kept, "answer is", "answers are") + " in " + for_terminal(out->kept_in(), 200) +
             "; the same command goes on from there");
@@ -383,7 +384,8 @@ int run_run(const RunOptions& options, App& app) {
     if (const Status status = keep_existing(written, options.force); !status.ok()) return app.fail(status.error());
   }
   if (const Status status = check_names_a_file("--stats", options.stats); !status.ok()) return app.fail(status.error());
-  if (!options.out.empty() && options.out != "-")
+  const bool to_file = !options.out.empty() && options.out != "-";
+  if (to_file)
     for (const std::string& beside : AnswersFile::names(options.out)) {
       if (const Status status = keep_input(beside, inputs); !status.ok()) return app.fail(status.error());
       if (is_same_file(beside, options.stats))
@@ -396,13 +398,14 @@ int run_run(const RunOptions& options, App& app) {
   if (model->classifier) warn_if_uncertified(app, model->classifier->bundle(), options.bundle);
   std::unique_ptr<AnswersFile> out;
   PipelineOptions pipeline;
-  if (!options.out.empty() && options.out != "-") {
+  if (to_file) {
     auto opened = AnswersFile::open(options.out, {.run = run_identity(options, *model), .force = options.force});
     if (!opened.ok()) return app.fail(opened.error());
     out = *std::move(opened);
     pipeline.before = out->before();
     if (out->started_over())
-      app.warn(options.out + ": begins again: the rows, the model or this program changed since that run was stopped");
+      app.warn(for_terminal(options.out, 200) +
+               ": begins again: the rows, the model or this program changed since that run was stopped");
   }
   const std::uint64_t before = pipeline.before.rows;
   if (before > 0) app.say("smidgen: goes on after " + counted(before, "row", "rows") + " that were answered before");
@@ -432,8 +435,8 @@ int run_run(const RunOptions& options, App& app) {
   const bool nothing_to_say = summary.error && (summary.rows == 0 || summary.error->kind() == ErrorKind::kIo);
   if (options.texts.empty() && !nothing_to_say) report_summary(app, *model, summary, before, seconds);
   int code =
-      finish(app, options, summary, out.get());  // the answers first: figures that cannot be written cost nothing
-  const bool goes_on = summary.error && out && out->keep(summary) > 0;  // then the figures are of its end
+      finish(app, options, summary, out.get());      // the answers first: figures that cannot be written cost nothing
+  const bool goes_on = out && out->rows_kept() > 0;  // the figures are of the end
   if (!options.stats.empty() && !goes_on)
     if (const Status status = write_stats(options.stats, *model, summary, before, seconds); !status.ok())
       code = app.fail(status.error());

@@ -133,6 +133,8 @@ Result<AtomicFile> AtomicFile::claim(const std::string& path, const std::string&
     // On a file system without locks each process has a temporary file of its own, and the last one wins.
     if (::fcntl(descriptor, F_SETLK, &lock) != 0) {
       if (errno != EAGAIN && errno != EACCES) {
+        struct stat made {};
+        if (::fstat(descriptor, &made) == 0 && made.st_size == 0) ::unlink(temporary.c_str());
         ::close(descriptor);
         return open_new(path, target);
       }
