@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <utility>
 
@@ -69,8 +70,13 @@ Result<Note> read_note(const std::string& path) {
 
 }  // namespace
 
-AnswersFile::AnswersFile(AtomicFile file, Options options)
-    : file_(std::move(file)), run_(std::move(options.run)), pause_min_(options.pause), pause_(options.pause) {}
+AnswersFile::AnswersFile(std::string path, AtomicFile file, Options options)
+    : path_(std::move(path)),
+      file_(std::move(file)),
+      run_(std::move(options.run)),
+      force_(options.force),
+      pause_min_(options.pause),
+      pause_(options.pause) {}
 
 AnswersFile::~AnswersFile() {
   if (!note_.empty() && rows_noted_ == 0) discard();
@@ -86,16 +92,15 @@ Result<std::unique_ptr<AnswersFile>> AnswersFile::open(const std::string& path, 
   SMIDGEN_ASSIGN(AtomicFile file, AtomicFile::create(path, AtomicFile::Writers::kOne));
   file.keep(true);  // until it is known whose answers these are
   if (options.run) options.run = Run{sha256_hex(options.run->command), sha256_hex(options.run->state)};
-  const bool force = options.force;
-  std::unique_ptr<AnswersFile> answers(new AnswersFile(std::move(file), std::move(options)));
-  SMIDGEN_TRY(answers->take_over(path, force));
+  std::unique_ptr<AnswersFile> answers(new AnswersFile(path, std::move(file), std::move(options)));
+  SMIDGEN_TRY(answers->take_over());
   return answers;
 }
 
 // Goes on after what this run left, as far as its note says that it is good, or begins. Until it is known to be ours
 // nothing is removed.
-Status AnswersFile::take_over(const std::string& path, bool force) {
-  const std::vector<std::string> own = names(path);
+Status AnswersFile::take_over() {
+  const std::vector<std::string> own = names(path_);
   if (own.empty() || file_.temporary() != own[0]) {  // a stream, or a file system without locks
     file_.keep(false);
     return Ok{};
@@ -119,11 +124,11 @@ Status AnswersFile::take_over(const std::string& path, bool force) {
     rows_noted_ = before_.rows;
   } else if (same) {
     started_over_ = note->counts.rows > 0;
-  } else if (!force && trusted && note->counts.rows > 0) {
+  } else if (!force_ && trusted && note->counts.rows > 0) {
     return refuse(own[0],
                   "holds " + counted(note->counts.rows, "answer", "answers") + " of another run that was stopped",
                   "take it away, or pass --force to begin again there");
-  } else if (!force && !known) {
+  } else if (!force_ && !known) {
     return refuse(noted ? note_path : own[0], "lies where a run keeps its answers, and is of none that is known",
                   "take it away, or pass --force to begin again there");
   }
@@ -171,6 +176,16 @@ void AnswersFile::keep(const PipelineCounts& counts) {
 
 Status AnswersFile::commit() {
   SMIDGEN_TRY(file_.sync());  // while the note stands: after a failure its rows are kept
+  std::error_code code;
+  if (!force_ && file_.is_there() && std::filesystem::exists(path_, code)) {
+    if (!run_) {  // nobody can go on with these, but they are whole
+      if (!note_.empty()) ::unlink(std::exchange(note_, {}).c_str());
+      file_.keep(true);
+    }
+    return Error(ErrorKind::kCannotCreate, "came to be while its answers were written")
+        .in(path_)
+        .hint("take it away; all answers are in " + file_.temporary());
+  }
   // Before the rename, after which a next run may have written a note of its own.
   if (!note_.empty() && file_.is_there()) ::unlink(note_.c_str());
   rows_noted_ = 0;

@@ -29,7 +29,7 @@ class AnswersFile {
   };
   struct Options {
     std::optional<Run> run;  // none: its rows cannot be read again
-    bool force = false;      // overwrites what another run left
+    bool force = false;      // overwrites what another run left, and FILE
     double pause = 10;       // seconds between two notes; more where they would take over 2 % of the time
   };
   // A stream has no notes. kLocked: another process writes the same file. kCannotCreate: another run was stopped and
@@ -49,6 +49,7 @@ class AnswersFile {
   Status write(std::string_view lines);
   // After write(): the counts of all that was written. Notes them when it is time.
   void written(const PipelineCounts& counts);
+  // kCannotCreate when FILE, which was not there at the start, is there now: the answers then stay beside it.
   Status commit();
   // This run ends here: notes the counts, if that can be. rows_kept: how many the same command then finds answered.
   void keep(const PipelineCounts& counts);
@@ -57,14 +58,15 @@ class AnswersFile {
   const std::string& kept_in() const { return file_.temporary(); }
 
  private:
-  AnswersFile(AtomicFile file, Options options);
-  Status take_over(const std::string& path, bool force);
+  AnswersFile(std::string path, AtomicFile file, Options options);
+  Status take_over();
   Status take_note(const PipelineCounts& counts);
 
+  std::string path_;
   AtomicFile file_;
   std::string note_;        // its path; empty where there is none
   std::optional<Run> run_;  // its hashes
-  bool started_over_ = false;
+  bool force_, started_over_ = false;
   PipelineCounts before_;
   std::uint64_t bytes_ = 0, rows_noted_ = 0;
   double pause_min_, pause_;

@@ -52,6 +52,34 @@ class AnswersFileTest : public testing::Test {
                                   .rows_at_rung = {1, 0}};
 };
 
+TEST_F(AnswersFileTest, KeepsAFileThatCameMeanwhile) {
+  for (const bool rereadable : {true, false}) {
+    auto answers = rereadable ? open("a run") : AnswersFile::open(path_, {.run = std::nullopt});
+    ASSERT_TRUE(answers.ok()) << answers.error().message();
+    ASSERT_TRUE((*answers)->write("one\ntwo\n").ok());
+    ASSERT_TRUE(write_file_atomic(path_, "of somebody else").ok());
+    const Status status = (*answers)->commit();
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().exit_code(), 73);
+    EXPECT_NE(status.error().message().find(temporary_), std::string::npos) << status.error().message();
+    (*answers)->keep(counts_);
+    EXPECT_EQ((*answers)->rows_kept(), rereadable ? 2U : 0U);
+    (*answers).reset();
+    EXPECT_EQ(*read_file(path_, 100), "of somebody else");
+    EXPECT_EQ(*read_file(temporary_, 100), "one\ntwo\n");
+    EXPECT_EQ(fs::exists(note_), rereadable);
+    fs::remove(path_);
+    if (rereadable) {
+      answers = open("a run");
+      ASSERT_TRUE(answers.ok()) << answers.error().message();
+      EXPECT_EQ((*answers)->before().rows, 2U);
+      ASSERT_TRUE((*answers)->commit().ok());
+      EXPECT_EQ(*read_file(path_, 100), "one\ntwo\n");
+      fs::remove(path_);
+    }
+  }
+}
+
 TEST_F(AnswersFileTest, GoesOnAfterTheLastWholeAnswers) {
   stop();
   EXPECT_FALSE(fs::exists(path_));
@@ -188,7 +216,7 @@ TEST_F(AnswersFileTest, AFileThatMayNotBeWrittenIsGoneOnWithAndStaysSo) {
   fs::permissions(path_, fs::perms::owner_read);
   stop();
   EXPECT_EQ(fs::status(temporary_).permissions(), fs::perms::owner_read | fs::perms::owner_write);
-  const auto answers = open("a run");
+  const auto answers = open("a run", true);
   ASSERT_TRUE(answers.ok());
   ASSERT_TRUE((*answers)->commit().ok());
   EXPECT_EQ(fs::status(path_).permissions(), fs::perms::owner_read);

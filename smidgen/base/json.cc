@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <system_error>
 #include <vector>
 
 #include "smidgen/base/file.h"
@@ -41,6 +42,41 @@ std::optional<std::string> duplicate_key(simdjson::dom::element root) {
   return std::nullopt;
 }
 
+// RFC 8259, section 6.
+bool is_json_number(std::string_view text) {
+  const auto take = [&](std::string_view one_of) {
+    const bool found = !text.empty() && one_of.find(text.front()) != std::string_view::npos;
+    if (found) text.remove_prefix(1);
+    return found;
+  };
+  const auto digits = [&] {
+    std::size_t count = 0;
+    while (take("0123456789")) ++count;
+    return count;
+  };
+  take("-");
+  const bool zero = text.starts_with('0');
+  if (const std::size_t count = digits(); count == 0 || (zero && count > 1)) return false;
+  if (take(".") && digits() == 0) return false;
+  if (take("eE")) {
+    take("+-");
+    if (digits() == 0) return false;
+  }
+  return text.empty();
+}
+
+template <class Number>
+bool fits(std::string_view digits) {
+  Number value{};
+  return std::from_chars(digits.data(), digits.data() + digits.size(), value).ec == std::errc();
+}
+
+bool is_large_number(std::string_view text) {
+  if (!is_json_number(text)) return false;
+  if (text.find_first_of(".eE") != std::string_view::npos) return !fits<double>(text);
+  return !fits<std::int64_t>(text) && !fits<std::uint64_t>(text);
+}
+
 Error wrong(std::string_view key, const std::string& wanted) {
   return Error::bad_data("`" + std::string(key) + "` must be " + wanted);
 }
@@ -71,6 +107,27 @@ Result<JsonDocument> JsonDocument::load(const std::string& path, std::uint64_t b
   return document;
 } catch (const std::bad_alloc&) {
   return out_of_memory();
+}
+
+std::string quote_large_numbers(std::string_view json) {
+  constexpr std::string_view kBegin = "+-.0123456789";  // not of numbers alone: "1e999" is none in ".1e999"
+  std::string out;
+  for (std::size_t i = 0; i < json.size();) {
+    std::size_t end = i + 1;
+    if (json[i] == '"') {
+      while (end < json.size() && json[end] != '"') end += json[end] == '\\' ? 2 : 1;
+      end = std::min(end + 1, json.size());
+    } else if (kBegin.find(json[i]) != std::string_view::npos) {
+      end = std::min(json.find_first_not_of("+-.0123456789eE", i), json.size());
+    }
+    const std::string_view token = json.substr(i, end - i);
+    const bool large = json[i] != '"' && is_large_number(token);
+    if (large) out += '"';
+    out += token;
+    if (large) out += '"';
+    i = end;
+  }
+  return out;
 }
 
 Result<std::int64_t> json_integer(simdjson::dom::element object, std::string_view key, std::int64_t min,

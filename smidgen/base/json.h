@@ -26,6 +26,10 @@ class JsonDocument {
   simdjson::dom::element root_;
 };
 
+// Numbers that fit neither 64 bits nor a finite double, which parse() refuses, become strings of the same characters.
+// What is no JSON otherwise stays so.
+std::string quote_large_numbers(std::string_view json);
+
 // Typed member access. The error names the key and what was expected: "`hidden_size` must be an integer in 1..65536".
 Result<std::int64_t> json_integer(simdjson::dom::element object, std::string_view key, std::int64_t min,
                                   std::int64_t max);

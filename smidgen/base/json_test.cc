@@ -19,6 +19,22 @@ TEST(Json, RefusesWhatItMust) {
   EXPECT_FALSE(JsonDocument::parse(std::string(100000, '[')).ok());
 }
 
+TEST(Json, LargeNumbersBecomeStrings) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"a":18446744073709551616,"b":[-9223372036854775809 ,1e400,-1.5E+999]})",
+       R"({"a":"18446744073709551616","b":["-9223372036854775809" ,"1e400","-1.5E+999"]})"},
+      {R"({"a":18446744073709551615,"b":-9223372036854775808,"c":1e308,"d":0.1})", nullptr},
+      {R"({"a":"18446744073709551616","b\\":"\"18446744073709551616"})", nullptr},
+      {"[018446744073709551616,18446744073709551616-1,1.e999,.1e999,1e999e,--1e999]", nullptr},
+      {"\"\\", nullptr},
+      {"\"1e999", nullptr},
+      {"", nullptr}};
+  for (const auto& [json, wanted] : cases) {
+    EXPECT_EQ(quote_large_numbers(json), wanted == nullptr ? json : wanted);
+    EXPECT_EQ(JsonDocument::parse(quote_large_numbers(json)).ok(), std::string_view(json).starts_with("{\""));
+  }
+}
+
 TEST(Json, TypedMembersNameTheKey) {
   const auto document = JsonDocument::parse(R"({"n":5,"x":0.5,"s":"hi","b":true,"z":null})");
   ASSERT_TRUE(document.ok());

@@ -17,6 +17,7 @@
 #include "smidgen/base/atomic_file.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/new_path.h"
+#include "smidgen/base/open_error.h"
 #include "smidgen/base/out_of_memory.h"
 #include "smidgen/base/sha256.h"
 #include "smidgen/model/bundle_json.h"
@@ -223,13 +224,13 @@ Result<Bundle> Bundle::load(const std::string& folder, std::optional<Precision> 
 
 Result<Bundle> Bundle::load(const std::string& folder, const RungLoader& loader,
                             std::optional<Precision> precision) try {
-  std::error_code code;
-  const fs::file_status status = fs::status(folder, code);
-  if (!fs::exists(status))
-    return Error::no_input("no such bundle").in(folder).hint("make one with `smidgen pick` or `smidgen train`");
-  if (!fs::is_directory(status) || !fs::exists(folder + "/bundle.json", code))
-    return Error::bad_data("is not a bundle: a folder with bundle.json is wanted").in(folder);
   const std::string path = folder + "/bundle.json";
+  std::error_code code;
+  const bool there = fs::exists(path, code);
+  if (code) return open_error(path, code.value());
+  if (!there && !fs::exists(folder, code))
+    return Error::no_input("no such bundle").in(folder).hint("make one with `smidgen pick` or `smidgen train`");
+  if (!there) return Error::bad_data("is not a bundle: a folder with bundle.json is wanted").in(folder);
   SMIDGEN_ASSIGN(const std::string text, read_plain_file(path, kBundleJsonBytesMax));
   auto manifest = manifest_from_json(text);
   if (!manifest.ok()) return std::move(manifest).error().in(path);

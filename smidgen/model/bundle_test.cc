@@ -240,6 +240,8 @@ TEST_F(BundleTest, RefusesToSaveWhatItCouldNotLoad) {
 TEST_F(BundleTest, MissingFolderAndStrangeFolder) {
   EXPECT_EQ(Bundle::load(root_ + "/none", FakeRung::load).error().kind(), ErrorKind::kNoInput);
   EXPECT_THAT(Bundle::load(root_, FakeRung::load).error().message(), HasSubstr("is not a bundle"));
+  fs::create_symlink("bundle.json", root_ + "/bundle.json");  // to itself
+  EXPECT_THAT(Bundle::load(root_, FakeRung::load).error().message(), HasSubstr("cannot open: Too many levels"));
 }
 
 TEST_F(BundleTest, EveryMissingOrMistypedFieldIsNamed) {

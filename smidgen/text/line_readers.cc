@@ -113,11 +113,25 @@ class JsonlReader : public RecordReader {
 
  private:
   Status fill(Record& record, std::string_view line) const;
-  static Status take(Record& record, const WantedColumn& wanted, simdjson::dom::element value);
+  // number: the characters of a value that was too large for the parser and stands as a string now; or nothing.
+  static Status take(Record& record, const WantedColumn& wanted, simdjson::dom::element value,
+                     const std::string& number);
 
   LineScanner lines_;
   std::vector<WantedColumn> wanted_;
 };
+
+// The characters of `key` of the object `line` when that is a number, else nothing.
+std::string number_of(std::string_view line, const std::string& key) {
+  const simdjson::padded_string padded(line);
+  simdjson::ondemand::parser parser;
+  simdjson::ondemand::document document;
+  simdjson::ondemand::value value;
+  if (parser.iterate(padded).get(document) != simdjson::SUCCESS || document[key].get(value) != simdjson::SUCCESS ||
+      value.type() != simdjson::ondemand::json_type::number)
+    return "";
+  return std::string(trim_ascii(value.raw_json_token()));
+}
 
 Result<bool> JsonlReader::next(Record& record) try {
   forget_row(record);
@@ -141,6 +155,9 @@ Result<bool> JsonlReader::next(Record& record) try {
 
 Status JsonlReader::fill(Record& record, std::string_view line) const {
   auto parsed = JsonDocument::parse(line);
+  const bool large = !parsed.ok() && parsed.error().kind() == ErrorKind::kBadData;
+  if (large)
+    if (auto quoted = JsonDocument::parse(quote_large_numbers(line)); quoted.ok()) parsed = std::move(quoted);
   if (!parsed.ok() && parsed.error().kind() == ErrorKind::kIo) return std::move(parsed).error();  // out of memory
   if (!parsed.ok()) {
     const bool valid = !parsed.error().what().starts_with("not valid JSON");  // but a key stands twice
@@ -156,7 +173,7 @@ Status JsonlReader::fill(Record& record, std::string_view line) const {
   for (auto wanted = wanted_.rbegin(); wanted != wanted_.rend(); ++wanted) {
     simdjson::dom::element value;
     if (root.at_key(wanted->name).get(value) == simdjson::SUCCESS) {
-      SMIDGEN_TRY(take(record, *wanted, value));
+      SMIDGEN_TRY(take(record, *wanted, value, large ? number_of(line, wanted->name) : ""));
       continue;
     }
     if (!wanted->required) continue;
@@ -168,15 +185,21 @@ Status JsonlReader::fill(Record& record, std::string_view line) const {
   return Ok{};
 }
 
-Status JsonlReader::take(Record& record, const WantedColumn& wanted, simdjson::dom::element value) {
+Status JsonlReader::take(Record& record, const WantedColumn& wanted, simdjson::dom::element value,
+                         const std::string& number) {
   std::string& out = record.*wanted.member;
+  const bool is_text = wanted.member == &Record::text;
   out.clear();
+  if (!number.empty() && !is_text) {
+    out = number;
+    return Ok{};
+  }
   if (wanted.is_id) {
     if (!value.is_null()) out = simdjson::minify(value);
     return Ok{};
   }
   std::string_view text;
-  if (value.get(text) == simdjson::SUCCESS) {
+  if (number.empty() && value.get(text) == simdjson::SUCCESS) {
     out.assign(wanted.is_label ? trim_ascii(text) : text);
     return Ok{};
   }
@@ -184,7 +207,6 @@ Status JsonlReader::take(Record& record, const WantedColumn& wanted, simdjson::d
     out = simdjson::minify(value);
     return Ok{};
   }
-  const bool is_text = wanted.member == &Record::text;
   if (is_text || value.is_object() || value.is_array())
     return Error::bad_data(quoted_for_message(wanted.name) + " must be a " +
                            (is_text ? "string" : "string, a number or a boolean"));
