@@ -13,6 +13,7 @@
 #include "smidgen/app/load_data.h"
 #include "smidgen/app/model_heads.h"
 #include "smidgen/app/models.h"
+#include "smidgen/base/crew.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/json.h"
 #include "smidgen/base/json_write.h"
@@ -228,6 +229,8 @@ int run_ask(const AskOptions& options, App& app) {
   std::atomic<bool> stop = false;
   ThreadPool pool(std::min(app.threads(), all->size()));
   std::vector<QuestionAnswerer::Scratch> scratch(pool.threads());
+  Crew crew(many ? 1 : std::min(app.threads(), kCoresOfPass));
+  for (QuestionAnswerer::Scratch& one : scratch) one.use(&crew);
   pool.parallel_for(all->size(), [&](std::size_t i, std::size_t worker) {
     if (stop || interrupted()) return;
     const Asked& asked = (*all)[i];

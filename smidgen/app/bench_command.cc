@@ -92,6 +92,7 @@ Json to_json(const std::string& model, const Findings& findings) {
     results.push_back({{"tokens", cell.tokens},
                        {"batch", cell.batch},
                        {"threads", cell.threads},
+                       {"together", cell.together},
                        {"precision", name_of(cell.precision)},
                        {"ms_p50", cell.ms_p50},
                        {"ms_p99", cell.ms_p99},
@@ -177,7 +178,8 @@ Result<Findings> measure(const BenchOptions& options, const Target& target, App&
         for (const std::size_t tokens : lengths) {
           watcher.report("bench", static_cast<double>(done++) / static_cast<double>(all));
           SMIDGEN_ASSIGN(const SpeedCell cell,
-                         measure_speed(encoder, tokens, batch, limits.threads, options.seconds, machine, watcher));
+                         measure_speed(encoder, {tokens, batch, limits.threads, options.together, options.seconds},
+                                       machine, watcher));
           findings.cells.push_back(cell);
         }
       }

@@ -318,6 +318,7 @@ void declare_bench(CLI::App& verb, BenchOptions& o) {
       ->allow_extra_args(false)
       ->transform(whole(1, 4096))
       ->type_name("LIST");
+  verb.add_flag("--together", o.together, "all threads on one call, instead of calls of its own for each");
   verb.add_option("--precision", o.precision, "f32, bf16 or int8; auto: a bundle's own, else all [auto]")
       ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}))
       ->type_name("P");

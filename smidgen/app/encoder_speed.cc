@@ -8,6 +8,7 @@
 
 #include "smidgen/app/machine.h"
 #include "smidgen/base/clock.h"
+#include "smidgen/base/crew.h"
 #include "smidgen/base/random.h"
 #include "smidgen/tensor/encoder_kernel_table.h"
 #include "smidgen/tensor/low_matrix.h"
@@ -170,15 +171,19 @@ double weight_bytes_of(const BodyConfig& body, Precision precision) {
   return operations_of(body, 1) / 2 * each;
 }
 
-Result<SpeedCell> measure_speed(const Encoder& encoder, std::size_t tokens, std::size_t batch, std::size_t threads,
-                                double seconds, const MachineLimits& limits, const Watcher& watcher) {
+Result<SpeedCell> measure_speed(const Encoder& encoder, const SpeedCall& call, const MachineLimits& limits,
+                                const Watcher& watcher) {
+  const auto& [tokens, batch, cores, together, seconds] = call;
+  const std::size_t threads = together ? 1 : cores;
+  Crew crew(together ? cores : 1);
   std::vector<std::vector<double>> calls(threads);
   std::atomic<bool> stopped = false;
   std::atomic<std::size_t> warm = 0;
   std::vector<double> rows_per_second(threads);
-  on_threads(threads, [&](std::size_t thread) {
+  on_threads(threads, [&, &tokens = tokens, &batch = batch, &seconds = seconds](std::size_t thread) {
     const Ids ids(encoder, batch, tokens, thread);
     Encoder::Scratch scratch;
+    scratch.use(&crew);
     std::vector<float> out(batch * encoder.dimensions());
     for (std::size_t i = 0; i < kWarmUpCalls; ++i) encoder.embed(ids.spans, scratch, out.data());
     // The last to be warm starts the clock for all, so that every call meets the same company.
@@ -199,7 +204,8 @@ Result<SpeedCell> measure_speed(const Encoder& encoder, std::size_t tokens, std:
   SpeedCell cell;
   cell.tokens = tokens;
   cell.batch = batch;
-  cell.threads = threads;
+  cell.threads = cores;
+  cell.together = together;
   cell.precision = encoder.precision();
   std::vector<double> all;
   for (std::size_t thread = 0; thread < threads; ++thread) {

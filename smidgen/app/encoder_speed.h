@@ -20,6 +20,7 @@ struct MachineLimits {
 struct SpeedCell {
   std::size_t tokens = 0, batch = 1, threads = 1;
   Precision precision = Precision::kF32;
+  bool together = false;          // all threads on one call; else each has calls of its own
   double ms_p50 = 0, ms_p99 = 0;  // of a call with `batch` sequences
   double rows_per_second = 0;     // of all threads together
   std::uint64_t calls = 0;
@@ -30,10 +31,16 @@ struct SpeedCell {
 double measure_arithmetic(const Kernels& kernels, Precision precision, std::size_t threads);  // gigaflops
 double measure_bandwidth(const Kernels& kernels, std::size_t threads);                        // gigabytes_second
 
-// Wall-clock times of at least `seconds`, each thread calling embed() with its own random ids. Fails with
-// Error::cancelled() only. tokens: 1..encoder.tokens_max().
-Result<SpeedCell> measure_speed(const Encoder& encoder, std::size_t tokens, std::size_t batch, std::size_t threads,
-                                double seconds, const MachineLimits& limits, const Watcher& watcher);
+// What is measured: calls of embed() with `batch` sequences of `tokens` (1..encoder.tokens_max()) random ids, for at
+// least `seconds`.
+struct SpeedCall {
+  std::size_t tokens = 0, batch = 1, threads = 1;
+  bool together = false;
+  double seconds = 0.5;
+};
+// Wall-clock times. Fails with Error::cancelled() only.
+Result<SpeedCell> measure_speed(const Encoder& encoder, const SpeedCall& call, const MachineLimits& limits,
+                                const Watcher& watcher);
 
 // Floating-point operations of one sequence: the linear layers and the two products of attention.
 double operations_of(const BodyConfig& body, std::size_t tokens);

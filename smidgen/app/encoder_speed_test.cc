@@ -34,11 +34,13 @@ TEST(EncoderSpeed, MeasuresEveryPrecisionAndThread) {
         Encoder::load_body(std::string(SMIDGEN_SOURCE_DIR) + "/tests/golden/tiny_bert", {.precision = precision});
     ASSERT_TRUE(encoder.ok()) << encoder.error().message();
     const MachineLimits limits{1, 1};
-    for (const std::size_t threads : {1, 3}) {
-      const auto cell = measure_speed(*encoder, 8, 2, threads, 0.01, limits, {});
+    for (const auto& [threads, together] : {std::pair<std::size_t, bool>{1, false}, {3, false}, {3, true}}) {
+      const auto cell = measure_speed(*encoder, {8, 2, threads, together, 0.01}, limits, {});
       ASSERT_TRUE(cell.ok());
       EXPECT_EQ(cell->precision, precision);
-      EXPECT_GE(cell->calls, 20 * threads);
+      EXPECT_EQ(cell->threads, threads);
+      EXPECT_EQ(cell->together, together);
+      EXPECT_GE(cell->calls, 20 * (together ? 1 : threads));
       EXPECT_GT(cell->ms_p50, 0);
       EXPECT_LE(cell->ms_p50, cell->ms_p99);
       const double calls_per_second = cell->rows_per_second / 2;
@@ -49,7 +51,7 @@ TEST(EncoderSpeed, MeasuresEveryPrecisionAndThread) {
     }
     Watcher stopped;
     stopped.cancelled = [] { return true; };
-    EXPECT_EQ(measure_speed(*encoder, 8, 1, 2, 10, limits, stopped).error().exit_code(), 130);
+    EXPECT_EQ(measure_speed(*encoder, {8, 1, 2, false, 10}, limits, stopped).error().exit_code(), 130);
   }
 }
 

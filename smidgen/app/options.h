@@ -119,7 +119,8 @@ struct BenchOptions {
   std::string model;
   std::vector<std::size_t> tokens, batch;  // empty: 16, 32, 128, 512; 1
   std::string precision = "auto";
-  double seconds = 0.5;  // for each line of the table
+  bool together = false;  // all threads on one call
+  double seconds = 0.5;   // for each line of the table
 };
 
 struct PlanOptions {

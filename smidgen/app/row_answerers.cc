@@ -1,7 +1,10 @@
 // What answers the rows of `run`: a bundle's classifier, or a tagger of words.
+#include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "smidgen/app/run_pipeline.h"
+#include "smidgen/base/crew.h"
 #include "smidgen/text/empty_text.h"
 
 namespace smidgen {
@@ -17,10 +20,17 @@ void collect_texts(std::span<const Record> records, std::vector<std::string_view
 
 class ClassifierAnswerer final : public RowAnswerer {
  public:
-  ClassifierAnswerer(const Classifier& classifier, std::size_t top, bool with_text)
-      : bundle_(classifier.bundle()), session_(classifier.session()), top_(top), with_text_(with_text) {}
+  ClassifierAnswerer(const Classifier& classifier, std::size_t top, bool with_text, std::shared_ptr<Crew> crew)
+      : bundle_(classifier.bundle()),
+        session_(classifier.session()),
+        crew_(std::move(crew)),
+        top_(top),
+        with_text_(with_text) {
+    session_.use(crew_.get());
+  }
 
   void answer(std::span<const Record> records, BatchAnswers& out) override {
+    const Crew::Shift shift(crew_.get());
     const BundleInfo& info = bundle_.info;
     collect_texts(records, texts_);
     const std::uint64_t cut_before = session_.rows_cut();
@@ -45,6 +55,7 @@ class ClassifierAnswerer final : public RowAnswerer {
  private:
   const Bundle& bundle_;
   Classifier::Session session_;
+  std::shared_ptr<Crew> crew_;
   std::size_t top_;
   bool with_text_;
   std::vector<std::string_view> texts_;
@@ -52,9 +63,13 @@ class ClassifierAnswerer final : public RowAnswerer {
 
 class TaggerAnswerer final : public RowAnswerer {
  public:
-  TaggerAnswerer(const Tagger& tagger, bool with_text) : tagger_(tagger), with_text_(with_text) {}
+  TaggerAnswerer(const Tagger& tagger, bool with_text, std::shared_ptr<Crew> crew)
+      : tagger_(tagger), crew_(std::move(crew)), with_text_(with_text) {
+    scratch_.use(crew_.get());
+  }
 
   void answer(std::span<const Record> records, BatchAnswers& out) override {
+    const Crew::Shift shift(crew_.get());
     collect_texts(records, texts_);
     tagger_.tag(texts_, scratch_, tagged_);
     std::size_t next = 0;
@@ -74,22 +89,32 @@ class TaggerAnswerer final : public RowAnswerer {
 
  private:
   const Tagger& tagger_;
+  std::shared_ptr<Crew> crew_;
   bool with_text_;
   Tagger::Scratch scratch_;
   std::vector<std::string_view> texts_;
   std::vector<TaggedText> tagged_;
 };
 
+std::shared_ptr<Crew> crew_of(std::size_t cores) {
+  return cores > 1 ? std::make_shared<Crew>(std::min(cores, kCoresOfPass)) : nullptr;
+}
+
 }  // namespace
 
 MakeAnswerer answer_with(const Classifier& classifier, const PipelineOptions& options) {
-  return [&classifier, top = options.top, with_text = options.with_text] {
-    return std::make_unique<ClassifierAnswerer>(classifier, top, with_text);
+  const auto& rungs = classifier.bundle().rungs;
+  const bool slow =
+      std::any_of(rungs.begin(), rungs.end(), [](const auto& rung) { return rung->kind() == RungKind::kEncoder; });
+  return [&classifier, top = options.top, with_text = options.with_text, crew = crew_of(slow ? options.cores : 1)] {
+    return std::make_unique<ClassifierAnswerer>(classifier, top, with_text, crew);
   };
 }
 
 MakeAnswerer answer_with(const Tagger& tagger, const PipelineOptions& options) {
-  return [&tagger, with_text = options.with_text] { return std::make_unique<TaggerAnswerer>(tagger, with_text); };
+  return [&tagger, with_text = options.with_text, crew = crew_of(options.cores)] {
+    return std::make_unique<TaggerAnswerer>(tagger, with_text, crew);
+  };
 }
 
 }  // namespace smidgen

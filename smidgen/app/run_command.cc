@@ -414,6 +414,7 @@ int run_run(const RunOptions& options, App& app) {
   Watcher watcher = make_watcher(app);
   const SteadyTime began = steady_now();
   pipeline.threads = options.texts.empty() ? app.threads() : 1;
+  pipeline.cores = app.threads();
   pipeline.top = options.top;
   pipeline.with_text = options.with_text;
   pipeline.strict = options.strict;

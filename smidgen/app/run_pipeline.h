@@ -62,6 +62,7 @@ struct PipelineCounts {
 
 struct PipelineOptions {
   std::size_t threads = 1;
+  std::size_t cores = 1;       // that may answer one row together, when there are no others
   std::size_t top = 0;         // probabilities of this many labels on every line; 0: none
   bool with_text = false;      // the row's text on every line
   bool strict = false;         // the first bad row ends the run with its error
@@ -79,7 +80,7 @@ struct PipelineSummary : PipelineCounts {
 PipelineSummary run_pipeline(RecordSource source, const MakeAnswerer& answerer, const PipelineOptions& options,
                              const LineSink& sink);
 
-// What these answer with; the model must outlive it.
+// What these answer with; the model must outlive it. A row that nobody else works beside gets the help of idle cores.
 MakeAnswerer answer_with(const Classifier& classifier, const PipelineOptions& options);
 MakeAnswerer answer_with(const Tagger& tagger, const PipelineOptions& options);
 

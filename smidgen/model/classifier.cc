@@ -21,6 +21,10 @@ Classifier::Session::Session(const Bundle& bundle) : bundle_(&bundle) {
   }
 }
 
+void Classifier::Session::use(Crew* crew) {
+  for (const auto& scratch : scratch_) scratch->use(crew);
+}
+
 // The one place where texts are repaired: what is scored for a certificate is what answers.
 std::span<const std::string_view> Classifier::Session::as_read(std::span<const std::string_view> texts) {
   const Speller* speller = bundle_->info.speller.get();

@@ -34,6 +34,7 @@ class Classifier {
 
   class Session {
    public:
+    void use(Crew* crew);  // idle cores that may take part in what takes long; null: none
     // One answer per text, in order; valid until the next call. A text's answer does not depend on its neighbours.
     std::span<const Answer> classify(std::span<const std::string_view> texts);
     // Log-probabilities of every rung for every text, (texts, rungs, labels), whatever the thresholds: what

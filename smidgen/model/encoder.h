@@ -37,6 +37,10 @@ struct EncoderOptions {
 class Encoder {
  public:
   class Scratch {
+   public:
+    // Idle cores that may take part in a pass; null: none. The numbers stay the same, to the bit.
+    void use(Crew* crew) { body_.use(crew); }
+
    private:
     friend class Encoder;
     EncoderBody::Scratch body_;

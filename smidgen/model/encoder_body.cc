@@ -11,7 +11,8 @@ namespace smidgen {
 namespace {
 
 constexpr std::size_t kTrialTokens = 16;
-constexpr std::size_t kWordsAhead = 2;  // word vectors lie all over memory: one is asked for while others are added
+constexpr std::size_t kTokensToShare = 8;  // that pay for waiting for each other twice a layer
+constexpr std::size_t kWordsAhead = 2;     // word vectors lie all over memory: one is asked for while others are added
 
 // max |x_j| of each column.
 std::vector<float> column_sizes(const Activations& x) {
@@ -93,7 +94,7 @@ EncoderBody::Layer EncoderBody::pack(LayerWeights weights, std::size_t index, Sc
   layer.attention_out = LinearLayer::pack_at(next, table, precision_, std::move(weights.attention_out));
   if (trial != nullptr) {
     const std::size_t length = trial->x_.rows();
-    run_attention(layer, {&length, 1}, *trial);
+    run_attention(layer, {&length, 1}, *trial, nullptr);
   }
   factors =
       factors_for(2 * index + 1, trial == nullptr ? nullptr : &perceptron_input(layer, nullptr, *trial), weights.inner);
@@ -128,21 +129,52 @@ void EncoderBody::forward(const Batch& batch, Scratch& scratch) const {
 
 void EncoderBody::run(const Batch& batch, std::size_t first, std::size_t last, Scratch& scratch) const {
   SMIDGEN_CHECK(first <= last && last <= layers_.size());
-  std::size_t longest = 0;
-  for (const std::size_t length : batch.lengths) longest = std::max(longest, length);
+  std::size_t longest = 0, tokens = 0;
+  for (const std::size_t length : batch.lengths) {
+    longest = std::max(longest, length);
+    tokens += length;
+  }
   SMIDGEN_CHECK(longest <= config_.positions);
   reserve(longest, scratch);
   if (first == 0) {
-    std::size_t total = 0;
-    for (const std::size_t length : batch.lengths) total += length;
-    SMIDGEN_CHECK(total == batch.ids.size());
+    SMIDGEN_CHECK(tokens == batch.ids.size());
     SMIDGEN_CHECK(batch.types.empty() || batch.types.size() == batch.ids.size());
-    embed_tokens(batch, scratch);
   }
+  if (first == 0) embed_tokens(batch, scratch);
+  if (scratch.crew_ == nullptr || tokens < kTokensToShare || first == last)
+    return run_layers(batch.lengths, first, last, scratch, nullptr);
+  scratch.qkv_.resize(tokens, 3 * config_.hidden, attended());
+  scratch.context_.resize(tokens, config_.hidden);
+  scratch.parts_.resize(scratch.crew_->cores());
+  std::size_t next = first;
+  scratch.crew_->work(
+      [&] {
+        run_layers(batch.lengths, next, next + 1, scratch, nullptr);
+        return ++next < last;
+      },
+      [&](Crew::Team& team) { run_together(batch.lengths, next, last, scratch, team); });
+}
+
+// part: what `scratch` holds of a pass; null: all of it.
+void EncoderBody::run_layers(std::span<const std::size_t> lengths, std::size_t first, std::size_t last,
+                             Scratch& scratch, Part* part) const {
   for (std::size_t layer = first; layer < last; ++layer) {
-    run_attention(layers_[layer], batch.lengths, scratch);
+    run_attention(layers_[layer], lengths, scratch, part);
     run_perceptron(layers_[layer], qkv_of(layer + 1), scratch);
   }
+}
+
+void EncoderBody::run_together(std::span<const std::size_t> lengths, std::size_t first, std::size_t last,
+                               Scratch& whole, Crew::Team& team) const {
+  Scratch& own = whole.parts_[team.member()];
+  const std::size_t n = config_.hidden, rows = whole.x_.rows(), begin = rows * team.member() / team.members(),
+                    count = rows * (team.member() + 1) / team.members() - begin;
+  reserve(*std::max_element(lengths.begin(), lengths.end()), own);
+  set_rows({std::as_const(whole.x_).f32() + begin * n, count * n}, own);
+  Part part = {team, whole, begin};
+  run_layers(lengths, first, last, own, &part);
+  if (team.member() == 0) whole.x_.resize(rows, n);  // what else than floats it had is of the rows before
+  std::copy_n(std::as_const(own.x_).f32(), count * n, whole.x_.f32() + begin * n);
 }
 
 void EncoderBody::set_rows(std::span<const float> rows, Scratch& scratch) const {
@@ -222,13 +254,21 @@ const Activations& EncoderBody::perceptron_input(const Layer& layer, const Linea
   return scratch.normed_;
 }
 
-void EncoderBody::run_attention(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch) const {
+// part: what `scratch` holds of a pass; null: all of it.
+void EncoderBody::run_attention(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch,
+                                Part* part) const {
   Activations& x = scratch.x_;
   const Activations& input = attention_input(layer, &layer.qkv, scratch);
   // Rotary positions turn floats; without them a low precision attends to what the product rounds.
   layer.qkv.apply(input, Activation::kNone, nullptr, scratch.qkv_,
                   layer.rotary != nullptr ? Precision::kF32 : precision_);
-  attend(layer, lengths, scratch);
+  make_attendable(layer, lengths, part == nullptr ? 0 : part->begin, scratch.qkv_);
+  if (part == nullptr) {
+    scratch.context_.resize(x.rows(), config_.hidden);
+    attend(layer, lengths, {0, config_.heads}, scratch.qkv_, scratch.context_, scratch.workspace_.get());
+  } else {
+    attend_together(layer, lengths, scratch, *part);
+  }
   layer.attention_out.apply(scratch.context_, Activation::kNone, &x, x);
   if (!config_.norms_first()) layer.attention_norm->apply(x, x, &layer.inner);
 }
@@ -247,58 +287,59 @@ void EncoderBody::run_perceptron(const Layer& layer, const LinearLayer* above, S
   if (!config_.norms_first()) layer.norm.apply(x, x, above);
 }
 
-// qkv -> context, sequence by sequence.
-void EncoderBody::attend(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch) const {
-  const std::size_t hidden = config_.hidden;
-  Activations &qkv = scratch.qkv_, &context = scratch.context_;
-  context.resize(qkv.rows(), hidden);
-  std::size_t first = 0;
+// qkv, whose rows are those of the pass from `begin` on, in the form that attention reads, turned to their positions.
+void EncoderBody::make_attendable(const Layer& layer, std::span<const std::size_t> lengths, std::size_t begin,
+                                  Activations& qkv) const {
+  const std::size_t end = begin + qkv.rows(), width = 3 * config_.hidden;
+  std::size_t first = 0;  // of a sequence
   for (const std::size_t length : lengths) {
-    if (layer.rotary != nullptr) layer.rotary->rotate(qkv.f32() + first * 3 * hidden, length, config_.heads);
+    const std::size_t from = std::max(begin, first), to = std::min(end, first + length);
+    if (layer.rotary != nullptr && from < to)
+      layer.rotary->rotate(qkv.f32() + (from - begin) * width, from - first, to - from, config_.heads);
     first += length;
   }
   if (precision_ != Precision::kF32) qkv.need(Precision::kBf16, *kernels_->encoder);
-  first = 0;
+}
+
+// All members put their rows of qkv together, take their heads of all rows, and go on with their rows of the context.
+void EncoderBody::attend_together(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch,
+                                  Part& part) const {
+  Scratch& whole = part.whole;
+  const std::size_t n = config_.hidden, rows = scratch.x_.rows(), members = part.team.members(),
+                    first = config_.heads * part.team.member() / members,
+                    end = config_.heads * (part.team.member() + 1) / members;
+  if (const Activations& qkv = scratch.qkv_; precision_ == Precision::kF32)
+    std::copy_n(qkv.f32(), rows * 3 * n, whole.qkv_.f32() + part.begin * 3 * n);
+  else
+    std::copy_n(qkv.bf16(), rows * qkv.bf16_stride(), whole.qkv_.bf16() + part.begin * qkv.bf16_stride());
+  part.team.sync();
+  attend(layer, lengths, {first, end - first}, whole.qkv_, whole.context_, scratch.workspace_.get());
+  scratch.context_.resize(rows, n);
+  part.team.sync();
+  std::copy_n(std::as_const(whole.context_).f32() + part.begin * n, rows * n, scratch.context_.f32());
+}
+
+void EncoderBody::attend(const Layer& layer, std::span<const std::size_t> lengths, Heads heads, const Activations& qkv,
+                         Activations& context, float* workspace) const {
+  const std::size_t hidden = config_.hidden, head_dim = hidden / config_.heads;
+  const float scale = 1.0F / std::sqrt(static_cast<float>(head_dim));
+  float* out = context.f32() + heads.first * head_dim;
+  std::size_t row = 0;
   for (const std::size_t length : lengths) {
-    float* out = context.f32() + first * hidden;
-    if (precision_ == Precision::kF32)
-      attend_f32(layer, qkv.f32() + first * 3 * hidden, length, out, scratch);
-    else
-      attend_bf16(layer, qkv.bf16() + first * qkv.bf16_stride(), qkv.bf16_stride(), length, out, scratch);
-    first += length;
+    if (precision_ == Precision::kF32) {
+      const float* from = qkv.f32() + row * 3 * hidden + heads.first * head_dim;
+      const AttentionCall call = {from, length, heads.count, head_dim, hidden, scale, out + row * hidden, workspace};
+      if (layer.window == 0 || length <= layer.window + 1)
+        kernels_->attention(call);
+      else
+        local_attention(*kernels_, call, layer.window);
+    } else {
+      const std::uint16_t* from = qkv.bf16() + row * qkv.bf16_stride() + heads.first * head_dim;
+      kernels_->encoder->attention({from, qkv.bf16_stride(), length, heads.count, head_dim, hidden, scale, layer.window,
+                                    out + row * hidden, workspace});
+    }
+    row += length;
   }
-}
-
-void EncoderBody::attend_f32(const Layer& layer, float* qkv, std::size_t length, float* context,
-                             Scratch& scratch) const {
-  AttentionCall call;
-  call.qkv = qkv;
-  call.t = length;
-  call.heads = config_.heads;
-  call.head_dim = config_.hidden / config_.heads;
-  call.scale = 1.0F / std::sqrt(static_cast<float>(call.head_dim));
-  call.out = context;
-  call.workspace = scratch.workspace_.get();
-  if (layer.window == 0 || length <= layer.window + 1) {
-    kernels_->attention(call);
-  } else {
-    local_attention(*kernels_, call, layer.window);
-  }
-}
-
-void EncoderBody::attend_bf16(const Layer& layer, const std::uint16_t* qkv, std::size_t stride, std::size_t length,
-                              float* context, Scratch& scratch) const {
-  LowAttention call;
-  call.qkv = qkv;
-  call.qkv_stride = stride;
-  call.t = length;
-  call.heads = config_.heads;
-  call.head_dim = config_.hidden / config_.heads;
-  call.scale = 1.0F / std::sqrt(static_cast<float>(call.head_dim));
-  call.window = layer.window;
-  call.out = context;
-  call.workspace = scratch.workspace_.get();
-  kernels_->encoder->attention(call);
 }
 
 }  // namespace smidgen

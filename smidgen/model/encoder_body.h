@@ -2,6 +2,9 @@
 // layers, each half with a residual and a layer norm. One forward pass serves them all; BodyConfig says where they
 // differ, EncoderWeights what their tensors are called, encoder_layers.h how a layer computes.
 //
+// Several cores can go through a pass together: each has some of the rows, and of attention, which looks at all rows,
+// some of the heads.
+//
 // Padding-free: the tokens of all sequences stand in one matrix (tokens, hidden), every product runs over all of them
 // at once, and only attention looks at sequences. A token's numbers depend on its own sequence alone, to the bit.
 #pragma once
@@ -13,6 +16,7 @@
 #include <span>
 #include <vector>
 
+#include "smidgen/base/crew.h"
 #include "smidgen/base/result.h"
 #include "smidgen/model/body_config.h"
 #include "smidgen/model/encoder_layers.h"
@@ -23,6 +27,8 @@
 
 namespace smidgen {
 
+inline constexpr std::size_t kCoresOfPass = 4;  // more gain little on short texts, and wait for each other
+
 class EncoderBody {
  public:
   // Buffers of a forward pass; grow to the largest seen. One per thread.
@@ -32,12 +38,16 @@ class EncoderBody {
     const Activations& output() const { return x_; }
     // What run() left, before any final norm.
     const float* rows() const { return x_.f32(); }
+    // Idle cores that may take part in a pass; null: none. The numbers stay the same, to the bit.
+    void use(Crew* crew) { crew_ = crew; }
 
    private:
     friend class EncoderBody;
     Activations x_, normed_, qkv_, context_, gates_, inner_;
     AlignedFloats workspace_;
     std::size_t workspace_floats_ = 0;
+    Crew* crew_ = nullptr;
+    std::vector<Scratch> parts_;  // of the members of a team: each has some of the rows
   };
 
   // Sequences of one pass, one after another.
@@ -93,12 +103,28 @@ class EncoderBody {
   void embed_sequence(const Batch& batch, std::size_t first, std::size_t length, float* rows) const;
   const Activations& attention_input(const Layer& layer, const LinearLayer* next, Scratch& scratch) const;
   const Activations& perceptron_input(const Layer& layer, const LinearLayer* next, Scratch& scratch) const;
-  void run_attention(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch) const;
+  // A member's part of a pass that several cores go through together: rows from `begin` of the whole pass.
+  struct Part {
+    Crew::Team& team;
+    Scratch& whole;
+    std::size_t begin;
+  };
+  void run_layers(std::span<const std::size_t> lengths, std::size_t first, std::size_t last, Scratch& scratch,
+                  Part* part) const;
+  void run_together(std::span<const std::size_t> lengths, std::size_t first, std::size_t last, Scratch& whole,
+                    Crew::Team& team) const;
+  void run_attention(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch, Part* part) const;
   void run_perceptron(const Layer& layer, const LinearLayer* above, Scratch& scratch) const;
-  void attend(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch) const;
-  void attend_f32(const Layer& layer, float* qkv, std::size_t length, float* context, Scratch& scratch) const;
-  void attend_bf16(const Layer& layer, const std::uint16_t* qkv, std::size_t stride, std::size_t length, float* context,
-                   Scratch& scratch) const;
+  void make_attendable(const Layer& layer, std::span<const std::size_t> lengths, std::size_t begin,
+                       Activations& qkv) const;
+  void attend_together(const Layer& layer, std::span<const std::size_t> lengths, Scratch& scratch, Part& part) const;
+  // Some heads of the layer, of all sequences: qkv (tokens, 3 hidden) -> context (tokens, hidden).
+  struct Heads {
+    std::size_t first, count;
+  };
+  Precision attended() const { return precision_ == Precision::kF32 ? Precision::kF32 : Precision::kBf16; }
+  void attend(const Layer& layer, std::span<const std::size_t> lengths, Heads heads, const Activations& qkv,
+              Activations& context, float* workspace) const;
 
   BodyConfig config_;
   const Kernels* kernels_ = nullptr;

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <numeric>
 
+#include "smidgen/base/crew.h"
 #include "smidgen/base/file.h"
 #include "smidgen/model/encoder_heads.h"
 #include "tests/kernels/emulated_kernels.h"
@@ -197,6 +198,30 @@ TEST_P(EveryArchitecture, ASequenceDoesNotDependOnItsNeighbours) {
                           kernels->name + (" " + std::string(precision_name(precision))));
 }
 
+TEST_P(EveryArchitecture, IsTheSameWhenSeveralCoresGoThroughItTogether) {
+  for (const Kernels* table : tables())
+    for (const Precision precision : {Precision::kF32, Precision::kBf16, Precision::kInt8}) {
+      const Golden golden(GetParam(), *table, precision);
+      const EncoderBody::Batch batch = {golden.ids, golden.types, golden.lengths};
+      const std::vector<float> alone = golden.run(batch);
+      for (const std::size_t cores : {2, 3}) {
+        Crew crew(cores, /*for_all=*/true), late(cores);
+        EncoderBody::Scratch scratch;
+        for (int pass = 0; pass < 8; ++pass) {
+          scratch.use(pass % 2 == 0 ? &crew : &late);
+          golden.body->forward(batch, scratch);
+          const std::span<const float> together(scratch.output().f32(), alone.size());
+          ASSERT_TRUE(std::equal(alone.begin(), alone.end(), together.begin())) << table->name << ' ' << cores;
+        }
+        const std::size_t half = golden.config.layers / 2;  // in two parts
+        golden.body->run(batch, 0, half, scratch);
+        golden.body->run(batch, half, golden.config.layers, scratch);
+        const std::span<const float> in_parts(golden.body->exit_rows(scratch), alone.size());
+        ASSERT_TRUE(std::equal(alone.begin(), alone.end(), in_parts.begin())) << table->name << ' ' << cores;
+      }
+    }
+}
+
 TEST(EncoderBody, TheGoldenFolderHasEveryArchitecture) {
   if (!committed_models()) GTEST_SKIP() << "SMIDGEN_ARCHITECTURES names other models";
   std::vector<std::string_view> seen;
@@ -225,7 +250,7 @@ TEST(EncoderBody, LocalAttentionLooksNoFurtherThanItsWindow) {
   for (std::size_t i = 0; i < qkv.size(); ++i) qkv[i] = std::sin(static_cast<float>(i * i % 97));
   const auto attended = [&](std::size_t window) {
     std::vector<float> out(kTokens * kHeads * kHeadDim);
-    AttentionCall call{qkv.data(), kTokens, kHeads, kHeadDim, 0.5F, out.data(), workspace.data()};
+    AttentionCall call{qkv.data(), kTokens, kHeads, kHeadDim, kHeads * kHeadDim, 0.5F, out.data(), workspace.data()};
     window == 0 ? kScalarKernels.attention(call) : local_attention(kScalarKernels, call, window);
     return out;
   };
@@ -242,7 +267,8 @@ TEST(Rotary, ScoresDependOnDistancesOnly) {
   const Rotary rotary(100, kTokens, kHeadDim);
   std::vector<float> qkv(kTokens * 3 * kHeadDim);
   for (std::size_t i = 0; i < qkv.size(); ++i) qkv[i] = static_cast<float>(i % kHeadDim) - 1.5F;  // all tokens alike
-  rotary.rotate(qkv.data(), kTokens, 1);
+  rotary.rotate(qkv.data(), 0, 2, 1);
+  rotary.rotate(qkv.data() + 2 * 3 * kHeadDim, 2, kTokens - 2, 1);
   const auto score = [&](std::size_t query, std::size_t key) {
     return std::inner_product(&qkv[query * 3 * kHeadDim], &qkv[query * 3 * kHeadDim] + kHeadDim,
                               &qkv[key * 3 * kHeadDim + kHeadDim], 0.0);

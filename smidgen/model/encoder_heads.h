@@ -75,6 +75,7 @@ class HeadedEncoder {
   class Scratch {
    public:
     const Activations& logits() const { return logits_; }  // of the last pass
+    void use(Crew* crew) { body_.use(crew); }              // idle cores that may take part; null: none
 
    private:
     friend class HeadedEncoder;

@@ -196,7 +196,7 @@ void gate(const Kernels& kernels, Activation activation, Activations& x, Activat
 }
 
 void local_attention(const Kernels& kernels, const AttentionCall& call, std::size_t window) {
-  const std::size_t hidden = call.heads * call.head_dim, stride = 3 * hidden;
+  const std::size_t hidden = call.hidden, stride = 3 * hidden;
   float* scores = call.workspace;
   for (std::size_t head = 0; head < call.heads; ++head) {
     const float* query = call.qkv + head * call.head_dim;

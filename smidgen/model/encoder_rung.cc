@@ -13,6 +13,7 @@ constexpr const char* kHeadFile = "/head.safetensors";
 
 class EncoderRung::EncoderScratch : public Rung::Scratch {
  public:
+  void use(Crew* crew) override { body.use(crew); }
   Encoder::Scratch body;
   std::vector<std::int32_t> ids;
   std::vector<std::size_t> begins;

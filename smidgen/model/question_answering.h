@@ -46,6 +46,9 @@ struct PassageAnswer {
 class QuestionAnswerer {
  public:
   class Scratch {
+   public:
+    void use(Crew* crew) { encoder_.use(crew); }  // idle cores that may take part; null: none
+
    private:
     friend class QuestionAnswerer;
     HeadedEncoder::Scratch encoder_;

@@ -23,10 +23,10 @@ Rotary::Rotary(double theta, std::size_t positions, std::size_t head_dim) : thet
     }
 }
 
-void Rotary::rotate(float* qkv, std::size_t t, std::size_t heads) const {
-  SMIDGEN_CHECK(t * half_ <= cos_.size());
+void Rotary::rotate(float* qkv, std::size_t first, std::size_t t, std::size_t heads) const {
+  SMIDGEN_CHECK((first + t) * half_ <= cos_.size());
   const std::size_t head_dim = 2 * half_, stride = 3 * heads * head_dim;
-  for (std::size_t position = 0; position < t; ++position, qkv += stride) {
+  for (std::size_t position = first; position < first + t; ++position, qkv += stride) {
     const float *cos = &cos_[position * half_], *sin = &sin_[position * half_];
     for (std::size_t head = 0; head < 2 * heads; ++head) {  // the queries' heads, then the keys'
       float *left = qkv + head * head_dim, *right = left + half_;

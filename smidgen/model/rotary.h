@@ -14,9 +14,9 @@ class Rotary {
   Rotary(double theta, std::size_t positions, std::size_t head_dim);
 
   double theta() const { return theta_; }
-  // Turns queries and keys of one sequence. qkv: (t, 3 * heads * head_dim), each row query | key | value; the first row
-  // stands at position 0, t <= positions.
-  void rotate(float* qkv, std::size_t t, std::size_t heads) const;
+  // Turns queries and keys of t tokens of one sequence. qkv: (t, 3 * heads * head_dim), each row query | key | value;
+  // the first row stands at position `first`, first + t <= positions.
+  void rotate(float* qkv, std::size_t first, std::size_t t, std::size_t heads) const;
 
  private:
   double theta_;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "smidgen/base/crew.h"
 #include "smidgen/base/result.h"
 #include "smidgen/tensor/precision.h"
 #include "smidgen/text/tokenizer.h"
@@ -44,6 +45,7 @@ class Rung {
   class Scratch {
    public:
     virtual ~Scratch() = default;
+    virtual void use(Crew*) {}   // idle cores that may take part in what takes long; null: none
     std::uint64_t rows_cut = 0;  // rows that were longer than tokens_max, counted over the life of the scratch
   };
   virtual ~Rung() = default;

@@ -45,6 +45,9 @@ struct TaggedText {
 class Tagger {
  public:
   class Scratch {
+   public:
+    void use(Crew* crew) { encoder_.use(crew); }  // idle cores that may take part; null: none
+
    private:
     friend class Tagger;
     HeadedEncoder::Scratch encoder_;

@@ -292,7 +292,7 @@ void attend(const LowAttention& call, const std::uint16_t* query, size_t first, 
   for (size_t at = tile.begin; at < tile.end; at += Tiles::kKeysAtOnce)
     attend_keys<Tiles>(call, tile, head, at, min(Tiles::kKeysAtOnce, padded_to(tile.end - at, Tiles::kKeyStep)), soft);
   for (size_t r = 0; r < rows; r += kWide) store(soft.sums + r, divide(splat(1.0F), load(soft.sums + r)));
-  const size_t width = call.head_dim, whole = width / kWide * kWide, hidden = call.heads * width;
+  const size_t width = call.head_dim, whole = width / kWide * kWide, hidden = call.hidden;
   out += first * hidden;
   for (size_t r = 0; r < rows; ++r, out += hidden) {
     const F inverse = splat(soft.sums[r]);
@@ -307,7 +307,7 @@ void attend(const LowAttention& call, const std::uint16_t* query, size_t first, 
 template <class Tiles>
 void attention(const LowAttention& call) {
   if (call.t == 0) return;
-  const size_t hidden = call.heads * call.head_dim;
+  const size_t hidden = call.hidden;
   const HeadBuffers buffers(call, Tiles::kKeysAtOnce, Tiles::kKeyStep);
   const size_t most = Tiles::rows_for(call.t);
   const size_t tiles = (call.t + most - 1) / most, rows = (call.t + tiles - 1) / tiles;

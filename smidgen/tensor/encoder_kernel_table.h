@@ -93,12 +93,12 @@ struct NormCall {
 // Self-attention of one sequence, as AttentionCall, over bf16 queries, keys and values; the probabilities are rounded
 // to bf16 before they meet the values and are summed, and sums are f32.
 struct LowAttention {
-  const std::uint16_t* qkv = nullptr;  // (t, 3 * heads * head_dim), each row query | key | value
+  const std::uint16_t* qkv = nullptr;  // (t, 3 * hidden), each row query | key | value
   std::size_t qkv_stride = 0;          // elements
-  std::size_t t = 0, heads = 0, head_dim = 0;
+  std::size_t t = 0, heads = 0, head_dim = 0, hidden = 0;
   float scale = 1;
   std::size_t window = 0;  // keys at most this far away are seen; 0: all
-  float* out = nullptr;    // (t, heads * head_dim)
+  float* out = nullptr;    // (t, hidden)
   void* workspace = nullptr;
 };
 constexpr std::size_t kLowAttentionRows = 32;

@@ -149,7 +149,7 @@ void norm_round(const NormCall& norm, const RoundCall& call) {
 
 // One query of one head: scores, softmax, weighted values.
 void attend(const LowAttention& call, std::size_t i, std::size_t head, float* scores) {
-  const std::size_t hidden = call.heads * call.head_dim;
+  const std::size_t hidden = call.hidden;
   const std::uint16_t* query = call.qkv + i * call.qkv_stride + head * call.head_dim;
   const std::uint16_t* keys = call.qkv + hidden + head * call.head_dim;
   const std::size_t begin = call.window == 0 || i < call.window ? 0 : i - call.window;

@@ -361,12 +361,12 @@ TEST_P(EncoderKernelTest, AttentionEqualsItsScalarTwin) {
     for (std::size_t d : {2, 7, 12, 32, 33, 64})
       for (std::size_t window : {0, 5, 40}) {
         if ((window != 0 && (t < 17 || d == 7)) || (t > 500 && d != 32)) continue;
-        const std::size_t heads = 2, hidden = heads * d, stride = 3 * hidden + 2;
+        const std::size_t heads = 3, hidden = heads * d, stride = 3 * hidden + 2;
         Memory<std::uint16_t> qkv(t * stride, t % 4 * 2);
         for (std::size_t i = 0; i < t * stride; ++i) qkv.set(i, bf16_of(static_cast<float>(random.normal() * 2)));
         Memory<unsigned char> workspace(low_attention_workspace(t, d), d % 64);
-        Memory<float> got(t * hidden, d % 3 * 4), wanted(t * hidden);
-        LowAttention call = {qkv.get(), stride, t, heads, d, 0.3F, window, got.get(), workspace.get()};
+        Memory<float> got(t * hidden, d % 3 * 4), wanted(t * hidden), in_parts(t * hidden);
+        LowAttention call = {qkv.get(), stride, t, heads, d, hidden, 0.3F, window, got.get(), workspace.get()};
         fast().attention(call);
         ASSERT_TRUE(workspace.guards_hold());
         call.out = wanted.get();
@@ -375,6 +375,14 @@ TEST_P(EncoderKernelTest, AttentionEqualsItsScalarTwin) {
         expect_near(got, wanted, 1.5e-2,
                     "t " + std::to_string(t) + " d " + std::to_string(d) + " window " + std::to_string(window));
         if (HasFatalFailure()) return;
+        call.heads = 2;
+        call.out = in_parts.get();
+        fast().attention(call);
+        call.heads = 1;
+        call.qkv += 2 * d;
+        call.out += 2 * d;
+        fast().attention(call);
+        for (std::size_t i = 0; i < t * hidden; ++i) ASSERT_EQ(in_parts.at(i), got.at(i)) << "some heads at a time";
       }
 }
 
@@ -386,7 +394,7 @@ TEST_P(EncoderKernelTest, AttentionSurvivesLargeScores) {
             bf16_of(i % (3 * kD) < 2 * kD ? (i / (3 * kD) == 3 ? 60.0F : -40.0F) : static_cast<float>(i / (3 * kD))));
   Memory<unsigned char> workspace(low_attention_workspace(kT, kD));
   Memory<float> out(kT * kD);
-  fast().attention({qkv.get(), 3 * kD, kT, 1, kD, 1.0F, 0, out.get(), workspace.get()});
+  fast().attention({qkv.get(), 3 * kD, kT, 1, kD, kD, 1.0F, 0, out.get(), workspace.get()});
   double others = 0;  // row 3 attends to itself alone, all others to all but row 3 alike
   for (std::size_t i = 0; i < kT; ++i) others += i == 3 ? 0.0 : static_cast<double>(i) / (kT - 1);
   for (std::size_t i = 0; i < kT * kD; ++i) ASSERT_NEAR(out.at(i), i / kD == 3 ? 3.0 : others, 0.02) << i;
@@ -406,7 +414,7 @@ TEST_P(EncoderKernelTest, AttentionKeepsRowsFarBelowTheOthersOfTheirTile) {
     }
   Memory<unsigned char> workspace(low_attention_workspace(kT, kD));
   Memory<float> got(kT * kD), wanted(kT * kD);
-  LowAttention call = {qkv.get(), 3 * kD, kT, 1, kD, 1.0F, 0, got.get(), workspace.get()};
+  LowAttention call = {qkv.get(), 3 * kD, kT, 1, kD, kD, 1.0F, 0, got.get(), workspace.get()};
   fast().attention(call);
   call.out = wanted.get();
   plain().attention(call);

@@ -35,11 +35,12 @@ struct GemmCall {
   bool gelu = false;  // f is GELU in its exact form x Phi(x) instead of the identity
 };
 
-// Self-attention of one sequence. qkv: (t, 3 * heads * head_dim), each row query | key | value;
-// out: (t, heads * head_dim). workspace: attention_workspace(t, head_dim) floats.
+// Self-attention of one sequence. qkv: (t, 3 * hidden), each row query | key | value; out: (t, hidden). The first
+// `heads` heads are computed: some of the layer's or all, then hidden is heads * head_dim. workspace:
+// attention_workspace(t, head_dim) floats.
 struct AttentionCall {
   const float* qkv = nullptr;
-  std::size_t t = 0, heads = 0, head_dim = 0;
+  std::size_t t = 0, heads = 0, head_dim = 0, hidden = 0;
   float scale = 1;  // of the scores, 1 / sqrt(head_dim) in BERT
   float* out = nullptr;
   float* workspace = nullptr;

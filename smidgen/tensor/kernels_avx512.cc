@@ -407,7 +407,7 @@ void pack_rows(const float* x, size_t stride, size_t t, size_t d, float* panels)
 // The rows of one tile: scores against all keys, softmax, weighted values.
 void attend(const AttentionCall& call, const float* query, const float* keys, const float* values, size_t rows,
             float* scores, float* out) {
-  const size_t hidden = call.heads * call.head_dim, padded = round_up(call.t, kPanel);
+  const size_t hidden = call.hidden, padded = round_up(call.t, kPanel);
   for (size_t j = 0; j < call.t; j += kPanel)
     kAccumulate<false>[rows](query, 3 * hidden, keys + j * call.head_dim, call.head_dim, nullptr, 0, scores + j,
                              padded);
@@ -424,7 +424,7 @@ void attend(const AttentionCall& call, const float* query, const float* keys, co
 }
 
 void attention(const AttentionCall& call) {
-  const size_t hidden = call.heads * call.head_dim, stride = 3 * hidden;
+  const size_t hidden = call.hidden, stride = 3 * hidden;
   float* keys = call.workspace;
   float* values = keys + round_up(call.t, kPanel) * call.head_dim;
   float* scores = values + call.t * round_up(call.head_dim, kPanel);

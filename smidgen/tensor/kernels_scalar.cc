@@ -59,7 +59,7 @@ void axpy(float alpha, const float* x, float* y, std::size_t n) {
 }
 
 void attention(const AttentionCall& call) {
-  const std::size_t hidden = call.heads * call.head_dim, stride = 3 * hidden;
+  const std::size_t hidden = call.hidden, stride = 3 * hidden;
   float* scores = call.workspace;  // (t)
   for (std::size_t head = 0; head < call.heads; ++head) {
     const float* query = call.qkv + head * call.head_dim;

@@ -127,11 +127,14 @@ TEST_P(KernelTest, AttentionEqualsItsScalarTwin) {
       Buffer qkv(t * 3 * hidden, t % 4);
       qkv.fill(random, 2);
       std::vector<float> workspace(attention_workspace(t, d));
-      Buffer got(t * hidden, d % 3), wanted(t * hidden);
-      fast().attention({qkv.get(), t, heads, d, 0.3F, got.get(), workspace.data()});
-      plain().attention({qkv.get(), t, heads, d, 0.3F, wanted.get(), workspace.data()});
+      Buffer got(t * hidden, d % 3), wanted(t * hidden), in_parts(t * hidden);
+      fast().attention({qkv.get(), t, heads, d, hidden, 0.3F, got.get(), workspace.data()});
+      plain().attention({qkv.get(), t, heads, d, hidden, 0.3F, wanted.get(), workspace.data()});
       expect_near(got, wanted, 1e-5, "t " + std::to_string(t) + " d " + std::to_string(d));
       if (HasFatalFailure()) return;
+      fast().attention({qkv.get(), t, 2, d, hidden, 0.3F, in_parts.get(), workspace.data()});
+      fast().attention({qkv.get() + 2 * d, t, 1, d, hidden, 0.3F, in_parts.get() + 2 * d, workspace.data()});
+      for (std::size_t i = 0; i < t * hidden; ++i) ASSERT_EQ(in_parts.get()[i], got.get()[i]) << "some heads at a time";
     }
 }
 

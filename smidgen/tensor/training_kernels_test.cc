@@ -112,7 +112,8 @@ TEST(TrainingKernels, AttentionWithoutDropoutIsThatOfInference) {
   const std::size_t t = 5, heads = 2, head_dim = 3;
   const Floats qkv = normal(random, t * 3 * heads * head_dim), d_out(t * heads * head_dim, 0.0F);
   Floats wanted(t * heads * head_dim), workspace(attention_workspace(t, head_dim));
-  kScalarKernels.attention({qkv.data(), t, heads, head_dim, 1.0F / std::sqrt(3.0F), wanted.data(), workspace.data()});
+  kScalarKernels.attention(
+      {qkv.data(), t, heads, head_dim, heads * head_dim, 1.0F / std::sqrt(3.0F), wanted.data(), workspace.data()});
   const AttentionRun run = run_attention(kScalarTrainingKernels, qkv, d_out, {t, heads, head_dim}, {});
   for (std::size_t i = 0; i < wanted.size(); ++i) EXPECT_NEAR(run.out[i], wanted[i], 1e-6);
 }
