@@ -99,7 +99,7 @@ std::string data_section(const PickReport& report) {
 
 std::string measured_section(const PickReport& report) {
   std::string out = fmt::format(
-      "## Measured\n\nOn {}, every one answered locally. Times: one row at a time, one thread of {}.\n\n"
+      "## Measured\n\nOn {}, as if every one were answered locally. Times: one row at a time, one thread of {}.\n\n"
       "| rung | {} | 95 % interval | macro-F1 | p50 | p99 | size | memory |\n"
       "|---|---:|---:|---:|---:|---:|---:|---:|\n",
       counted(report.units_certify, "held-out row", "held-out rows"), for_markdown(report.machine, 200),
@@ -128,12 +128,12 @@ std::string certificate_section(const PickReport& report) {
   const Certificate& proof = *report.certificate;
   out += for_markdown(proof.statement, 4000) + "\n\n";
   out += fmt::format(
-      "Method: {}. Units {}, answered locally {}, wrong {}, p-value {}, lower bound {}; attempts on this split: "
+      "Method: {}. Units {}, answered locally {}, wrong {}{}, p-value {}, lower bound {}; attempts on this split: "
       "{}. "
       "`certificate.json` has every figure.\n\n",
       for_markdown(proof.method, 400), with_thousands(proof.n_units), with_thousands(proof.n_answered),
-      with_thousands(proof.errors), p_in_words(proof.p_value), rounded_down(proof.lower_bound, 4),
-      with_thousands(proof.attempts));
+      with_thousands(proof.errors), proof.risk == "all" ? " of all, the large model's answers counted in" : "",
+      p_in_words(proof.p_value), rounded_down(proof.lower_bound, 4), with_thousands(proof.attempts));
   for (const auto& target : proof.targets) {
     out +=
         fmt::format("- {} of {}: at least {} ({} of {} here)\n", for_markdown(target.kind), for_markdown(target.label),

@@ -63,6 +63,7 @@ Result<PickRequest> request_from(const PickOptions& options, const App& app, std
   if (!options.prices.empty()) {
     auto text = read_file(options.prices, kPricesBytesMax);
     if (!text.ok()) return missing_file(std::move(text).error(), options.prices);
+    if (text->empty()) return Error::bad_data("is empty: no prices").in(options.prices);
     request.prices_text = *std::move(text);
     auto price = find_price(options.large_model, request.prices_text);
     if (!price.ok()) return std::move(price).error().in(options.prices);

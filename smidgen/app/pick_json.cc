@@ -1,8 +1,11 @@
 #include "smidgen/app/pick_json.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "smidgen/app/figures.h"
 #include "smidgen/app/foreign_text.h"
 
 namespace smidgen {
@@ -73,7 +76,7 @@ Json rungs_of(const PickReport& report) {
                    {"usd_per_million", row.usd_per_million},
                    {"macro_f1", row.macro_f1},
                    {"ece", row.ece},
-                   {"p_value_next", row.p_value_next},
+                   {"p_value_next", row.p_value_next ? Json(*row.p_value_next) : Json(nullptr)},
                    {"runs", strings(row.rungs)},
                    {"blended", row.blended},
                    {"chosen", row.chosen}});
@@ -165,12 +168,15 @@ Json refusal_of(const PickReport& report) {
           {"advice", strings(why.advice)}};
 }
 
-Json cost_of(const PickCost& cost) {
-  return {
-      {"policy_usd_per_million", cost.policy_usd_per_million}, {"large_usd_per_million", cost.large_usd_per_million},
-      {"usd_per_core_hour", cost.usd_per_core_hour},           {"large_usd_per_row", cost.large_usd_per_row},
-      {"large_model", string_or_null(cost.large_model)},       {"price_date", string_or_null(cost.price_date)},
-      {"tokens_in_per_row", cost.tokens_in_per_row},           {"tokens_out_per_row", cost.tokens_out_per_row}};
+Json cost_of(const PickCost& cost, bool of_policy) {
+  return {{"policy_usd_per_million", of_policy ? Json(cost.policy_usd_per_million) : Json(nullptr)},
+          {"large_usd_per_million", cost.large_usd_per_million},
+          {"usd_per_core_hour", cost.usd_per_core_hour},
+          {"large_usd_per_row", cost.large_usd_per_row},
+          {"large_model", string_or_null(cost.large_model)},
+          {"price_date", string_or_null(cost.price_date)},
+          {"tokens_in_per_row", cost.tokens_in_per_row},
+          {"tokens_out_per_row", cost.tokens_out_per_row}};
 }
 
 Json notable(const std::vector<NotableRow>& rows) {
@@ -211,7 +217,20 @@ void add_evaluation(const PickReport& report, Json& out) {
 
 }  // namespace
 
+std::string note_of_attempts(const PickReport& report) {
+  if (report.attempts <= 1) return "";
+  const double delta = 1 - report.confidence, any = std::min(1.0, static_cast<double>(report.attempts) * delta);
+  return fmt::format(
+      "this is attempt {} on the same held-out rows. Each may be wrong with probability {}; that one of the {} is, "
+      "with "
+      "up to {}. New rows make a fresh start.",
+      with_thousands(report.attempts), chance_percent(delta), with_thousands(report.attempts), chance_percent(any));
+}
+
 std::string pick_json(const PickReport& report) {
+  const auto of_policy = [&](double value) { return report.policy.empty() ? Json(nullptr) : Json(value); };
+  std::vector<std::string> notes = report.notes;
+  if (const std::string note = note_of_attempts(report); !note.empty()) notes.push_back(note);
   Json out = {
       {"certified", report.certified},
       {"bundle", string_or_null(report.bundle)},
@@ -219,18 +238,18 @@ std::string pick_json(const PickReport& report) {
       {"split", split_of(report)},
       {"rungs", rungs_of(report)},
       {"policy", string_or_null(report.policy)},
-      {"coverage", report.coverage},
+      {"coverage", of_policy(report.coverage)},
       {"typos", report.repairs_typos ? "repair" : "keep"},
       {"certificate", certificate_of(report)},
-      {"selective_accuracy", report.selective_accuracy},
+      {"selective_accuracy", of_policy(report.selective_accuracy)},
       {"asked",
        {{"accuracy", report.accuracy_target}, {"confidence", report.confidence}, {"risk", valid_utf8(report.risk)}}},
       {"refusal", refusal_of(report)},
-      {"cost", cost_of(report.cost)},
+      {"cost", cost_of(report.cost, !report.policy.empty())},
       {"labels_of_models", labels_of(report)},
       {"rows_cut", report.rows_cut},
       {"tokens_max", report.tokens_max},
-      {"notes", strings(report.notes)}};
+      {"notes", strings(notes)}};
   add_evaluation(report, out);
   out["seed"] = report.seed;
   out["threads"] = report.threads;

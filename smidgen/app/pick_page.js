@@ -551,7 +551,7 @@ function certificate() {
               [
                 ['Held-out rows', count(proof.n_units)],
                 ['Answered locally', count(proof.n_answered) + ' (' + answered(proof.coverage) + ')'],
-                ['Wrong', count(proof.errors)], ['Lower bound', down(proof.lower_bound, 4)],
+                [proof.risk === 'all' ? 'Wrong, of all rows' : 'Wrong', count(proof.errors)], ['Lower bound', down(proof.lower_bound, 4)],
                 ['p-value', known(proof.p_value) ? proof.p_value.toPrecision(2) : '-'],
                 ['Method', foreign(proof.method, 400)], ['Policies in the list', count(proof.candidates)],
                 ['Attempts on this split', count(proof.attempts)], ['Unit', foreign(report.split.unit, 200)],
@@ -593,7 +593,7 @@ function errors() {
             (from, to) => report.confusions.slice(from, to).map(
                 (pair) => [foreign(pair.truth, 80), foreign(pair.answer, 80), count(pair.rows)]),
             report.confusions.length, 10),
-        el('p', {class: 'muted'}, 'Out-of-fold on the rows for fitting and tuning.')));
+        el('p', {class: 'muted'}, 'Out-of-fold on the rows for fitting and tuning; at most 20 pairs, the most frequent.')));
   }
   if (report.classes.length) {
     const worst = report.classes.slice().sort((a, b) => a.f1 - b.f1);

@@ -1,4 +1,5 @@
 #include "smidgen/app/pick_table.h"
+#include "smidgen/app/pick_json.h"
 
 #include <fmt/format.h>
 
@@ -224,15 +225,7 @@ void caveats(const PickReport& report, Paper& paper) {
                                               with_thousands(report.tokens_max))
                                 : rows + " too long to be read whole; only the beginning counts.");
   }
-  if (report.attempts > 1) {
-    const double delta = 1 - report.confidence;
-    const double any = std::min(1.0, static_cast<double>(report.attempts) * delta);
-    paper.sentence("note:",
-                   fmt::format("this is attempt {} on the same held-out rows. Each may be wrong with probability "
-                               "{}; that one of the {} is, with up to {}. New rows make a fresh start.",
-                               with_thousands(report.attempts), chance_percent(delta), with_thousands(report.attempts),
-                               chance_percent(any)));
-  }
+  if (const std::string note = note_of_attempts(report); !note.empty()) paper.sentence("note:", note);
   for (const auto& warning : report.data.warnings) paper.sentence("note:", for_terminal(warning, 1000));
   for (const auto& note : report.notes) paper.sentence("note:", for_terminal(note, 1000));
 }

@@ -150,6 +150,17 @@ TEST(PickJson, RefusedHasNullsAndAdvice) {
   EXPECT_EQ(*json_integer(document->root()["refusal"].value(), "units_needed", 0, 1 << 30), 1240);
 }
 
+TEST(PickJson, NotesSayHowOftenTheRowsWereAsked) {
+  PickReport report = sample::certified();
+  report.attempts = 1;
+  EXPECT_EQ(note_of_attempts(report), "");
+  report.attempts = 3;
+  const std::string note = note_of_attempts(report);
+  EXPECT_NE(note.find("attempt 3 "), std::string::npos);
+  EXPECT_NE(note.find("up to 15 %"), std::string::npos) << note;
+  EXPECT_NE(pick_json(report).find(note), std::string::npos);
+}
+
 TEST(PickJson, IsValidForAnyBytesAndAnyNumbers) {
   PickReport report = sample::hostile();
   report.rows[1].accuracy = std::nan("");

@@ -48,7 +48,7 @@ class ClassifierAnswerer final : public RowAnswerer {
       append_answer(out.lines, record, one, info.labels, top_, bundle_.other_precision, with_text_);
       out.escalated += one.decision.escalated;
       out.empty += is_empty_text(record.text) ? 1 : 0;
-      ++out.rows_at_rung[one.decision.stage];
+      if (!one.decision.escalated) ++out.rows_at_rung[one.decision.stage];
     }
   }
 

@@ -57,7 +57,7 @@ struct PipelineCounts {
   std::uint64_t cut = 0;                    // rows longer than tokens_max
   std::uint64_t empty = 0;                  // answered rows whose text is empty (is_empty_text)
   std::uint64_t entities = 0;               // of a tagger
-  std::vector<std::uint64_t> rows_at_rung;  // answered rows by the last rung reached
+  std::vector<std::uint64_t> rows_at_rung;  // that each rung answered; those for the large model are none's
 };
 
 struct PipelineOptions {

@@ -82,9 +82,10 @@ void add_certificate(const Certificate& c, Paper& paper) {
   }
   paper.sentence(
       "counts:",
-      fmt::format("{} of {} units answered, {} wrong; p = {}, {} of {} candidates tested, attempt {} on this split",
+      fmt::format("{} of {} units answered, {} wrong{}; p = {}, {} of {} candidates tested, attempt {} on this split",
                   with_thousands(c.n_answered), with_thousands(c.n_units), with_thousands(c.errors),
-                  p_in_words(c.p_value), c.tested, c.candidates, c.attempts));
+                  c.risk == "all" ? " of all, the large model's answers counted in" : "", p_in_words(c.p_value),
+                  c.tested, c.candidates, c.attempts));
   for (const Certificate::Target& t : c.targets) {
     std::string text = fmt::format("{} of {} {} {}: {} of {}, p = {}", t.kind, for_terminal(t.label, 40),
                                    c.certified ? "at least" : "asked to be at least", t.target, with_thousands(t.hits),

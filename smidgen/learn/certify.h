@@ -93,7 +93,8 @@ struct RefusalFacts {
     std::uint64_t units_certify = 0;      // that certification needs in all
     std::uint64_t units_further = 0;      // to label for it: beyond those of the test file, or a whole new one; 0: none
     std::uint64_t units_total = 0;        // in the whole file when it is split as usual
-    double error_rate = 0, coverage = 0;  // assumed
+    double error_rate = 0, coverage = 0;  // assumed; the rate of what needs so many units:
+    std::optional<std::size_t> target;    // one of the options' label targets, or accuracy
     bool pooled = false;                  // tune alone promised a pass that certify refused: both were pooled
   };
   struct LowerTarget {  // estimate: the largest coverage predicted to pass at a lower accuracy

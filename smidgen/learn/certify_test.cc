@@ -503,8 +503,11 @@ TEST(Certify, DocumentedUnitsAreComputed) {
 TEST(Certify, PercentNeverRoundsUp) {
   EXPECT_EQ(percent(0.95), "95 %");
   EXPECT_EQ(percent(1 - 0.05), "95 %");
-  EXPECT_EQ(percent(0.949999), "94.99 %");
-  EXPECT_EQ(percent(0.999999), "99.99 %");
+  EXPECT_EQ(percent(0.949999), "94.9999 %");
+  EXPECT_EQ(percent(0.9499999), "94.99 %");
+  EXPECT_EQ(percent(0.99999), "99.999 %");
+  EXPECT_EQ(percent(0.9999999), "99.99 %");
+  EXPECT_EQ(percent(1.0 / 3), "33.33 %");
   EXPECT_EQ(percent(1), "100 %");
   EXPECT_EQ(with_commas(1234567), "1,234,567");
   EXPECT_EQ(with_commas(999), "999");

@@ -363,9 +363,10 @@ std::string LabelTreatment::in_words() const {
   if (cleaning == nullptr) return text + "None looks wrong out-of-fold.";
   return text +
          fmt::format(
-             "{} look wrong out-of-fold, but to leave them out does not help enough ({}, the loss would change by "
-             "{:+.4f} with a standard error of {:.4f}): they stay.",
-             doubts.size(), judge, -cleaning->gain, cleaning->gain_error);
+             "{} look wrong out-of-fold, but to {} does not help enough ({}, the loss would change by {:+.4f} with a "
+             "standard error of {:.4f}): they stay.",
+             doubts.size(), cleaning->form == "cleaned" ? "leave them out" : "let them count less", judge,
+             -cleaning->gain, cleaning->gain_error);
 }
 
 }  // namespace smidgen

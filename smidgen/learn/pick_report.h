@@ -21,13 +21,13 @@ struct PickRow {
   double accuracy = 0;                         // answering every held-out unit
   double accuracy_low = 0, accuracy_high = 0;  // 95 % Clopper-Pearson
   double macro_f1 = 0;
-  double ece = 0;                 // expected calibration error, 15 equal-width bins (out-of-fold, on fit and tune)
-  double us_p50 = 0, us_p99 = 0;  // microseconds a row, warm, one thread, one row at a time
-  std::uint64_t bytes = 0;        // on disk
-  double memory_mb = 0;           // peak resident size of a `run` with only this
-  double train_seconds = 0;       // wall time spent on it, its choices included
-  double usd_per_million = 0;     // own compute; for the chosen policy see PickReport::cost
-  double p_value_next = 1;        // exact McNemar test against the next line of the ladder; 1 when there is none
+  double ece = 0;                      // expected calibration error, 15 equal-width bins (out-of-fold, on fit and tune)
+  double us_p50 = 0, us_p99 = 0;       // microseconds a row, warm, one thread, one row at a time
+  std::uint64_t bytes = 0;             // on disk
+  double memory_mb = 0;                // peak resident size of a `run` with only this
+  double train_seconds = 0;            // wall time spent on it, its choices included
+  double usd_per_million = 0;          // own compute; for the chosen policy see PickReport::cost
+  std::optional<double> p_value_next;  // exact McNemar test against the next line of the ladder; the last has none
   bool chosen = false;
 };
 

@@ -50,14 +50,25 @@ std::optional<std::uint64_t> needed(std::uint64_t wrong, std::uint64_t counted, 
 }
 
 // The most that accuracy and all label targets need; empty when one of them can never pass.
-std::optional<std::uint64_t> needed_for_all(const Tally& t, const Criteria& criteria) {
+struct Needed {
+  std::uint64_t units = 0;
+  double error_rate = 0;              // of what needs so many
+  std::optional<std::size_t> target;  // which of the label targets that is; else it is accuracy
+};
+std::optional<Needed> needed_for_all(const Tally& t, const Criteria& criteria) {
+  const auto rate = [](std::uint64_t wrong, std::uint64_t of) {
+    return static_cast<double>(wrong) / static_cast<double>(std::max<std::uint64_t>(1, of));
+  };
   const std::uint64_t wrong = t.errors + (criteria.risk_all ? t.escalated_errors : 0);
   const std::uint64_t counted = criteria.risk_all ? t.units : t.answered;
-  auto most = needed(wrong, counted, t.units, criteria.alpha, criteria.delta);
-  for (std::size_t i = 0; most && i < criteria.targets.size(); ++i) {
+  const auto of_accuracy = needed(wrong, counted, t.units, criteria.alpha, criteria.delta);
+  if (!of_accuracy) return std::nullopt;
+  Needed most{*of_accuracy, rate(wrong, counted), std::nullopt};
+  for (std::size_t i = 0; i < criteria.targets.size(); ++i) {
     const Tally::Target& c = t.targets[i];
     const auto own = needed(c.n - c.hits, c.n, t.units, 1 - criteria.targets[i].target, criteria.delta);
-    most = own ? std::optional(std::max(*most, *own)) : std::nullopt;
+    if (!own) return std::nullopt;
+    if (*own > most.units) most = {*own, rate(c.n - c.hits, c.n), i};
   }
   return most;
 }
@@ -88,20 +99,19 @@ std::optional<RefusalFacts::FurtherUnits> further_units(const CertificationPlan&
   const Criteria& criteria = plan.criteria();
   Tally basis = plan.candidates()[first.candidate].tune;
   RefusalFacts::FurtherUnits further;
-  auto units = needed_for_all(basis, criteria);
-  if (units && *units <= units_certify) {
+  auto most = needed_for_all(basis, criteria);
+  if (most && most->units <= units_certify) {
     basis = pooled(basis, first.tally);
     further.pooled = true;
-    units = needed_for_all(basis, criteria);
+    most = needed_for_all(basis, criteria);
   }
-  if (!units) return std::nullopt;
-  const std::uint64_t wrong = basis.errors + (criteria.risk_all ? basis.escalated_errors : 0);
-  const std::uint64_t counted = criteria.risk_all ? basis.units : basis.answered;
-  further.error_rate = static_cast<double>(wrong) / static_cast<double>(counted);
+  if (!most) return std::nullopt;
+  further.error_rate = most->error_rate;
+  further.target = most->target;
   further.coverage = static_cast<double>(basis.answered) / static_cast<double>(basis.units);
-  further.units_certify = *units;
-  further.units_further = units_to_label(plan, *units, units_certify);
-  further.units_total = units_in_file(*units);
+  further.units_certify = most->units;
+  further.units_further = units_to_label(plan, most->units, units_certify);
+  further.units_total = units_in_file(most->units);
   return further;
 }
 
@@ -155,13 +165,18 @@ std::vector<RefusalFacts::LowerTarget> lower_targets(const CertificationPlan& pl
 void add_advice(const CertificationPlan& plan, const CandidateTest& first, RefusalFacts& facts) {
   if (facts.further && facts.further->units_further > 0) {
     const std::string units = with_commas(facts.further->units_further);
+    std::string of_target;
+    if (facts.further->target) {
+      const LabelTarget& target = plan.options().targets[*facts.further->target];
+      of_target = fmt::format(" in the {} of \"{}\"", kind_name(target), label_name(plan.options(), target.label));
+    }
     facts.advice.push_back(
-        fmt::format("More labels: {} would pass with probability 0.8 (an estimate from an error rate of {:.2g} %).",
+        fmt::format("More labels: {} would pass with probability 0.8 (an estimate from an error rate of {:.2g} %{}).",
                     plan.options().test_file
                         ? fmt::format("about {} further units in the --test file", units)
                         : fmt::format("a separate --test file of about {} units, or about {} in the whole file,", units,
                                       with_commas(facts.further->units_total)),
-                    100 * facts.further->error_rate));
+                    100 * facts.further->error_rate, of_target));
   } else if (!facts.further) {
     const bool tune_alone_promised =
         needed_for_all(plan.candidates()[first.candidate].tune, plan.criteria()).has_value();
@@ -185,9 +200,9 @@ void add_advice(const CertificationPlan& plan, const CandidateTest& first, Refus
 }  // namespace
 
 std::string percent(double share) {
-  double shown = std::round(share * 1e4) / 100;  // in percent, two decimals
+  double shown = std::round(share * 1e6) / 1e4;  // in percent: four decimals where they are all of it, else two
   if (std::abs(shown - share * 100) > 1e-9) shown = std::floor(share * 1e4) / 100;
-  return fmt::format("{:g} %", shown);
+  return fmt::format("{:.7g} %", shown);
 }
 
 std::string p_in_words(double p_value) {
@@ -286,9 +301,10 @@ RefusalFacts explain_refusal(const CertificationPlan& plan, std::span<const Cand
     facts.certifiable_accuracy = clopper_pearson_lower(counted - wrong, counted, plan.criteria().delta / 2);
   }
   facts.sentence = fmt::format(
-      "The most promising policy answered {} of {} units and was wrong on {}: not enough to show {} accuracy with {} "
+      "The most promising policy answered {} of {} units and was wrong on {}{}: not enough to show {} accuracy with {} "
       "confidence (p = {}).",
-      with_commas(t.answered), with_commas(t.units), with_commas(wrong), percent(options.accuracy),
+      with_commas(t.answered), with_commas(t.units), with_commas(wrong),
+      options.risk_all ? " of all, the large model's answers counted in" : "", percent(options.accuracy),
       percent(options.confidence), p_in_words(first.p_value));
   const bool accuracy_passes = log_p_accuracy(t, plan.criteria()) <= std::log(plan.criteria().delta);
   if (accuracy_passes && !first.passed) {

@@ -20,10 +20,16 @@ struct Signature {
   std::string_view bytes, what, hint, tool = {}, ending = {};  // tool: ends the hint, with the file's name
 };
 constexpr Signature kSignatures[] = {
+    {{"\xff\xfe\0\0", 4}, "looks like UTF-32", "convert it with ", "iconv -f UTF-32 -t UTF-8"},
+    {{"\0\0\xfe\xff", 4}, "looks like UTF-32", "convert it with ", "iconv -f UTF-32 -t UTF-8"},
     {"\xff\xfe", "looks like UTF-16", "convert it with ", "iconv -f UTF-16 -t UTF-8"},
     {"\xfe\xff", "looks like UTF-16", "convert it with ", "iconv -f UTF-16 -t UTF-8"},
     {"\x1f\x8b", "is compressed with gzip", "unpack it with ", "gunzip -c", "gz"},
     {"\x28\xb5\x2f\xfd", "is compressed with Zstandard", "unpack it with ", "unzstd -c", "zst"},
+    {"\xfd"
+     "7zX",
+     "is compressed with xz", "unpack it with ", "unxz -c", "xz"},
+    {"BZh9", "is compressed with bzip2", "unpack it with ", "bunzip2 -c", "bz2"},
     {"PK\x03\x04", "is a ZIP archive or a spreadsheet", "unpack it, or save the sheet as CSV (UTF-8)"},
     {"PAR1", "is a Parquet file", "convert it to CSV or JSON lines, for example with duckdb"},
 };

@@ -238,6 +238,11 @@ std::vector<BadInput> bad_files() {
        {"!f.csv: looks like UTF-16; convert it with iconv -f UTF-16LE -t UTF-8 f.csv > f.utf8.csv"}},
       {"\0t\0e\0x"s, "<stdin>", {"!<stdin>: looks like UTF-16; convert it with iconv -f UTF-16BE -t UTF-8"}},
       {"\x1f\x8b\x08", "f.csv.gz", {"!f.csv.gz: is compressed with gzip; unpack it with gunzip -c f.csv.gz > f.csv"}},
+      {"\xfd"
+       "7zXZ",
+       "f.csv.xz",
+       {"!f.csv.xz: is compressed with xz; unpack it with unxz -c f.csv.xz > f.csv"}},
+      {"BZh91AY", "f.csv.bz2", {"!f.csv.bz2: is compressed with bzip2; unpack it with bunzip2 -c f.csv.bz2 > f.csv"}},
       {"\x1f\x8b\x08", "f.csv", {"!f.csv: is compressed with gzip; unpack it with gunzip -c f.csv > f.unpacked.csv"}},
       {"\x28\xb5\x2f\xfd",
        "f.tsv.zst",
