@@ -2,7 +2,7 @@
 
 Usage: python bench/encoder_peers.py MODEL_FOLDER BENCH_ENCODER [--lengths 16,32,128] [--rounds 9] [--seconds 0.3]
 Needs torch, transformers, onnxruntime (and onnx). Prints the median ms of a call and the ratio to smidgen, with the
-quartiles of the rounds, and checks that all engines give the same pooled vector.
+quartiles of the rounds, and checks that the peers give the same pooled vector (that ours is PyTorch's is tested elsewhere).
 """
 import argparse
 import os

@@ -161,11 +161,9 @@ int main(int argc, char** argv) {
   }
   std::map<std::string, double> set = {{"threads", 2}, {"seed", 1},  {"tokens_max", 128},
                                        {"draws", 5},   {"shots", 8}, {"judged", 500}};
-  for (int i = 3; i < argc; ++i) {
-    const std::string text = argv[i];
-    const std::size_t at = text.find('=');
-    set[text.substr(0, at)] = std::atof(text.substr(at + 1).c_str());
-  }
+  read_settings(set, {argv + 3, argv + argc},
+                {"batch", "c", "decay", "dropout", "frozen_c", "full", "full_rate", "head_rate", "layer_decay", "names",
+                 "rate", "steps", "warm_up"});
   Experiment(argv[1], argv[2], set).run();
   return 0;
 }

@@ -135,11 +135,9 @@ int main(int argc, char** argv) {
     return 64;
   }
   Settings set = {{"threads", 2}, {"seed", 1}, {"tokens_max", 128}, {"c", 16}};
-  for (int i = 4; i < argc; ++i) {
-    const std::string text = argv[i];
-    const std::size_t at = text.find('=');
-    set[text.substr(0, at)] = std::atof(text.substr(at + 1).c_str());
-  }
+  read_settings(
+      set, {argv + 4, argv + argc},
+      {"batch", "decay", "dropout", "epochs", "head_rate", "layer_decay", "rate", "smoothing", "warm_up", "bf16"});
   const Task task = load_task(argv[2], argv[3], static_cast<std::uint64_t>(set["seed"]));
   const auto started = steady_now();
   ThreadPool pool(static_cast<std::size_t>(set["threads"]));

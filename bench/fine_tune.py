@@ -30,7 +30,7 @@ import tempfile
 import time
 
 import datasets
-from results import Results, packed, unpacked
+from results import Results, packed, unpacked, version_of
 
 PEER = pathlib.Path(__file__).with_name('fine_tune_peer.py')
 # Epochs and rate. Others: as many epochs as `plan_tuning` would take, at 1e-4.
@@ -198,6 +198,10 @@ def compare(options, name, results):
         ours, theirs = results.get((name, seed, 'recipe')), results.get((name, seed, 'torch'))
         if not ours or not theirs:
             continue
+        where = lambda one: (one.get('threads'), one.get('processor'))
+        if where(ours) != where(theirs):
+            print(f'{"":<28}seed {seed}: not comparable: ours on {where(ours)}, PyTorch on {where(theirs)}')
+            continue
         aim = min(ours['accuracy'], theirs['accuracy'])
         a, b = seconds_to(ours, aim), seconds_to(theirs, aim)
         apart, error = difference(ours['correct'], theirs['correct'])
@@ -212,7 +216,7 @@ def measure(options, name, seed, contestant):
         train = datasets.rows(options.data, name, 'train')
         datasets.write(work / 'train.csv', train)
         datasets.write(work / 'test.csv', datasets.rows(options.data, name, 'test'))
-        return {'threads': options.threads, **globals()[contestant](options, name, seed, work, len(train))}
+        return {'threads': options.threads, 'program': version_of(options.build / 'smidgen'), **globals()[contestant](options, name, seed, work, len(train))}
 
 
 def main():

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/need.h"
 #include "smidgen/base/clock.h"
 #include "smidgen/base/random.h"
 #include "smidgen/learn/fine_tune.h"
@@ -36,11 +37,7 @@ int main(int argc, char** argv) {
     return 64;
   }
   std::map<std::string, double> set = {{"rows", 32}, {"tokens", 32}, {"threads", 1}, {"labels", 77}, {"seconds", 1}};
-  for (int i = 2; i < argc; ++i) {
-    const std::string text = argv[i];
-    const std::size_t at = text.find('=');
-    set[text.substr(0, at)] = std::atof(text.substr(at + 1).c_str());
-  }
+  read_settings(set, {argv + 2, argv + argc}, {"bf16"});
   const auto size = [&](const char* name) { return static_cast<std::size_t>(set[name]); };
   Precision precision = TrainableEncoder::fast_precision(kernels());
   if (set.contains("bf16")) precision = set["bf16"] > 0 ? Precision::kBf16 : Precision::kF32;

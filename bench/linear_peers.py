@@ -5,7 +5,7 @@
 
 Needs pip packages scikit-learn and fasttext. BENCH_LINEAR is build/release/bench_linear.
 
-Speed: every contestant is a process of its own, pinned to one processor, with OMP_NUM_THREADS=1. Times run from the
+Speed: every contestant is a process of its own, pinned to one processor by --cpu, with OMP_NUM_THREADS=1. Times run from the
 open training file to the saved model; imports are excluded. Both wall-clock and processor seconds are printed;
 the ratios are of processor seconds, which other programs on the machine disturb less. C = 20 for scikit-learn and for
 "ours"; "search" chooses C, features and pruning as `pick` does. scikit-learn stops by its default tolerance, which is
@@ -49,13 +49,13 @@ def run_sklearn(train, test, **stop):
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
         TfidfVectorizer(analyzer='char_wb', ngram_range=(2, 5), sublinear_tf=True, max_features=200000))
     pipeline = make_pipeline(features, LogisticRegression(C=20, **(stop or {'max_iter': 100})))
-    pipeline.fit([t[:4000] for t in texts], labels)
+    pipeline.fit([t[:8000] for t in texts], labels)
     with tempfile.NamedTemporaryFile() as file:
         pickle.dump(pipeline, file)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     texts, labels = read(test)
     begin = time.process_time()
-    predictions = [str(label) for label in pipeline.predict([t[:4000] for t in texts])]
+    predictions = [str(label) for label in pipeline.predict([t[:8000] for t in texts])]
     spent = time.process_time() - begin
     return {'total_seconds': wall, 'total_cpu_seconds': cpu, 'rows_per_second': len(texts) / spent,
             'accuracy': sum(p == y for p, y in zip(predictions, labels)) / len(labels)}, predictions

@@ -17,6 +17,7 @@ import tempfile
 import numpy as np
 
 import datasets
+from results import processor, same_settings, write_whole
 
 SETS = 'banking77,trec6,sst2,ag_news_test7600,tweeteval_emotion'
 ALLOWED = 0.003
@@ -42,7 +43,7 @@ def measured(name, precision):
                                    '--tokens-max', '128', '--precision', precision], check=True, stdout=subprocess.PIPE, text=True)
         found = json.loads(done.stdout)
         right = {rung: [int(a == t) for a, t in zip(one['answers'], found['truth'])] for rung, one in found['rungs'].items()}
-        path.write_text(json.dumps(right))
+        write_whole(path, json.dumps(right))
     return json.loads(path.read_text())
 
 
@@ -79,7 +80,7 @@ def show_cosines():
     print(f'cosine of {options.precision} to f32 on {len(cosine)} texts: mean {cosine.mean():.5f} (bar 0.995), worst {cosine.min():.4f} (bar 0.98)')
 
 
-options.out.mkdir(parents=True, exist_ok=True)
+same_settings(options.out, model=options.model.name, processor=processor())
 show_cosines()
 print(f'{"set":<24}{"rows":>6}{"f32":>9}{options.precision:>9}{"cost":>9}   blend: f32, {options.precision}, cost')
 for name in options.sets.split(','):

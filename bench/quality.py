@@ -6,7 +6,8 @@
 For each set and seed: build/release/bench_quality trains what `smidgen train --rung all` trains on the (capped) training rows and then answers
 the official test rows, which no training sees. The encoder's vectors are kept in OUT/vectors: they cost most of a run and are the same for
 every seed. One JSON a set and seed is stored in OUT; a run that was stopped goes on where it was, and the table says what is missing.
---product SMIDGEN: also runs the program itself (`train --rung all`, `eval --predictions`) and stops at the first answer that differs.
+--product SMIDGEN: also runs the program itself (`train --rung all --typos keep`: the table is without the speller, `eval --predictions`) and stops
+at the first answer that differs.
 --peers: answers stored by quality_peers.py; then each rung is compared with its peer on the same rows (exact McNemar test on the first seed,
 Holm over the sets). --markdown: the table as in docs/results.md. Needs numpy (the caps are drawn by it).
 """
@@ -20,10 +21,11 @@ import sys
 import tempfile
 
 import datasets
+from results import processor, same_settings, write_whole
 
 RUNGS = ['linear', 'static', 'encoder', 'blend']
 PEER = {'linear': 'tfidf', 'static': 'model2vec', 'encoder': 'minilm'}
-# Probabilities of the first and the last of these averaged, on the same rows, one seed.
+# Probabilities of the first and the last of these averaged, on the same rows, one seed: measured once elsewhere, and not by a command here.
 AVERAGED = dict(zip(datasets.SETS, (.943, .938, .988, .858, .854, .768, .786, .907, .897, .610, .902, .954, .651, .968, .998, .977)))
 
 
@@ -56,7 +58,7 @@ def run(*words):
 
 def compare_with_product(options, work, seed, found):
     run(options.product, 'train', work / 'train.csv', '--rung', 'all', '--out', work / 'bundles', '--encoder', options.model, '--tokens-max',
-        options.tokens_max, '--precision', 'f32', '--seed', seed, '--quiet', '--json')
+        options.tokens_max, '--precision', 'f32', '--typos', 'keep', '--seed', seed, '--quiet', '--json')
     for rung in RUNGS:
         run(options.product, 'eval', work / 'bundles' / rung, work / 'test.csv', '--json', '--quiet', '--predictions', work / 'answers.csv')
         with open(work / 'answers.csv', newline='', encoding='utf-8') as file:
@@ -162,6 +164,8 @@ def main():
     options = parser.parse_args()
     out = pathlib.Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
+    if not options.table_only:
+        same_settings(out, model=pathlib.Path(options.model).name, tokens_max=options.tokens_max, processor=processor(), product=bool(options.product))
     results = {}
     for seed in range(1, options.seeds + 1):
         for name in options.sets:
@@ -169,7 +173,7 @@ def main():
             if not path.exists():
                 if options.table_only:
                     continue
-                path.write_text(json.dumps(measure(options, name, seed)))
+                write_whole(path, json.dumps(measure(options, name, seed)))
             results[name, seed] = json.loads(path.read_text())
             if not options.table_only:
                 print(name, seed, {r: round(v['accuracy'], 4) for r, v in results[name, seed]['rungs'].items()},

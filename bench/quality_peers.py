@@ -15,6 +15,7 @@ import warnings
 import numpy
 
 import datasets
+from results import same_settings, write_whole
 
 warnings.filterwarnings('ignore')
 
@@ -36,8 +37,8 @@ def tfidf(train, labels, test):
     from sklearn.pipeline import make_union
     features = make_union(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
                           TfidfVectorizer(analyzer='char_wb', ngram_range=(2, 5), sublinear_tf=True, max_features=200000))
-    x = features.fit_transform([t[:4000] for t in train]).tocsr()
-    return LogisticRegression(C=20, max_iter=100).fit(x, labels).predict(features.transform([t[:4000] for t in test]))
+    x = features.fit_transform([t[:8000] for t in train]).tocsr()
+    return LogisticRegression(C=20, max_iter=100).fit(x, labels).predict(features.transform([t[:8000] for t in test]))
 
 
 class OnnxEncoder:
@@ -80,7 +81,7 @@ def main():
     encoder = SentenceTransformer(model, device='cpu')
     encoder.max_seq_length = 128
     static = distill(model_name=model, pca_dims=256)
-    pathlib.Path(out).mkdir(parents=True, exist_ok=True)
+    same_settings(out, model=pathlib.Path(model).name)
     embed = lambda rows: encoder.encode(rows, batch_size=64, show_progress_bar=False)
     if onnx < len(words):
         embed = OnnxEncoder(words[onnx + 1], encoder, torch.get_num_threads()).encode
@@ -95,7 +96,7 @@ def main():
                    'model2vec': head(static.encode(texts), labels, static.encode(wanted), (4, 16, 64)),
                    'minilm': head(embed(texts), labels, embed(wanted), (1, 4, 16))}
         result = {'truth': truth, 'answers': {key: [str(a) for a in value] for key, value in answers.items()}}
-        path.write_text(json.dumps(result))
+        write_whole(path, json.dumps(result))
         print(name, {key: round(float(numpy.mean(numpy.array(value) == truth)), 4)
                      for key, value in result['answers'].items()}, flush=True)
 

@@ -56,6 +56,15 @@ def padded(windows):
             'start_positions': torch.tensor([window[2] for window in windows]), 'end_positions': torch.tensor([window[3] for window in windows])}
 
 
+def batches(random, lengths, rows):
+    """Every window once an epoch: shuffled, then windows of like length together, so that little is padded; batches shuffled again."""
+    order, found = random.permutation(len(lengths)), []
+    for first in range(0, len(order), 50 * rows):
+        block = sorted(order[first:first + 50 * rows], key=lambda window: lengths[window])
+        found += [block[at:at + rows] for at in range(0, len(block), rows)]
+    return [found[i] for i in random.permutation(len(found))]
+
+
 def train(options, model, windows):
     random = numpy.random.RandomState(options.seed)
     head = [value for name, value in model.named_parameters() if name.startswith('qa_outputs')]
@@ -67,10 +76,10 @@ def train(options, model, windows):
         optimizer, lambda s: (s + 1) / rise if s + 1 <= rise else max(0.0, (steps - s - 1) / max(1.0, steps - rise)))
     model.train()
     for epoch in range(options.epochs):
-        order, losses = random.permutation(len(windows)), []
-        for first in range(0, len(order), options.batch):
+        losses = []
+        for batch in batches(random, [len(window[0]) for window in windows], options.batch):
             with contextlib.nullcontext() if options.f32 else torch.autocast('cpu', torch.bfloat16):
-                loss = model(**padded([windows[i] for i in order[first:first + options.batch]])).loss
+                loss = model(**padded([windows[i] for i in batch])).loss
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

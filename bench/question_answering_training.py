@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 
-from results import Results
+from results import Results, same_settings
 
 PEER = pathlib.Path(__file__).with_name('question_answering_peer.py')
 CONTESTANTS = ['smidgen', 'torch']
@@ -142,6 +142,8 @@ def main():
     options = parser.parse_args()
     options.all_seeds = range(1, options.seeds + 1)
     results = Results(options.out, 'question_answering_training', ('seed', 'contestant', 'epochs_asked'))
+    if not options.table_only:
+        same_settings(options.out, model=options.model.name, data=options.data.name, threads=options.threads)
     for seed in options.all_seeds if not options.table_only else []:
         for contestant in options.contestants:
             key = seed, contestant, options.epochs

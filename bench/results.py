@@ -65,7 +65,8 @@ def processor():
     with file:
         lines = dict(map(str.strip, line.split(':', 1)) for line in file if ':' in line)
     flags = lines.get('flags', '').split()
-    return f'{lines.get("model name", "?")}, {next((f for f in ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx_vnni", "avx2") if f in flags), "none")}'
+    name = f'{lines.get("model name", "?")} (family {lines.get("cpu family", "?")}, model {lines.get("model", "?")})'  # some names say nothing
+    return f'{name}, {next((f for f in ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx_vnni", "avx2") if f in flags), "none")}'
 
 
 def commit():
@@ -73,6 +74,31 @@ def commit():
     git = lambda *words: subprocess.run(['git', *words], cwd=pathlib.Path(__file__).parent.parent, capture_output=True, text=True, check=False).stdout.strip()
     changed = git('status', '--porcelain', '--untracked-files=no', '--', '.', ':(exclude)bench/results')
     return (git('rev-parse', '--short', 'HEAD') or 'unknown') + ('-dirty' if changed else '')
+
+
+def version_of(program):
+    """What the program that is measured says of itself: its version and commit."""
+    return subprocess.run([program, '--version'], capture_output=True, text=True, check=True).stdout.split('\n')[0].strip()
+
+
+def same_settings(folder, **settings):
+    """Ends the program when FOLDER holds results of other settings: they would stand in one table with those to come."""
+    path, settings = pathlib.Path(folder) / 'settings.json', {name: str(value) for name, value in settings.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        before = json.loads(path.read_text(encoding='utf-8'))
+        other = [f'{name} was {before.get(name)}, is {value}' for name, value in settings.items() if before.get(name) != value]
+        if other:
+            sys.exit(f'{folder} holds results of other settings ({"; ".join(other)}): name another folder, or remove them')
+    else:
+        write_whole(path, json.dumps(settings))
+
+
+def write_whole(path, text):
+    """Whole or not at all."""
+    temporary = pathlib.Path(f'{path}.tmp')
+    temporary.write_text(text, encoding='utf-8')
+    temporary.rename(path)
 
 
 def packed(right):

@@ -81,7 +81,7 @@ def table(options, results):
     shown, missing, missed = RUNGS + ['tfidf', 'model2vec', 'setfit'], [], []
     print(f'{"set":<20}' + ''.join(f'{what:>18}' for what in shown))
     for name in options.sets:
-        found = {}
+        found = {}  # by contestant, then seed
         for seed in range(1, options.seeds + 1):
             for contestant in ('smidgen', 'peers', 'setfit'):
                 stored = results.get(key_of(options, name, seed, contestant))
@@ -89,11 +89,14 @@ def table(options, results):
                     missing.append(f'{name} seed {seed} {contestant}')
                     continue
                 for what, accuracy in stored['accuracies'].items():
-                    found.setdefault(what, []).append(accuracy)
-        mean = {what: sum(values) / len(values) for what, values in found.items()}
+                    found.setdefault(what, {})[seed] = accuracy
+        mean = {what: sum(values.values()) / len(values) for what, values in found.items()}
+        pairs = [pair for pair in BESIDE if all(what in found for what in pair)] + [('blend', what) for what in found if what != 'blend' and 'blend' in found]
         print(f'{name:<20}' + ''.join((f'{mean[what]:.4f} ({len(found[what])})' if what in mean else '-').rjust(18) for what in shown))
-        missed += [f'{name}: {ours} below {theirs}' for ours, theirs in BESIDE if ours in mean and theirs in mean and mean[ours] < mean[theirs]]
-        missed += [f'{name}: blend below {what}' for what in mean if what != 'blend' and 'blend' in mean and mean['blend'] < mean[what]]
+        for ours, theirs in pairs:  # on the seeds that both have
+            both = found[ours].keys() & found[theirs].keys()
+            if both and sum(found[ours][seed] for seed in both) < sum(found[theirs][seed] for seed in both):
+                missed.append(f'{name}: {ours} below {theirs}')
     print('missed: ' + ('; '.join(missed) or 'nothing'))
     print('missing: ' + (', '.join(missing) or 'nothing'))
     print(results.origins([key_of(options, name, seed, contestant) for name in options.sets for seed in range(1, options.seeds + 1)

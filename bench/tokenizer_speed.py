@@ -34,7 +34,7 @@ def measure(model, texts):
         start = time.perf_counter()
         encoded = reference.encode_batch_fast(texts)
         theirs.append(time.perf_counter() - start)
-        done = subprocess.run([PROGRAM, model, "speed", "3"], input=lines, capture_output=True, check=True)
+        done = subprocess.run([PROGRAM, model, "speed", "1"], input=lines, capture_output=True, check=True)
         rows, seconds, tokens = done.stdout.split()
         ours.append(float(seconds))
         assert int(rows) == len(texts) and int(tokens) == sum(len(e.ids) for e in encoded)

@@ -183,10 +183,12 @@ def throughput(folder, forms, names, results):
         def measure():
             engines = start(names, folder, forms, cores)
             found = {engine.name: {str(batch): [] for batch in TEXT_BATCHES} for engine in engines}
-            for _ in range(max(1, options.rounds // 3)):
+            for turn in range(1 + max(3, options.rounds // 3)):  # the first warms up
                 for batch in TEXT_BATCHES:
                     for engine in engines:
-                        found[engine.name][str(batch)].append(engine.ask('texts', file, len(cores), batch)[0])
+                        rate = engine.ask('texts', file, len(cores), batch)[0]
+                        if turn > 0:
+                            found[engine.name][str(batch)].append(rate)
             for engine in engines:
                 engine.stop()
             return found
@@ -204,12 +206,15 @@ def main():
     names = [name for name in OURS + PEERS if not options.only or name in options.only or name == 'smidgen-f32']
     with open('/proc/cpuinfo', encoding='utf-8') as info:
         lines = info.read().splitlines()
-    kind = next(line.split(':')[1].strip() for line in lines if line.startswith('model name'))
+    said = lambda what: next((line.split(':')[1].strip() for line in lines if line.startswith(what)), '?')
+    kind = f'{said("model name")} (family {said("cpu family")}, model {said("model" + chr(9))})'  # some names say nothing
     flags = next(line for line in lines if line.startswith('flags')).split()
     wanted = [flag for flag in ('avx2', 'avx_vnni', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'amx_int8', 'amx_bf16') if flag in flags]
     print(f'{kind}: {" ".join(wanted)}; {options.rounds} rounds of {options.seconds} s', flush=True)
     results = Results(options.work / ('quick.json' if options.quick else 'results.json'))
-    results.measured('machine', lambda: {'processor': kind, 'flags': wanted, 'rounds': options.rounds, 'seconds': options.seconds})
+    now = {'processor': kind, 'flags': wanted, 'rounds': options.rounds, 'seconds': options.seconds, 'engines': names}
+    if results.measured('machine', lambda: now) != now:
+        raise SystemExit(f'{results.path} holds results of another machine, other rounds or other engines: pass --again to begin anew')
     calibration = token_ids(options.model, texts_of('clinc150_oos')[:300])
     real = token_ids(options.model, texts_of('banking77')[::31])[:100]
     if 'minilm' in options.models:

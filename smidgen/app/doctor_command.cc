@@ -17,6 +17,7 @@
 #include "smidgen/app/machine.h"
 #include "smidgen/app/models.h"
 #include "smidgen/app/process.h"
+#include "smidgen/base/cgroup.h"
 #include "smidgen/base/file.h"
 #include "smidgen/base/thread_pool.h"
 #include "smidgen/tensor/kernels.h"
@@ -47,10 +48,7 @@ std::uint64_t meminfo(std::string_view key) {
 }
 
 std::uint64_t memory_limit() {
-  const std::string limit = first_line("/sys/fs/cgroup/memory.max");
-  const std::uint64_t total = meminfo("MemTotal");
-  const std::uint64_t bytes = limit.empty() || limit == "max" ? total : std::strtoull(limit.c_str(), nullptr, 10);
-  return std::min(bytes, total);
+  return std::min(cgroup_limits().memory_bytes, meminfo("MemTotal"));
 }
 
 // "L1d 48K, L2 2048K, L3 107520K" of core 0.

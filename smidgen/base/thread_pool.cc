@@ -3,15 +3,15 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cmath>
 #include <condition_variable>
 #include <exception>
-#include <fstream>
 #include <mutex>
-#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "smidgen/base/cgroup.h"
 #include "smidgen/base/result.h"
 
 namespace smidgen {
@@ -106,25 +106,13 @@ void ThreadPool::parallel_for(std::size_t count, const std::function<void(std::s
   if (const std::exception_ptr thrown = std::exchange(state_->thrown, nullptr)) std::rethrow_exception(thrown);
 }
 
-namespace {
-
-std::size_t cgroup_cores() {
-  std::ifstream file("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (!(file >> quota >> period) || quota == "max" || period <= 0) return SIZE_MAX;
-  const double cores = std::strtod(quota.c_str(), nullptr) / period;
-  return cores <= 0 ? SIZE_MAX : static_cast<std::size_t>(std::max(1.0, cores + 0.999));
-}
-
-}  // namespace
-
 std::size_t usable_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
   std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
   if (sched_getaffinity(0, sizeof set, &set) == 0) cores = static_cast<std::size_t>(CPU_COUNT(&set));
-  return std::max<std::size_t>(1, std::min(cores, cgroup_cores()));
+  const double allowed = std::ceil(cgroup_limits().cores - 1e-3);
+  return std::max<std::size_t>(1, allowed < static_cast<double>(cores) ? static_cast<std::size_t>(allowed) : cores);
 }
 
 }  // namespace smidgen

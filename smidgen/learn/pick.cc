@@ -268,30 +268,43 @@ Result<std::vector<RungCost>> measure_rungs(const Dataset& data, const Ladder& l
     const std::string folder = work.file(trained.name);
     SMIDGEN_TRY(save_rungs(folder, data, ladder.rungs, {index}));
     RungCost cost;
-    cost.timing = time_rung(*trained.rung, timed.texts, kTimingSecondsMax);
-    SMIDGEN_ASSIGN(cost.bytes, folder_bytes(folder));
-    SMIDGEN_ASSIGN(cost.memory_mb, memory_of(folder, timed.jsonl, services, watcher));
     cost.train_seconds = trained.train_seconds;
-    costs.push_back(cost);
+    cost.behind.timing = time_rung(*trained.rung, timed.texts, kTimingSecondsMax);
+    SMIDGEN_ASSIGN(cost.behind.bytes, folder_bytes(folder));
+    SMIDGEN_ASSIGN(cost.behind.memory_mb, memory_of(folder, timed.jsonl, services, watcher));
+    cost.alone = cost.behind;
     std::error_code code;
     fs::remove_all(folder, code);
+    if (ladder.speller) {
+      SMIDGEN_TRY(save_rungs(folder, data, ladder.rungs, {index}, ladder.speller));
+      {
+        SMIDGEN_ASSIGN(const Classifier bundle, Classifier::open(folder));
+        cost.alone.timing = time_classifier(bundle, timed.texts, kTimingSecondsMax);
+      }
+      SMIDGEN_ASSIGN(cost.alone.bytes, folder_bytes(folder));
+      SMIDGEN_ASSIGN(cost.alone.memory_mb, memory_of(folder, timed.jsonl, services, watcher));
+      fs::remove_all(folder, code);
+    }
+    costs.push_back(cost);
   }
   return costs;
 }
 
 // Ceilings on a candidate before it is built: a row's p99 is at most the sum over the stages that 1 % of rows reach,
-// memory at most the sum. Of rungs that share a climb only the last counts.
+// memory at most the sum. Of rungs that share a climb only the last counts. The speller reads texts once.
 std::function<bool(const Candidate&)> ceilings(const PickRequest& request, std::vector<RungCost> costs,
                                                LadderCost shared) {
   if (!request.latency_ms_max && !request.memory_mb_max) return {};
   return [request, costs = std::move(costs), shared = std::move(shared)](const Candidate& draft) {
-    double us = 0, megabytes = 0;
+    const RungCost& first = costs[draft.rungs.front()];
+    double us = first.alone.timing.us_p99 - first.behind.timing.us_p99,
+           megabytes = first.alone.memory_mb - first.behind.memory_mb;
     const auto reached = [&](std::size_t stage) { return stage >= draft.reach.size() || draft.reach[stage] > 0.01; };
     for (std::size_t stage = 0; stage < draft.rungs.size(); ++stage) {
       const bool goes_on =
           stage + 1 < draft.rungs.size() && share_climb(shared, draft.rungs[stage], draft.rungs[stage + 1]);
-      if (reached(stage) && !(goes_on && reached(stage + 1))) us += costs[draft.rungs[stage]].timing.us_p99;
-      if (!goes_on) megabytes += costs[draft.rungs[stage]].memory_mb;
+      if (reached(stage) && !(goes_on && reached(stage + 1))) us += costs[draft.rungs[stage]].behind.timing.us_p99;
+      if (!goes_on) megabytes += costs[draft.rungs[stage]].behind.memory_mb;
     }
     return (!request.latency_ms_max || us <= 1000 * *request.latency_ms_max) &&
            (!request.memory_mb_max || megabytes <= *request.memory_mb_max);
@@ -318,7 +331,7 @@ Result<CertificationPlan> make_plan(const TrainingRows& training, const Ladder& 
     options.rung_names.push_back(ladder.rungs[rung].name);
     const Rung& trained = *ladder.rungs[rung].rung;
     const double us = ladder.rungs[rung].layers_share *
-                      usual_us(trained.kind(), costs[rung].bytes, tokens / static_cast<double>(training.size()));
+                      usual_us(trained.kind(), costs[rung].behind.bytes, tokens / static_cast<double>(training.size()));
     options.cost.seconds_per_row.push_back(us / 1e6);
     options.cost.usd_per_row.push_back(usd_per_million(us, request.usd_per_core_hour) / 1e6);
     options.cost.climbs.push_back(climb_of(ladder, rung));
@@ -402,7 +415,7 @@ struct Story {
 // A policy as its bundle on disk gives it: reloaded, checked and measured, under a temporary name. Timed are rows that
 // certify: of those it was fitted on its rungs are too sure, and too few would go on to the expensive ones.
 struct Draft {
-  RungCost cost;
+  BundleCost cost;
   std::string sha256;  // of its bundle.json
 };
 
@@ -440,15 +453,18 @@ Status write_policy(const Story& story, const Classifier& ladder, const Candidat
 }
 
 // "Measured here: linear 0.012 ms (p99) and 43 MB; encoder ...": what a ceiling that nothing keeps should have been.
-std::string measured_in_words(const std::vector<std::string>& rung_names, const std::vector<RungCost>& costs) {
+std::string measured_in_words(const std::vector<std::string>& rung_names, const std::vector<RungCost>& costs,
+                              bool speller) {
   std::string words;
   for (std::size_t rung = 0; rung < costs.size(); ++rung)
-    words += fmt::format("{}{} {:.3g} ms a row (p99) and {:.0f} MB", words.empty() ? "Measured here: " : "; ",
-                         rung_names[rung], costs[rung].timing.us_p99 / 1000, std::ceil(costs[rung].memory_mb));
+    words +=
+        fmt::format("{}{} {:.3g} ms a row (p99) and {:.0f} MB", words.empty() ? "Measured here: " : "; ",
+                    rung_names[rung], costs[rung].alone.timing.us_p99 / 1000, std::ceil(costs[rung].alone.memory_mb));
+  if (speller) words += ", repairing typos included, which --typos keep leaves out";
   return words + ".";
 }
 
-bool within(const PickRequest& request, const RungCost& cost) {
+bool within(const PickRequest& request, const BundleCost& cost) {
   return (!request.latency_ms_max || cost.timing.us_p99 <= 1000 * *request.latency_ms_max) &&
          (!request.memory_mb_max || cost.memory_mb <= *request.memory_mb_max);
 }
@@ -461,7 +477,7 @@ bool no_lighter(const Candidate& candidate, const Candidate& than) {
   return true;
 }
 
-std::string over_ceilings(const PickRequest& request, const std::string& policy, const RungCost& cost) {
+std::string over_ceilings(const PickRequest& request, const std::string& policy, const BundleCost& cost) {
   std::string measured, asked;
   if (request.latency_ms_max) {
     measured = fmt::format("{:.3g} ms a row (p99)", cost.timing.us_p99 / 1000);
@@ -488,7 +504,7 @@ Result<std::optional<Draft>> keep_to_ceilings(const Story& story, const WorkFold
                                               CertificationOutcome& outcome) {
   if (!outcome.chosen) return std::optional<Draft>();
   std::vector<const Candidate*> heavy;
-  RungCost first;
+  BundleCost first;
   for (std::size_t test = outcome.tests.size(); test-- > 0;) {  // cheapest last
     if (!outcome.tests[test].passed || !outcome.tests[test].enough_coverage) continue;
     const Candidate& candidate = plan.candidates()[outcome.tests[test].candidate];
@@ -576,7 +592,7 @@ Status certify_and_write(const Story& story, const CertificationPlan& plan, cons
   report_rungs(findings, report);
   if (outcome.refusal) report.refusal = to_refusal(*outcome.refusal);
   if (outcome.tests.empty() && (story.request.latency_ms_max || story.request.memory_mb_max))
-    report.refusal->advice.push_back(measured_in_words(rung_names, costs));
+    report.refusal->advice.push_back(measured_in_words(rung_names, costs, ladder.speller != nullptr));
   std::optional<std::size_t> written = outcome.chosen;
   if (!written && story.request.allow_uncertified && !plan.order().empty()) written = plan.order().front();
   const std::uint32_t subset = written ? subset_of(plan.candidates()[*written]) : (1U << all.size()) - 1;

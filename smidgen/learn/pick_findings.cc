@@ -44,7 +44,7 @@ std::vector<std::string> names_of(const Candidate& candidate, std::span<const st
   return names;
 }
 
-void add_cost(const RungCost& cost, double usd_per_core_hour, PickRow& row) {
+void add_cost(const BundleCost& cost, double usd_per_core_hour, PickRow& row) {
   row.us_p50 += cost.timing.us_p50;
   row.us_p99 += cost.timing.us_p99;
   row.bytes += cost.bytes;
@@ -136,7 +136,8 @@ void report_rungs(const PickFindings& findings, PickReport& report) {
     set_accuracy(evaluate_answers(answers, truth, labels), row);
     row.ece = findings.plan.calibration(subset).after.calibration.equal_width;
     for (std::size_t j = 0; j < candidate.rungs.size(); ++j) {
-      RungCost cost = findings.costs[candidate.rungs[j]];
+      const RungCost& rung = findings.costs[candidate.rungs[j]];
+      BundleCost cost = j == 0 ? rung.alone : rung.behind;
       if (j + 1 < candidate.rungs.size() &&
           share_climb(findings.plan.options().cost, candidate.rungs[j], candidate.rungs[j + 1]))
         cost = {};  // the next one's figures are of the whole way up
@@ -149,7 +150,8 @@ void report_rungs(const PickFindings& findings, PickReport& report) {
   }
 }
 
-void report_policy(const PickFindings& findings, const Candidate& candidate, const RungCost& cost, PickReport& report) {
+void report_policy(const PickFindings& findings, const Candidate& candidate, const BundleCost& cost,
+                   PickReport& report) {
   const std::uint32_t subset = subset_of(candidate);
   PickRow row;
   row.rungs = names_of(candidate, findings.rung_names);

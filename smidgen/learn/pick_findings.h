@@ -14,11 +14,16 @@
 
 namespace smidgen {
 
-// What one rung costs here.
-struct RungCost {
+// What a bundle costs here.
+struct BundleCost {
   RowTiming timing;
   std::uint64_t bytes = 0;
-  double memory_mb = 0, train_seconds = 0;
+  double memory_mb = 0;
+};
+// What a rung costs: as a bundle of its own, with the speller that reads texts first, and what it adds behind others.
+struct RungCost {
+  BundleCost alone, behind;
+  double train_seconds = 0;
 };
 
 // Everything the table and the page are made from, after the test.
@@ -39,7 +44,8 @@ double usd_per_million(double us_per_row, double usd_per_core_hour);
 // neighbours.
 void report_rungs(const PickFindings& findings, PickReport& report);
 // The line of a policy that was chosen, or would be written uncertified. `timing` is that of the written bundle.
-void report_policy(const PickFindings& findings, const Candidate& candidate, const RungCost& cost, PickReport& report);
+void report_policy(const PickFindings& findings, const Candidate& candidate, const BundleCost& cost,
+                   PickReport& report);
 // Coverage against risk, reliability and confusions, from out-of-fold scores.
 void report_curves(const PickFindings& findings, std::uint32_t last_subset, PickReport& report);
 // Hardest rows and likely label errors among the rows trained on. lines: of each row in the file; texts empty: left
