@@ -18,6 +18,7 @@
 #include "smidgen/base/sha256.h"
 #include "smidgen/base/statistics.h"
 #include "smidgen/learn/split.h"
+#include "smidgen/learn/training_rows.h"
 #include "smidgen/model/classifier.h"
 
 namespace smidgen {
@@ -262,6 +263,53 @@ TEST_F(PickTest, PeoplesLabelsCertifyWhereThereAreSome) {
   ASSERT_TRUE(report.label_treatment.has_value());
   EXPECT_TRUE(report.label_treatment->judged_by_people);
   for (const NotableRow& doubt : report.label_doubts) EXPECT_FALSE(certified_lines.contains(doubt.line));
+}
+
+// A model that is wrong on three rows in ten would make every threshold look bad: where people labelled enough rows,
+// theirs alone judge.
+TEST_F(PickTest, AModelsErrorsTakeNothingFromWhatPeoplesLabelsCertify) {
+  std::vector<Row> rows = make_rows(900, 0.01, 1), noisy = make_rows(1500, 0.45, 2);
+  const std::size_t people = rows.size();
+  rows.insert(rows.end(), noisy.begin(), noisy.end());
+  const auto third = [&](std::size_t of_people) {
+    return [=](std::size_t i) { return i < of_people ? "human" : "gpt-4o"; };
+  };
+  ReadOptions options;
+  options.source_column = "third";
+  const PickReport report = picked(load(to_csv(rows, third(people)), options));
+  ASSERT_TRUE(report.certified) << report.refusal->reason;
+  EXPECT_GT(report.coverage, 0.9);
+  const auto says = [](const PickReport& said, const char* what) {
+    return std::any_of(said.notes.begin(), said.notes.end(),
+                       [&](const std::string& note) { return note.find(what) != std::string::npos; });
+  };
+  EXPECT_TRUE(says(report, "rows trained on that people labelled"));
+  request_.out += "2";
+  const PickReport few = picked(load(to_csv(rows, third(250)), options));
+  EXPECT_TRUE(says(few, "it takes 200 to judge by theirs alone"));
+}
+
+TEST(TrainingRows, PeoplesLabelsStandAboveProbabilities) {
+  std::string csv = "text,label,by,p\n";
+  for (int i = 0; i < 60; ++i)
+    csv += fmt::format("text {0} {1},{1},{2},\"{{\"\"a\"\": 0.9, \"\"b\"\": 0.1}}\"\n", i, i % 2 == 0 ? "a" : "b",
+                       i % 3 == 0 ? "gpt" : "human");
+  ReadOptions options;
+  options.source_column = "by";
+  options.soft_column = "p";
+  const auto data = Dataset::from_memory(csv, "l.csv", options);
+  ASSERT_TRUE(data.ok()) << data.error().message();
+  const auto split = make_split(*data, {.certify_elsewhere = true});
+  ASSERT_TRUE(split.ok());
+  const auto rows = cut_training_rows(*data, *split, 1);
+  ASSERT_TRUE(rows.ok());
+  for (std::size_t i = 0; i < rows->size(); ++i) {
+    const auto soft = rows->targets.soft.of(i);
+    const bool overruled = rows->from_model[i] == 0 && rows->labels[i] == 1;
+    ASSERT_EQ(soft.size(), overruled ? 1U : 2U);
+    EXPECT_EQ(soft[0].label, overruled ? 1U : 0U);
+    EXPECT_FLOAT_EQ(soft[0].share, overruled ? 1.0F : 0.9F);
+  }
 }
 
 TEST_F(PickTest, CertificateHasEveryField) {

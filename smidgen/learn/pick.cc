@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <system_error>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "smidgen/base/clock.h"
@@ -36,6 +37,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr std::size_t kPeopleUnitsToJudge = 200;
 constexpr std::size_t kTimedRowsMax = 400;
 constexpr double kTimingSecondsMax = 3;
 constexpr double kReservedSeconds = 15;  // of --minutes-max: for measuring, planning and certifying
@@ -309,6 +311,52 @@ std::function<bool(const Candidate&)> ceilings(const PickRequest& request, std::
     return (!request.latency_ms_max || us <= 1000 * *request.latency_ms_max) &&
            (!request.memory_mb_max || megabytes <= *request.memory_mb_max);
   };
+}
+
+// Rows whose labels judge candidates, thresholds and calibration, their out-of-fold scores (rows, rungs, labels), and
+// whether a large model is right on them, or nothing.
+struct JudgedRows {
+  TrainingRows rows;
+  std::vector<float> scores;
+  std::vector<std::uint8_t> large_correct;
+};
+
+// Where people's labels certify, a model's say little of what will pass: those of people judge alone, if there are
+// enough. Nothing: all rows trained on judge.
+std::optional<JudgedRows> judged_by_people(const TrainingRows& all, std::span<const float> scores,
+                                           std::span<const std::uint8_t> large_correct, PickReport& report) {
+  std::vector<std::uint32_t> kept;
+  std::unordered_set<std::uint32_t> units;
+  for (std::uint32_t row = 0; row < all.from_model.size(); ++row)
+    if (all.from_model[row] == 0) {
+      kept.push_back(row);
+      units.insert(all.units[row]);
+    }
+  if (kept.size() == all.from_model.size()) return std::nullopt;
+  if (units.size() < kPeopleUnitsToJudge) {
+    report.notes.push_back(fmt::format(
+        "Candidates were judged by all labels of the rows trained on, those of {} among them: people labelled {} units "
+        "of these, and it takes {} to judge by theirs alone. Wrong labels leave more rows to the large model.",
+        all.models, units.size(), kPeopleUnitsToJudge));
+    return std::nullopt;
+  }
+  JudgedRows judged;
+  judged.rows.label_count = all.label_count;
+  judged.rows.label_names = all.label_names;
+  const std::size_t of_row = scores.size() / all.size();
+  for (const std::uint32_t row : kept) {
+    judged.rows.texts.push_back(all.texts[row]);
+    judged.rows.labels.push_back(all.labels[row]);
+    judged.rows.units.push_back(all.units[row]);
+    judged.rows.lines.push_back(all.lines[row]);
+    const auto from = scores.subspan(row * of_row, of_row);
+    judged.scores.insert(judged.scores.end(), from.begin(), from.end());
+    if (!large_correct.empty()) judged.large_correct.push_back(large_correct[row]);
+  }
+  report.notes.push_back(
+      fmt::format("Candidates, thresholds and calibration were judged by the {} rows trained on that people labelled.",
+                  kept.size()));
+  return judged;
 }
 
 // LadderCost::climbs of a rung: 1 + the ladder's first rung of its climb; 0 of one that shares its work with none.
@@ -684,11 +732,15 @@ Result<PickReport> pick(const Dataset& given, const PickRequest& request, const 
   SMIDGEN_ASSIGN(const std::vector<RungCost> costs, measure_rungs(data, ladder, work, timed, services, watcher));
   watcher.report("calibrating and listing candidates", 0);
   const std::vector<float> scores = ladder.side_by_side(training.label_count);
-  SMIDGEN_ASSIGN(const CertificationPlan plan,
-                 make_plan(training, ladder, scores, large_correct, request, costs, report, std::move(options), pool));
+  std::optional<JudgedRows> people;
+  if (options.labels_from.empty()) people = judged_by_people(training, scores, large_correct, report);
+  const TrainingRows& judged = people ? people->rows : training;
+  SMIDGEN_ASSIGN(const CertificationPlan plan, make_plan(judged, ladder, people ? people->scores : scores,
+                                                         people ? people->large_correct : large_correct, request, costs,
+                                                         report, std::move(options), pool));
   if (watcher.stop_requested()) return Error::cancelled();
-  SMIDGEN_TRY(certify_and_write({data, request, services, pool, watcher}, plan, certify, ladder, training, costs, work,
-                                report));
+  SMIDGEN_TRY(
+      certify_and_write({data, request, services, pool, watcher}, plan, certify, ladder, judged, costs, work, report));
   ladder.remove_leftovers();
   report.seconds = seconds_since(start);
   return report;

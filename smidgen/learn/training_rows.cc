@@ -5,6 +5,19 @@
 
 namespace smidgen {
 
+namespace {
+
+// The teacher's probabilities, unless a person gave the row another label than the likeliest of them: then that label.
+std::vector<SoftLabel> soft_of(const Dataset& data, std::uint32_t row, bool of_people) {
+  const std::span<const SoftLabel> said = data.soft.of(row);
+  const auto likeliest = std::max_element(said.begin(), said.end(),
+                                          [](const SoftLabel& a, const SoftLabel& b) { return a.share < b.share; });
+  if (of_people && likeliest != said.end() && likeliest->label != data.labels[row]) return {{data.labels[row], 1.0F}};
+  return {said.begin(), said.end()};
+}
+
+}  // namespace
+
 Result<TrainingRows> cut_training_rows(const Dataset& data, const Split& split, std::uint64_t seed) {
   TrainingRows rows;
   rows.label_count = data.label_names.size();
@@ -17,8 +30,9 @@ Result<TrainingRows> cut_training_rows(const Dataset& data, const Split& split, 
   const LabelSources sources = label_sources(data);
   if (sources.model_rows > 0) rows.models = sources.models;
   for (const std::uint32_t row : rows.dataset_rows) {
-    if (data.soft.rows() > 0) rows.targets.soft.add_row(data.soft.of(row));
-    if (sources.model_rows > 0) rows.from_model.push_back(data.source_names[data.sources[row]] == kHumanSource ? 0 : 1);
+    const bool of_people = data.sources.empty() || data.source_names[data.sources[row]] == kHumanSource;
+    if (data.soft.rows() > 0) rows.targets.soft.add_row(soft_of(data, row, of_people));
+    if (sources.model_rows > 0) rows.from_model.push_back(of_people ? 0 : 1);
     (is_tune[row] ? rows.tune : rows.fit).push_back(static_cast<std::uint32_t>(rows.texts.size()));
     rows.texts.push_back(data.texts[row]);
     rows.labels.push_back(data.labels[row]);
