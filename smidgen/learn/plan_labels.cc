@@ -104,8 +104,9 @@ struct Story {
   const PlanRequest& request;
   ThreadPool& pool;
   const Watcher& watcher;
-  EmbeddingMatrix known, open;  // of the labelled rows, and of `candidates`
-  Rows candidates;              // rows of `texts`
+  EmbeddingMatrix known, open;   // of the labelled rows, and of `candidates`
+  Rows candidates;               // rows of `texts`
+  std::size_t units_random = 0;  // of all that are labelled, those that may certify
 };
 
 struct Head {
@@ -173,27 +174,33 @@ std::vector<PlannedRow> interleave(std::vector<PlannedRow> chosen, std::vector<P
   return rows;
 }
 
-// Rows that `pick` with its defaults does not certify on, and never will when rows are added: all that the plan may
-// learn from, since what it chooses is trained on. So of a label that is too rare to certify only chosen rows count: it
-// may grow. Where there are too few rows to split, the chosen ones remain.
-Result<Rows> rows_to_learn_from(const Dataset& labelled, std::uint64_t seed) {
+// By unit: whether `pick` with its defaults may certify on it, now or when labels were added: people's, where there are
+// some, and none that was chosen.
+std::vector<bool> units_that_may_certify(const Dataset& labelled) {
   const std::vector<bool> chosen = chosen_units(labelled);
-  const auto split = make_split(labelled, {.seed = seed});
-  Rows rows;
-  if (!split.ok()) {
-    if (split.error().kind() != ErrorKind::kBadData) return split.error();
-    for (std::uint32_t row = 0; row < labelled.size(); ++row)
-      if (chosen[labelled.units[row]]) rows.push_back(row);
-    return rows;
-  }
-  std::vector<bool> rare(labelled.unit_keys.size());
+  const LabelSources sources = label_sources(labelled);
+  std::vector<bool> may(labelled.unit_keys.size());
   for (std::uint32_t row = 0; row < labelled.size(); ++row)
-    if (std::binary_search(split->labels_too_few.begin(), split->labels_too_few.end(), labelled.labels[row]))
-      rare[labelled.units[row]] = true;
-  for (const Rows* part : {&split->fit, &split->tune})
-    for (const std::uint32_t row : *part)
-      if (chosen[labelled.units[row]] || !rare[labelled.units[row]]) rows.push_back(row);
-  std::sort(rows.begin(), rows.end());
+    if (sources.human_rows.empty() || sources.model_rows == 0 ||
+        labelled.source_names[labelled.sources[row]] == kHumanSource)
+      may[labelled.units[row]] = !chosen[labelled.units[row]];
+  return may;
+}
+
+// All that the plan may learn from, since what it chooses is trained on: not the units that `pick` certifies on, nor
+// those of labels that are too rare for it today. Which these are their hash says, whatever their labels; as rows are
+// added fewer are. Where there are too few rows to split, the chosen ones remain.
+Result<Rows> rows_to_learn_from(const Dataset& labelled, std::uint64_t seed) {
+  const auto split = make_split(labelled, {.seed = seed});
+  if (!split.ok() && split.error().kind() != ErrorKind::kBadData) return split.error();
+  const std::vector<bool> may_certify = units_that_may_certify(labelled), chosen = chosen_units(labelled);
+  Rows rows;
+  for (std::uint32_t row = 0; row < labelled.size(); ++row) {
+    const std::uint32_t unit = labelled.units[row];
+    const bool out =
+        split.ok() ? may_certify[unit] && below_certify_share(labelled.unit_keys[unit], split->shares) : !chosen[unit];
+    if (!out) rows.push_back(row);
+  }
   return rows;
 }
 
@@ -241,13 +248,16 @@ Status estimate(const Story& story, const std::optional<Head>& head, LabelPlan& 
   }
   SMIDGEN_ASSIGN(const CurvePoints points,
                  measure_curve(head->trainer, data, head->fit.c, story.request.seed, story.watcher));
-  // Of the new random rows a share will certify and is not learned from.
+  // Of all random units a share certifies and is not learned from; it falls as they become more.
   const auto random = static_cast<std::size_t>(
       std::count_if(plan.rows.begin(), plan.rows.end(), [](const PlannedRow& row) { return !row.chosen; }));
-  const double kept = 1 - default_split_shares(data.size() - chosen + random).certify;
+  const auto learned = [](std::size_t units) {
+    return (1 - default_split_shares(units).certify) * static_cast<double>(units);
+  };
   const double now = static_cast<double>(data.size());
-  const double more = static_cast<double>(plan.rows.size() - random) + kept * static_cast<double>(random);
-  const double ask[] = {now, now + std::floor(more)};
+  const double more = static_cast<double>(plan.rows.size() - random) + learned(story.units_random + random) -
+                      learned(story.units_random);
+  const double ask[] = {now, now + std::floor(more + 1e-9)};
   ForecastOptions options;
   options.target = story.request.accuracy;
   options.seed = story.request.seed;
@@ -325,6 +335,10 @@ Result<LabelPlan> plan_labels(const Dataset* labelled, std::span<const std::stri
     learned = select_rows(*labelled, rows);
   }
   Story story{learned ? &*learned : nullptr, texts, request, pool, watcher, {}, {}, std::move(from.others)};
+  if (labelled != nullptr) {
+    const std::vector<bool> may = units_that_may_certify(*labelled);
+    story.units_random = static_cast<std::size_t>(std::count(may.begin(), may.end(), true));
+  }
   look_at_some(story, plan);
   std::vector<std::string_view> open_texts, known_texts;
   for (const std::uint32_t row : story.candidates) open_texts.emplace_back(texts[row]);

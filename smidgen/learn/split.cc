@@ -58,6 +58,10 @@ std::uint32_t drawn_by_hash(const Dataset& data, std::span<const std::uint32_t> 
   return rows[std::min(rows.size() - 1, static_cast<std::size_t>(place * static_cast<double>(rows.size())))];
 }
 
+bool certifies(std::string_view salt, std::string_view unit_key, const SplitShares& shares) {
+  return to_unit_interval(unit_hash(salt, "certify", unit_key)) < shares.certify;
+}
+
 // Places units one after the other; the steps of make_split.
 class Splitter {
  public:
@@ -157,8 +161,7 @@ std::vector<bool> Splitter::units_barred_from_tune() const {
 
 void Splitter::place_certify_by_hash(const std::vector<bool>& barred) {
   for (std::size_t unit = 0; unit < units_.count(); ++unit)
-    if (!barred[unit] && to_unit_interval(unit_hash(options_.salt, "certify", data_.unit_keys[unit])) < shares_.certify)
-      parts_[unit] = Part::kCertify;
+    if (!barred[unit] && certifies(options_.salt, data_.unit_keys[unit], shares_)) parts_[unit] = Part::kCertify;
 }
 
 void Splitter::place_certify_by_time(const std::vector<bool>& barred) {
@@ -290,6 +293,10 @@ std::uint64_t unit_hash(std::string_view salt, std::string_view purpose, std::st
   hasher.add(kEnd);
   hasher.add(key);
   return leading_bits(hasher.finish());
+}
+
+bool below_certify_share(std::string_view unit_key, const SplitShares& shares) {
+  return certifies(kDefaultSplitSalt, unit_key, shares);
 }
 
 SplitShares default_split_shares(std::size_t units) {

@@ -76,6 +76,9 @@ Result<Split> make_split(const Dataset& data, const SplitOptions& options);
 // either kept for random rows or may be chosen (plan_labels.h).
 Status refuse_chosen(const Dataset& data);
 
+// Whether the hash of a unit is one that certifies, of the default salt and without times; if its label does.
+bool below_certify_share(std::string_view unit_key, const SplitShares& shares);
+
 // By unit: whether one of its rows was chosen for its text.
 std::vector<bool> chosen_units(const Dataset& data);
 // By unit: whether one of its rows was not.
