@@ -43,7 +43,7 @@ sanitizers: install-development-packages
 
 # What runs on several threads: the pool itself, then everything that loops over it. A pattern without a test fails.
 # Only the files that hold them are built.
-THREADED_TESTS = ThreadPool.* *Threads* RunPipelineTest.* AttemptLogTest.* LinearTrainer.StopsWhenAsked \
+THREADED_TESTS = ThreadPool.* Crew.* *Together* *Threads* RunPipelineTest.* AttemptLogTest.* LinearTrainer.StopsWhenAsked \
   HeadTrainer.StopsWhen* EmbedAll* Distill.* EncoderRung.* StaticRung.*
 
 threads: install-development-packages
