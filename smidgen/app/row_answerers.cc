@@ -11,6 +11,9 @@ namespace smidgen {
 
 namespace {
 
+// A batch of so few rows came slowly, and somebody may wait for it; others have their cores' work cut out.
+constexpr std::size_t kRowsToHelp = 4;
+
 // The texts of the rows that could be read.
 void collect_texts(std::span<const Record> records, std::vector<std::string_view>& texts) {
   texts.clear();
@@ -25,12 +28,11 @@ class ClassifierAnswerer final : public RowAnswerer {
         session_(classifier.session()),
         crew_(std::move(crew)),
         top_(top),
-        with_text_(with_text) {
-    session_.use(crew_.get());
-  }
+        with_text_(with_text) {}
 
   void answer(std::span<const Record> records, BatchAnswers& out) override {
     const Crew::Shift shift(crew_.get());
+    session_.use(records.size() <= kRowsToHelp ? crew_.get() : nullptr);
     const BundleInfo& info = bundle_.info;
     collect_texts(records, texts_);
     const std::uint64_t cut_before = session_.rows_cut();
@@ -64,12 +66,11 @@ class ClassifierAnswerer final : public RowAnswerer {
 class TaggerAnswerer final : public RowAnswerer {
  public:
   TaggerAnswerer(const Tagger& tagger, bool with_text, std::shared_ptr<Crew> crew)
-      : tagger_(tagger), crew_(std::move(crew)), with_text_(with_text) {
-    scratch_.use(crew_.get());
-  }
+      : tagger_(tagger), crew_(std::move(crew)), with_text_(with_text) {}
 
   void answer(std::span<const Record> records, BatchAnswers& out) override {
     const Crew::Shift shift(crew_.get());
+    scratch_.use(records.size() <= kRowsToHelp ? crew_.get() : nullptr);
     collect_texts(records, texts_);
     tagger_.tag(texts_, scratch_, tagged_);
     std::size_t next = 0;
