@@ -222,8 +222,7 @@ std::string note_of_attempts(const PickReport& report) {
   const double delta = 1 - report.confidence, any = std::min(1.0, static_cast<double>(report.attempts) * delta);
   return fmt::format(
       "this is attempt {} on the same held-out rows. Each may be wrong with probability {}; that one of the {} is, "
-      "with "
-      "up to {}. New rows make a fresh start.",
+      "with up to {}. New rows make a fresh start.",
       with_thousands(report.attempts), chance_percent(delta), with_thousands(report.attempts), chance_percent(any));
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
-#include <string_view>
 #include <vector>
 
 namespace smidgen {
